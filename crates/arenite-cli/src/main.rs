@@ -1,0 +1,2 @@
+//! The `arenite` program.
+fn main() {}

@@ -1,0 +1,2 @@
+//! The plain game.
+fn main() {}

@@ -1,0 +1,171 @@
+//! What a run leaves behind: the figures behind `--json`, the tables and the HTML report.
+
+use serde::{Deserialize, Serialize};
+
+/// The figures of one run, as `--json` writes them. Sizes are bytes, times milliseconds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// `"arenite"` or `"plain"`: which memory the game ran on.
+    pub memory: String,
+    /// The seed that was used.
+    pub seed: u64,
+    /// Frames run, all scenes together.
+    pub frames: u64,
+    /// Threads that thought for the agents.
+    pub threads: usize,
+    /// Checksum of the whole run as 16 hexadecimal digits; independent of `threads` and of `memory`.
+    pub checksum: String,
+    /// One entry per scene, in the order they were played.
+    pub scenes: Vec<SceneOutcome>,
+    /// General-heap calls inside frames after warm-up, all threads; `None` when nothing counted them.
+    pub frame_heap_calls: Option<u64>,
+    /// Memory system calls that the memory system made inside frames after warm-up, all threads.
+    pub frame_memory_syscalls: u64,
+    /// Minor page faults inside frames after warm-up, all threads.
+    pub frame_minor_faults: u64,
+    /// Frames at the start of each scene that the three counters above leave out.
+    pub warmup_frames: u32,
+    /// One entry per tag, parents before children. Empty for the plain game.
+    pub tags: Vec<TagOutcome>,
+    /// Frame times in milliseconds, after warm-up.
+    pub frame_ms: FrameMs,
+    /// The most bytes any frame used of the frame arena. 0 for the plain game.
+    pub frame_arena_high_water: u64,
+    /// Resident memory of the process when the run ended and at its peak.
+    pub resident_end: u64,
+    /// The most resident memory the process ever had.
+    pub resident_peak: u64,
+}
+
+/// What one scene came to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SceneOutcome {
+    /// Name of the map.
+    pub map: String,
+    /// Checksum of this scene's world, 16 hexadecimal digits.
+    pub checksum: String,
+    /// Agents in the scene.
+    pub agents: u32,
+    /// Textures, flats, sounds and other resources that were loaded.
+    pub resources_loaded: u64,
+    /// Destructors that ran when the scene was left.
+    pub resources_dropped: u64,
+    /// Bytes of decoded resources while the scene ran.
+    pub resource_bytes: u64,
+    /// Live bytes on the scene's account after it was left; 0 unless something is broken.
+    pub live_bytes_after: u64,
+    /// Resident memory of the process before the scene was loaded.
+    pub resident_before_load: u64,
+    /// Resident memory while the scene ran, after its last frame.
+    pub resident_loaded: u64,
+    /// Resident memory after the scene was left.
+    pub resident_after_unload: u64,
+    /// Milliseconds that loading took.
+    pub load_ms: f64,
+    /// Milliseconds that leaving took.
+    pub unload_ms: f64,
+}
+
+/// One account of the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TagOutcome {
+    /// Full name, for example `scene/textures`.
+    pub name: String,
+    /// Bytes of address space reserved under this tag, children included.
+    pub reserved: u64,
+    /// Bytes committed at the end, children included.
+    pub committed: u64,
+    /// Bytes in use at the end, children included.
+    pub live: u64,
+    /// The most bytes that were ever committed at once, children included.
+    pub peak: u64,
+    /// The hard budget, if there is one.
+    pub budget: Option<u64>,
+}
+
+/// Frame times in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FrameMs {
+    /// Median.
+    pub p50: f64,
+    /// 99 of 100 frames are at most this long.
+    pub p99: f64,
+    /// 999 of 1000 frames are at most this long.
+    pub p999: f64,
+    /// The longest frame.
+    pub max: f64,
+}
+
+/// A run with what the HTML page needs besides the figures.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// The figures.
+    pub outcome: Outcome,
+    /// One sample per frame, in order.
+    pub timeline: Vec<FrameSample>,
+    /// Names of the tags that `FrameSample::committed` is about, in its order. At most [`SAMPLED_TAGS`].
+    pub sampled_tags: Vec<String>,
+    /// The last frame of each scene, seen from above.
+    pub pictures: Vec<Picture>,
+}
+
+/// How many tags a [`FrameSample`] has room for.
+pub const SAMPLED_TAGS: usize = 8;
+
+/// What was measured of one frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct FrameSample {
+    /// Index into [`Outcome::scenes`].
+    pub scene: u32,
+    /// Length of the frame in milliseconds.
+    pub ms: f32,
+    /// Bytes of the frame arena that the frame used.
+    pub arena_used: u64,
+    /// Bytes that the frame's jobs used of their job arenas.
+    pub jobs_used: u64,
+    /// Committed bytes by tag, in the order of [`Record::sampled_tags`].
+    pub committed: [u64; SAMPLED_TAGS],
+    /// Items in the draw list.
+    pub drawn: u32,
+    /// Of those, how many were not in the last frame's list.
+    pub fresh: u32,
+}
+
+/// A scene seen from above, in map units, y upwards.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Picture {
+    /// Name of the map.
+    pub map: String,
+    /// The map's lines: from, to, and whether one can not walk through.
+    pub lines: Vec<Line>,
+    /// Where the agents stand.
+    pub agents: Vec<Dot>,
+    /// Projectiles in flight.
+    pub projectiles: Vec<[i32; 2]>,
+    /// Particles.
+    pub particles: Vec<[i32; 2]>,
+    /// The rectangle that the camera saw: left, bottom, right, top.
+    pub camera: [i32; 4],
+}
+
+/// A line of a map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// One end.
+    pub from: [i32; 2],
+    /// The other end.
+    pub to: [i32; 2],
+    /// Nobody walks through it.
+    pub solid: bool,
+}
+
+/// An agent in a [`Picture`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dot {
+    /// Where it stands.
+    pub at: [i32; 2],
+    /// Its team, 0 or 1.
+    pub team: u8,
+    /// Whether it lives.
+    pub alive: bool,
+}
