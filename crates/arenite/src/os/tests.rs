@@ -1,0 +1,212 @@
+//! The contract, held against whichever system runs the tests.
+
+use super::*;
+
+struct Reservation {
+    base: NonNull<u8>,
+    size: usize,
+}
+
+impl Reservation {
+    fn new(size: usize, align: usize) -> Self {
+        Self { base: reserve(size, align).expect("a small reservation"), size }
+    }
+
+    fn page(&self, index: usize) -> NonNull<u8> {
+        assert!((index + 1) * page_size() <= self.size);
+        // SAFETY: inside the reservation by the check above.
+        unsafe { self.base.add(index * page_size()) }
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        // SAFETY: exactly what `reserve` gave, used by nobody else.
+        unsafe { release(self.base, self.size) }.expect("a reservation can be released");
+    }
+}
+
+fn fill(start: NonNull<u8>, size: usize, value: u8) {
+    // SAFETY: the tests call this on pages they committed.
+    unsafe { core::ptr::write_bytes(start.as_ptr(), value, size) }
+}
+
+fn sum(start: NonNull<u8>, size: usize) -> u64 {
+    // SAFETY: the tests call this on pages they committed, which are zeroed or filled.
+    unsafe { core::slice::from_raw_parts(start.as_ptr(), size) }.iter().map(|&byte| u64::from(byte)).sum()
+}
+
+#[test]
+fn page_sizes_are_powers_of_two_in_order() {
+    assert!(page_size().is_power_of_two() && page_size() >= 4096);
+    assert!(granularity().is_power_of_two() && granularity() >= page_size());
+    if let Some(huge) = huge_page_size() {
+        assert!(huge.is_power_of_two() && huge > page_size());
+    }
+}
+
+#[test]
+fn reservations_are_aligned_as_asked() {
+    for shift in 12..=24 {
+        let align = 1usize << shift;
+        let range = Reservation::new(granularity() * 4, align);
+        assert_eq!(range.base.as_ptr().addr() % align, 0, "alignment {align}");
+    }
+}
+
+#[test]
+fn committed_pages_are_zero_keep_content_and_come_back_zero_after_decommit() {
+    let page = page_size();
+    let range = Reservation::new(granularity() * 16, page);
+    // SAFETY: whole pages of the reservation above; nothing in them is in use when they are decommitted.
+    unsafe {
+        commit(range.page(0), 2 * page).unwrap();
+        assert_eq!(sum(range.page(0), 2 * page), 0);
+        fill(range.page(0), 2 * page, 7);
+        commit(range.page(0), 2 * page).unwrap();
+        assert_eq!(sum(range.page(0), 2 * page), 7 * 2 * page as u64, "committing again keeps content");
+        decommit(range.page(0), page).unwrap();
+        assert_eq!(sum(range.page(1), page), 7 * page as u64, "the neighbour keeps its content");
+        commit(range.page(0), page).unwrap();
+        assert_eq!(sum(range.page(0), page), 0, "a decommitted page comes back empty");
+    }
+}
+
+#[test]
+fn query_follows_a_page_through_its_life() {
+    let page = page_size();
+    let range = Reservation::new(granularity() * 4, page);
+    let at = range.page(1);
+    let state = || query(at.as_ptr());
+    if state() == Err(OsError { call: Call::Query, size: 0, code: 45 }) {
+        return; // macOS does not tell.
+    }
+    assert_eq!(state(), Ok(PageState::Reserved));
+    // SAFETY: whole pages of the reservation above, accessed only while that is allowed.
+    unsafe {
+        commit(at, page).unwrap();
+        assert_eq!(state(), Ok(PageState::Committed { writable: true }));
+        fill(at, page, 3);
+        protect(at, page, Access::Read).unwrap();
+        assert_eq!(state(), Ok(PageState::Committed { writable: false }));
+        assert_eq!(sum(at, page), 3 * page as u64, "protection keeps content");
+        protect(at, page, Access::ReadWrite).unwrap();
+        fill(at, page, 4);
+        decommit(at, page).unwrap();
+    }
+    assert_eq!(state(), Ok(PageState::Reserved));
+    let gone = range.base;
+    drop(range);
+    // Another thread's mapping may land there in between, but never as a page of ours.
+    assert_ne!(query(gone.as_ptr()), Ok(PageState::Committed { writable: false }));
+}
+
+#[test]
+fn resident_memory_rises_with_use_and_falls_with_decommit() {
+    const SIZE: usize = 64 << 20;
+    let range = Reservation::new(SIZE, page_size());
+    let before = process_memory().resident;
+    // SAFETY: whole pages of the reservation above; nothing in them is in use when they are decommitted.
+    unsafe {
+        commit(range.base, SIZE).unwrap();
+        fill(range.base, SIZE, 1);
+        let used = process_memory().resident;
+        assert!(used >= before + SIZE * 3 / 4, "{before} then {used}");
+        decommit(range.base, SIZE).unwrap();
+        let after = process_memory().resident;
+        assert!(after + SIZE * 3 / 4 <= used, "{used} then {after}");
+        assert!(process_memory().resident_peak >= used * 3 / 4);
+    }
+}
+
+#[test]
+fn prefault_brings_pages_in_and_keeps_content() {
+    let page = page_size();
+    let range = Reservation::new(granularity() * 64, page);
+    // SAFETY: whole committed pages of the reservation above.
+    unsafe {
+        commit(range.base, range.size).unwrap();
+        fill(range.page(3), page, 9);
+        prefault(range.base, range.size).unwrap();
+        assert_eq!(sum(range.base, range.size), 9 * page as u64);
+    }
+}
+
+#[test]
+fn locking_works_or_is_refused_with_a_reason() {
+    let page = page_size();
+    let range = Reservation::new(granularity(), page);
+    // SAFETY: a whole committed page of the reservation above.
+    unsafe {
+        commit(range.page(0), page).unwrap();
+        match lock(range.page(0), page) {
+            Ok(()) => unlock(range.page(0), page).unwrap(),
+            Err(error) => assert_eq!(error.call(), Call::Lock),
+        }
+    }
+}
+
+#[test]
+fn huge_page_advice_is_a_hint() {
+    let Some(huge) = huge_page_size() else { return };
+    let range = Reservation::new(huge * 2, huge);
+    // SAFETY: whole pages of the reservation above.
+    unsafe {
+        commit(range.base, range.size).unwrap();
+        if let Err(error) = prefer_huge(range.base, range.size) {
+            assert_eq!(error.call(), Call::PreferHuge);
+        }
+        fill(range.base, range.size, 1);
+    }
+}
+
+#[test]
+fn an_impossible_reservation_is_an_error_with_a_size() {
+    let size = 1usize << (usize::BITS - 2);
+    let error = reserve(size, page_size()).unwrap_err();
+    assert_eq!((error.call(), error.size()), (Call::Reserve, size));
+    let text = std::format!("{error}");
+    assert!(text.contains("reserving address space") && text.contains("was refused"), "{text}");
+}
+
+#[test]
+fn calls_are_counted_and_can_be_refused() {
+    let (reserves, all) = (calls(Call::Reserve), memory_calls());
+    drop(Reservation::new(granularity(), page_size()));
+    assert!(calls(Call::Reserve) > reserves && memory_calls() >= all + 2);
+
+    let plan = fake::fail_after(Call::Reserve, 1);
+    drop(Reservation::new(granularity(), page_size()));
+    let error = reserve(granularity(), page_size()).unwrap_err();
+    assert_eq!(error.code(), OsError::INJECTED);
+    assert!(std::format!("{error}").contains("injected"));
+    assert_eq!((plan.seen(), plan.refused()), (2, 1));
+    drop(plan);
+    drop(Reservation::new(granularity(), page_size()));
+}
+
+#[test]
+fn figures_clock_and_entropy_are_alive() {
+    assert!(process_memory().resident > 0 && process_memory().address_space > 0);
+    let machine = machine_memory();
+    assert!(machine.total >= machine.available && machine.available > 0, "{machine:?}");
+    let start = monotonic_ns();
+    std::thread::sleep(std::time::Duration::from_millis(2));
+    assert!(monotonic_ns() - start >= 1_000_000);
+    assert_ne!(entropy(), entropy());
+}
+
+#[test]
+fn first_use_of_pages_shows_as_page_faults() {
+    const PAGES: usize = 1000;
+    let range = Reservation::new(granularity() * PAGES, page_size());
+    // SAFETY: whole pages of the reservation above.
+    unsafe { commit(range.base, PAGES * page_size()) }.unwrap();
+    let before = page_faults().minor;
+    for page in 0..PAGES {
+        fill(range.page(page), 1, 1);
+    }
+    let faults = page_faults().minor - before;
+    // Fault-around and transparent huge pages may serve several pages at once.
+    assert!(faults >= 1, "{faults}");
+}

@@ -1,0 +1,145 @@
+//! The contract on Unix: Linux through raw system calls, macOS through libc (compiled by reading only: nobody has run
+//! it yet). Errors are `errno`.
+
+use core::ffi::c_void;
+use core::ptr::{self, NonNull};
+
+use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags};
+
+use super::{Access, PageFaults};
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[path = "linux.rs"]
+mod figures;
+#[cfg(target_vendor = "apple")]
+#[path = "apple.rs"]
+mod figures;
+
+pub(super) use figures::{huge_page_size, machine_memory, prefault, prefer_huge, process_memory, query};
+
+fn errno(error: rustix::io::Errno) -> i32 {
+    error.raw_os_error()
+}
+
+fn raw(start: NonNull<u8>) -> *mut c_void {
+    start.as_ptr().cast()
+}
+
+pub(super) fn page_size() -> usize {
+    rustix::param::page_size()
+}
+
+pub(super) fn granularity() -> usize {
+    page_size()
+}
+
+pub(super) fn reserve(size: usize, align: usize) -> Result<NonNull<u8>, i32> {
+    // An alignment above the page is had by asking for more and giving the two ends back.
+    let slack = align.saturating_sub(page_size());
+    let asked = size.checked_add(slack).ok_or(rustix::io::Errno::NOMEM.raw_os_error())?;
+    let flags = MapFlags::PRIVATE | figures::NO_RESERVE;
+    // SAFETY: a fresh anonymous mapping at an address of the kernel's choice touches no memory that anybody has.
+    let start = unsafe { rustix::mm::mmap_anonymous(ptr::null_mut(), asked, ProtFlags::empty(), flags) };
+    let start = start.map_err(errno)?.cast::<u8>();
+    let head = start.align_offset(align);
+    // SAFETY: `head <= slack`, so both ends lie inside the mapping that was just made, and nobody knows of it yet.
+    // A refused trim leaves unusable address space behind, nothing worse.
+    unsafe {
+        if head > 0 {
+            let _ = rustix::mm::munmap(start.cast(), head);
+        }
+        let base = start.add(head);
+        if slack > head {
+            let _ = rustix::mm::munmap(base.add(size).cast(), slack - head);
+        }
+        Ok(NonNull::new_unchecked(base))
+    }
+}
+
+pub(super) unsafe fn release(base: NonNull<u8>, size: usize) -> Result<(), i32> {
+    // SAFETY: the range is a whole reservation that nobody uses (contract of `os::release`).
+    unsafe { rustix::mm::munmap(raw(base), size) }.map_err(errno)
+}
+
+pub(super) unsafe fn commit(start: NonNull<u8>, size: usize) -> Result<(), i32> {
+    // SAFETY: whole pages of the caller's reservation (contract of `os::commit`).
+    unsafe { rustix::mm::mprotect(raw(start), size, MprotectFlags::READ | MprotectFlags::WRITE) }
+        .map_err(errno)
+}
+
+pub(super) unsafe fn decommit(start: NonNull<u8>, size: usize) -> Result<(), i32> {
+    // Replacing the mapping gives the memory back at once and forbids access in one call; `madvise` alone would leave
+    // the pages accessible, and on macOS resident.
+    let flags = MapFlags::PRIVATE | MapFlags::FIXED | figures::NO_RESERVE;
+    // SAFETY: whole pages of the caller's reservation, nothing in them in use (contract of `os::decommit`), so
+    // replacing the mapping destroys nothing that anybody may read.
+    unsafe { rustix::mm::mmap_anonymous(raw(start), size, ProtFlags::empty(), flags) }
+        .map(drop)
+        .map_err(errno)
+}
+
+pub(super) unsafe fn protect(start: NonNull<u8>, size: usize, access: Access) -> Result<(), i32> {
+    let flags = match access {
+        Access::None => MprotectFlags::empty(),
+        Access::Read => MprotectFlags::READ,
+        Access::ReadWrite => MprotectFlags::READ | MprotectFlags::WRITE,
+    };
+    // SAFETY: whole committed pages that the caller owns (contract of `os::protect`).
+    unsafe { rustix::mm::mprotect(raw(start), size, flags) }.map_err(errno)
+}
+
+pub(super) unsafe fn lock(start: NonNull<u8>, size: usize) -> Result<(), i32> {
+    // SAFETY: whole committed pages that the caller owns (contract of `os::lock`).
+    unsafe { rustix::mm::mlock(raw(start), size) }.map_err(errno)
+}
+
+pub(super) unsafe fn unlock(start: NonNull<u8>, size: usize) -> Result<(), i32> {
+    // SAFETY: whole committed pages that the caller owns (contract of `os::unlock`).
+    unsafe { rustix::mm::munlock(raw(start), size) }.map_err(errno)
+}
+
+unsafe fn advise(start: NonNull<u8>, size: usize, advice: Advice) -> Result<(), i32> {
+    // SAFETY: the caller advises about whole pages it owns, and no advice used here drops their content.
+    unsafe { rustix::mm::madvise(raw(start), size, advice) }.map_err(errno)
+}
+
+/// Writes each page once, with what stands there. The way to prefault where the kernel knows no better.
+unsafe fn touch(start: NonNull<u8>, size: usize) {
+    for offset in (0..size).step_by(page_size()) {
+        // SAFETY: inside the caller's committed, writable pages, which nobody writes to now (contract of
+        // `os::prefault`).
+        unsafe {
+            let byte = start.as_ptr().add(offset);
+            byte.write_volatile(byte.read_volatile());
+        }
+    }
+}
+
+fn usage() -> Option<libc::rusage> {
+    let mut usage = core::mem::MaybeUninit::<libc::rusage>::uninit();
+    // SAFETY: the pointer is valid for writing one `rusage`.
+    let answer = unsafe { libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()) };
+    // SAFETY: success means that the structure was filled.
+    (answer == 0).then(|| unsafe { usage.assume_init() })
+}
+
+pub(super) fn page_faults() -> PageFaults {
+    usage().map_or(PageFaults::default(), |usage| PageFaults {
+        minor: u64::try_from(usage.ru_minflt).unwrap_or(0),
+        major: u64::try_from(usage.ru_majflt).unwrap_or(0),
+    })
+}
+
+pub(super) fn monotonic_ns() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
+}
+
+pub(super) fn entropy() -> u64 {
+    let mut bytes = [0u8; 8];
+    // SAFETY: the buffer is valid for writing its own length.
+    let got = unsafe { figures::random(bytes.as_mut_ptr(), bytes.len()) };
+    let bits = u64::from_ne_bytes(bytes);
+    // A kernel that gives nothing (seccomp, very early boot) leaves the clock and the address-space layout.
+    if got { bits } else { monotonic_ns().rotate_left(32) ^ (&raw const bytes).addr() as u64 }
+}
