@@ -172,7 +172,10 @@ impl Books {
             let entry = self.entry(holder);
             *field(&mut entry.subtree, kind) -= fit;
             count_down(&mut entry.subtree, kind);
-            entry.alarm.rearm(&entry.budget, entry.subtree.committed);
+            // Only a fall of the committed bytes may arm again; the other figures have no marks.
+            if let Kind::Committed = kind {
+                entry.alarm.rearm(&entry.budget, entry.subtree.committed);
+            }
         }
         fit == bytes
     }
