@@ -391,3 +391,10 @@ mod loom_tests {
         });
     }
 }
+
+/// Plain atomics, also under loom: for statics that count or number things and that no algorithm waits on.
+pub mod plain {
+    #[cfg(target_has_atomic = "64")]
+    pub use core::sync::atomic::AtomicU64;
+    pub use core::sync::atomic::{AtomicUsize, Ordering};
+}
