@@ -153,7 +153,7 @@ impl Ledger {
         let index = self.len.load(Ordering::Relaxed);
         let depth = parent.map_or(0, |parent| parent.depth() + 1);
         let slot = self.accounts.get(index).ok_or(TagError::TagsFull)?;
-        let account = slot.set(Account { name, ledger: self, parent, index, depth });
+        let account = slot.set(Account { name, owner: self, parent, index, depth });
         let account = account.map_err(|_| TagError::TagsFull)?;
         self.len.store(index + 1, Ordering::Release);
         Ok(Tag::of(account))

@@ -130,9 +130,9 @@ impl Model {
         None
     }
 
-    /// What each tag should be told when the figures grew or a budget was set.
-    fn hear(&mut self) {
-        for n in 0..self.nodes.len() {
+    /// What each of some tags should be told when their figures grew or their budget was set.
+    fn hear(&mut self, only: impl Fn(&Self, usize) -> bool) {
+        for n in (0..self.nodes.len()).filter(|&n| only(self, n)).collect::<Vec<_>>() {
             let in_use = self.subtree(n).committed;
             let node = &mut self.nodes[n];
             let over = node.budget.limit().is_some_and(|limit| in_use > limit);
@@ -215,7 +215,7 @@ impl Model {
                 } else if bytes > 0 {
                     self.nodes[node].own.committed += bytes;
                     self.nodes[node].own.commits += 1;
-                    self.hear();
+                    self.hear(|model, n| model.inside(node, n));
                 }
             }
             Op::Decommit(t, bytes) => {
@@ -241,12 +241,13 @@ impl Model {
                 self.nodes[node].budget = budget;
                 self.forget(|_, n| n == node);
                 match (before, budget.status(in_use)) {
-                    (BudgetStatus::Over(_), BudgetStatus::Over(_)) => {}
+                    (BudgetStatus::Over(_), BudgetStatus::Ok) => {}
+                    (BudgetStatus::Over(_), _) => self.nodes[node].told_warning = true,
                     (_, BudgetStatus::Over(_)) => self.nodes[node].told_limit = false,
                     (BudgetStatus::Ok, BudgetStatus::Warning) => self.nodes[node].told_warning = false,
                     _ => {}
                 }
-                self.hear();
+                self.hear(|_, n| n == node);
             }
         }
     }

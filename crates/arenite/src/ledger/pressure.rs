@@ -146,6 +146,10 @@ impl Alarm {
         match (before, now) {
             (BudgetStatus::Ok | BudgetStatus::Warning, BudgetStatus::Over(_)) => self.told_limit = false,
             (BudgetStatus::Ok, BudgetStatus::Warning) => self.told_warning = false,
+            // Who was over has passed the warning mark, wherever it is now; to come down to it is no crossing upwards.
+            (BudgetStatus::Over(_), BudgetStatus::Warning | BudgetStatus::Over(_)) => {
+                self.told_warning = true;
+            }
             _ => {}
         }
     }

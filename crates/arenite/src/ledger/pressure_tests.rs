@@ -127,7 +127,10 @@ fn lowering_the_budget_is_a_crossing() {
     tag.set_budget(Budget::hard(40));
     assert_eq!(levels(&told), [], "it was over already");
     tag.set_budget(Budget::hard(100).warn_at(0.9));
-    assert_eq!(levels(&told), [Warning], "this mark was not there before");
+    assert_eq!(levels(&told), [], "coming down into the warning range is no crossing upwards");
+    tag.set_budget(Budget::hard(1000));
+    tag.set_budget(Budget::hard(100).warn_at(0.9));
+    assert_eq!(levels(&told), [Warning], "the mark came down through the figure");
     tag.set_budget(Budget::NONE);
     commit(tag, 1000);
     assert_eq!(levels(&told), []);

@@ -19,12 +19,24 @@ pub struct Tag(&'static Account);
 /// What never changes about a tag. Its figures are in the ledger's books, under the lock.
 pub(super) struct Account {
     pub(super) name: Name,
-    pub(super) ledger: &'static Ledger,
+    pub(super) owner: &'static dyn Owner,
     pub(super) parent: Option<Tag>,
     /// The account's place in its ledger; below the ledger's capacity.
     pub(super) index: usize,
     /// How many tags stand above this one; below 32, because 63 bytes hold no more than 32 parts.
     pub(super) depth: u32,
+}
+
+/// A ledger, seen by its accounts. A trait object, because tags are keys of maps: a plain reference would make a tag look
+/// like a key that changes (clippy's `mutable_key_type`) to everyone who uses one.
+pub(super) trait Owner: Sync {
+    fn ledger(&'static self) -> &'static Ledger;
+}
+
+impl Owner for Ledger {
+    fn ledger(&'static self) -> &'static Ledger {
+        self
+    }
 }
 
 impl Tag {
@@ -64,7 +76,7 @@ impl Tag {
     /// # Errors
     /// As [`Ledger::register`].
     pub fn child(self, path: &str) -> Result<Self, TagError> {
-        self.0.ledger.register_name(&Name::new(Some(self.name()), path)?)
+        self.0.owner.ledger().register_name(&Name::new(Some(self.name()), path)?)
     }
 
     /// The tag this one is inside of.
@@ -79,24 +91,24 @@ impl Tag {
 
     /// The ledger this tag belongs to.
     pub fn ledger(self) -> &'static Ledger {
-        self.0.ledger
+        self.0.owner.ledger()
     }
 
     /// The account at this moment, consistent in itself. Takes the ledger's lock for a moment; to compare accounts with
     /// each other use [`Ledger::snapshot_into`].
     pub fn account(self) -> AccountSnapshot {
-        self.0.ledger.books.lock().snapshot(self)
+        self.0.owner.ledger().books.lock().snapshot(self)
     }
 
     /// The limit on what this tag and everything under it commit.
     pub fn budget(self) -> Budget {
-        self.0.ledger.books.lock().entry(self).budget
+        self.0.owner.ledger().books.lock().entry(self).budget
     }
 
     /// Sets the budget, at any time. A hard limit below what is in use is allowed: nothing more is committed under this
     /// tag until enough is freed. If a mark of the new budget is crossed by this, callbacks run before this returns.
     pub fn set_budget(self, budget: Budget) {
-        let mut books = self.0.ledger.books.lock();
+        let mut books = self.0.owner.ledger().books.lock();
         let entry = books.entry(self);
         let in_use = entry.subtree.committed;
         let before = core::mem::replace(&mut entry.budget, budget);
@@ -122,7 +134,7 @@ impl Tag {
     /// # Errors
     /// [`CallbacksFull`] when the tag has [`CALLBACKS_MAX`](super::CALLBACKS_MAX) already.
     pub fn on_pressure(self, callback: PressureCallback) -> Result<(), CallbacksFull> {
-        let kept = self.0.ledger.books.lock().entry(self).alarm.keep(callback);
+        let kept = self.0.owner.ledger().books.lock().entry(self).alarm.keep(callback);
         if kept { Ok(()) } else { Err(CallbacksFull { tag: self }) }
     }
 }
@@ -136,13 +148,13 @@ impl Tag {
 impl Tag {
     /// Charges address space: one reservation of `bytes`.
     pub fn charge_reserved(self, bytes: usize) {
-        let fits = self.0.ledger.books.lock().add(self, Kind::Reserved, bytes);
+        let fits = self.0.owner.ledger().books.lock().add(self, Kind::Reserved, bytes);
         debug_assert!(fits, "tag `{self}`: more reserved than there are addresses");
     }
 
     /// Gives address space back.
     pub fn credit_reserved(self, bytes: usize) {
-        let had = self.0.ledger.books.lock().take(self, Kind::Reserved, bytes);
+        let had = self.0.owner.ledger().books.lock().take(self, Kind::Reserved, bytes);
         debug_assert!(had, "tag `{self}`: {bytes} bytes of address space credited that were never charged");
     }
 
@@ -161,7 +173,7 @@ impl Tag {
         // Each tag of the chain may once be asked to make room; the last try only reports.
         let mut asks = self.depth() + 1;
         loop {
-            let charge = self.0.ledger.books.lock().charge(self, bytes, asks > 0);
+            let charge = self.0.owner.ledger().books.lock().charge(self, bytes, asks > 0);
             match charge {
                 Charge::Made(claims) => {
                     pressure::deliver_all(self, claims);
@@ -179,13 +191,13 @@ impl Tag {
         if bytes == 0 {
             return;
         }
-        let had = self.0.ledger.books.lock().take(self, Kind::Committed, bytes);
+        let had = self.0.owner.ledger().books.lock().take(self, Kind::Committed, bytes);
         debug_assert!(had, "tag `{self}`: {bytes} committed bytes credited that were never charged");
     }
 
     /// Publishes that a structure's live bytes went from `old` (what it published last) to `new`.
     pub fn move_live(self, old: usize, new: usize) {
-        let right = self.0.ledger.books.lock().move_live(self, old, new);
+        let right = self.0.owner.ledger().books.lock().move_live(self, old, new);
         debug_assert!(right, "tag `{self}`: live bytes moved from {old}, which were never published");
     }
 }
