@@ -479,6 +479,12 @@ impl FrameArena {
         }
     }
 
+    /// Whom the arena is charged to.
+    #[must_use]
+    pub fn tag(&self) -> Tag {
+        self.current.tag()
+    }
+
     /// Tells the ledger how much is in use now; it also learns that at each flip and whenever pages are committed.
     pub fn publish(&mut self) {
         self.current.publish();
