@@ -232,6 +232,8 @@ pub enum TextureFault {
     Count,
     /// A texture starts or ends outside the lump.
     Outside,
+    /// A texture is composed of more than 1024 patches.
+    Patches,
     /// Width or height is zero or above 4096.
     Size,
 }
@@ -396,6 +398,7 @@ impl fmt::Display for WadError {
                 let what = match fault {
                     TextureFault::Count => "it is shorter than the number of textures it announces",
                     TextureFault::Outside => "a texture lies outside the lump",
+                    TextureFault::Patches => "a texture is composed of more than 1024 patches",
                     TextureFault::Size => "a texture's width or height is zero or above 4096",
                 };
                 write!(f, "texture list {lump} is broken at offset {offset}: {what}")

@@ -29,12 +29,22 @@
 mod bytes;
 mod directory;
 mod error;
+mod flat;
 mod kinds;
 mod map;
 mod name;
+mod picture;
+mod sound;
+mod survey;
+mod texture;
 
 pub use directory::{Lump, Wad, WadKind};
 pub use error::{MapFormat, MapPart, MapSample, PictureFault, Quoted, SoundFault, TextureFault, WadError};
+pub use flat::{Flat, Palette};
 pub use kinds::{Figure, Monster, ThingKind};
 pub use map::{Bounds, Line, Map, Record, Records, RecordsIter, Sector, Side, Thing, Vertex};
 pub use name::LumpName;
+pub use picture::Picture;
+pub use sound::Sound;
+pub use survey::{Survey, Tally};
+pub use texture::{Composed, PatchPlace, Texture, Textures};
