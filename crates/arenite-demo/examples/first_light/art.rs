@@ -121,7 +121,7 @@ pub(super) fn patches() -> Vec<(&'static str, Image)> {
 }
 
 fn panel(x: usize, y: usize) -> u8 {
-    let seam = x % 32 == 0 || y % 64 == 0;
+    let seam = x.is_multiple_of(32) || y.is_multiple_of(64);
     let edge = x % 32 == 1 || y % 64 == 1;
     ink(STEEL, 6 - 3 * i32::from(seam) + 3 * i32::from(edge) + cloud(x, y, 11) / 7)
 }
@@ -140,7 +140,7 @@ fn screen(x: usize, y: usize) -> u8 {
     if (y as i32 - trace).abs() < 2 {
         ink(LIME, 14)
     } else {
-        ink(TEAL, 2 + i32::from(x % 8 == 0 || y % 8 == 0))
+        ink(TEAL, 2 + i32::from(x.is_multiple_of(8) || y.is_multiple_of(8)))
     }
 }
 

@@ -52,3 +52,8 @@ pub use picture::Picture;
 pub use sound::Sound;
 pub use survey::{Survey, Tally};
 pub use texture::{Composed, PatchPlace, Texture, Textures};
+
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod tests;
