@@ -64,7 +64,6 @@ pub struct MemoryManager {
 
 impl MemoryManager {
     /// Starts to describe a manager.
-    #[must_use]
     pub fn builder() -> MemoryManagerBuilder {
         MemoryManagerBuilder::new()
     }
