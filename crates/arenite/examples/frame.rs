@@ -62,7 +62,9 @@ fn game() -> Result<(), Box<dyn Error>> {
         .build()?;
     // A worker that steals for the first time allocates its book-keeping: let each of them do that now.
     let all_here = std::sync::Barrier::new(rayon::current_num_threads());
-    (0..rayon::current_num_threads()).into_par_iter().with_max_len(1).for_each(|_| drop(all_here.wait()));
+    (0..rayon::current_num_threads()).into_par_iter().with_max_len(1).for_each(|_| {
+        all_here.wait();
+    });
 
     let mut last: Option<FrameRef<[DrawCall]>> = None;
     let (mut heap_calls, mut memory_calls, mut moved) = (0, 0, 0);
