@@ -6,6 +6,7 @@
 //! | [`rules`] | the game itself: grid, path-finding, agents, projectiles, draw list, checksum; allocates nothing |
 //! | [`world`] | the game's memory on Arenite |
 //! | [`plain`] | the same game's memory on `Vec`, `Box` and `Rc`, for comparison |
+//! | [`host`] | what both need of the outside: input file, choice of maps, figures, pictures |
 //! | [`outcome`] | what a run leaves behind: the figures of `--json` and of the report |
 //! | [`report`] | the self-contained HTML page |
 //!
@@ -13,6 +14,7 @@
 
 pub mod config;
 pub mod error;
+pub mod host;
 pub mod outcome;
 pub mod plain;
 pub mod report;

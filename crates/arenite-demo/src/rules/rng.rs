@@ -30,7 +30,7 @@ impl Rng {
 
     /// The next 64 bits.
     #[inline]
-    pub fn next(&mut self) -> u64 {
+    pub fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(STEP);
         mix(self.0)
     }
@@ -39,7 +39,7 @@ impl Rng {
     #[inline]
     pub fn below(&mut self, bound: u32) -> u32 {
         // The high half of a product: not exactly uniform, off by less than bound / 2³².
-        ((u64::from(bound) * (self.next() >> 32)) >> 32) as u32
+        ((u64::from(bound) * (self.next_u64() >> 32)) >> 32) as u32
     }
 
     /// A number from `-range` to `range`. `range` is not negative.
@@ -64,8 +64,8 @@ mod tests {
             4_593_380_528_125_082_431,
             16_408_922_859_458_223_821,
         ];
-        assert_eq!(expected.map(|_| rng.next()), expected);
-        assert_eq!(Rng::new(0).next(), 0xE220_A839_7B1D_CDAF);
+        assert_eq!(expected.map(|_| rng.next_u64()), expected);
+        assert_eq!(Rng::new(0).next_u64(), 0xE220_A839_7B1D_CDAF);
     }
 
     #[test]
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn keys_matter() {
-        let first = |a, b, c| Rng::keyed(a, b, c).next();
+        let first = |a, b, c| Rng::keyed(a, b, c).next_u64();
         assert_ne!(first(1, 2, 3), first(2, 2, 3));
         assert_ne!(first(1, 2, 3), first(1, 3, 2));
         assert_ne!(first(1, 2, 3), first(1, 2, 4));
