@@ -64,7 +64,8 @@ pub fn maps(wad: &Wad<'_>, config: &Config) -> Result<Vec<LumpName>, DemoError> 
         }
     }
     if names.is_empty() {
-        let file = config.wad.as_deref().map_or_else(|| "the embedded WAD".into(), |path| path.to_string_lossy());
+        let file =
+            config.wad.as_deref().map_or_else(|| "the embedded WAD".into(), |path| path.to_string_lossy());
         return Err(DemoError::Config(format!("{file} has no maps")));
     }
     names.truncate(config.scenes as usize);
@@ -76,7 +77,9 @@ pub fn maps(wad: &Wad<'_>, config: &Config) -> Result<Vec<LumpName>, DemoError> 
 
 /// The error for a map in which nobody can stand anywhere.
 pub fn no_start(map: LumpName) -> DemoError {
-    DemoError::Config(format!("map {map} cannot be played: nobody can stand where its players or monsters start"))
+    DemoError::Config(format!(
+        "map {map} cannot be played: nobody can stand where its players or monsters start"
+    ))
 }
 
 #[cfg(test)]

@@ -77,7 +77,8 @@ impl Terrain {
         let shape = Shape::over(map.bounds());
         let mut cells = vec![0; shape.cells()];
         let mut open = vec![0; shape.cells()];
-        let count = level::carve(map, shape, &mut cells, &mut open).map_err(|_| host::no_start(map.name()))?;
+        let count =
+            level::carve(map, shape, &mut cells, &mut open).map_err(|_| host::no_start(map.name()))?;
         open.truncate(count);
         open.shrink_to_fit();
         let walls = level::walls(map, &resources.wall_names).collect();
@@ -118,7 +119,12 @@ pub(super) struct Drawn {
 
 impl Scene {
     /// Decodes what the map uses and fills it with agents.
-    pub(super) fn load(wad: &Wad<'_>, map: &Map<'_>, number: u32, config: &Config) -> Result<Self, DemoError> {
+    pub(super) fn load(
+        wad: &Wad<'_>,
+        map: &Map<'_>,
+        number: u32,
+        config: &Config,
+    ) -> Result<Self, DemoError> {
         let resources = Resources::load(wad, map)?;
         let terrain = Terrain::load(map, &resources)?;
         let mut tick = Tick::start(config.seed, number, map.name().as_bytes());
@@ -204,6 +210,12 @@ impl Scene {
     /// The counter of dropped resources; it outlives the scene.
     pub(super) fn drops(&self) -> Drops {
         self.resources.drops()
+    }
+
+    /// How many projectiles and particles there are.
+    #[cfg(test)]
+    pub(super) fn flying(&self) -> (usize, usize) {
+        (self.projectiles.len(), self.particles.len())
     }
 
     /// What happened so far.

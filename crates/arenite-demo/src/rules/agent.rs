@@ -168,7 +168,10 @@ pub fn populate(map: &Map<'_>, level: &Level<'_>, sprites: &[LumpName], rng: &mu
     for (id, slot) in agents.iter_mut().enumerate() {
         let mut agent = if id == 0 {
             // The cells that can be reached start with the one where the game does.
-            Agent::player(level.open.first().map_or(Point::default(), |&cell| level.grid.shape.center(cell)), sprites)
+            Agent::player(
+                level.open.first().map_or(Point::default(), |&cell| level.grid.shape.center(cell)),
+                sprites,
+            )
         } else if let Some((thing, monster)) = own.next() {
             let at = Point::of_map(thing.x, thing.y);
             let at = if level.grid.stands(at) { at } else { random_place(level, rng) };

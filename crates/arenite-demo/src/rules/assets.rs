@@ -70,7 +70,9 @@ pub trait Assets {
 #[inline]
 pub fn texel(assets: &impl Assets, look: Look, u: u32, v: u32) -> u8 {
     let picture = look.resource().and_then(|(sheet, index)| assets.picture(sheet, index));
-    let Some((width, height, pixels)) = picture.filter(|(width, height, _)| width * height != 0) else { return 0 };
+    let Some((width, height, pixels)) = picture.filter(|(width, height, _)| width * height != 0) else {
+        return 0;
+    };
     pixels[(v as usize % height) * width + u as usize % width]
 }
 
@@ -120,9 +122,8 @@ pub fn sprite_lump<'a>(wad: &Wad<'a>, letters: LumpName) -> Option<crate::wad::L
 pub const SOUNDS: usize = 8;
 
 /// Sounds of a fight: shots, hits, pain, death.
-const WANTED: [&str; SOUNDS] = [
-    "DSPISTOL", "DSSHOTGN", "DSFIRSHT", "DSFIRXPL", "DSPOPAIN", "DSPODTH1", "DSBGDTH1", "DSBAREXP",
-];
+const WANTED: [&str; SOUNDS] =
+    ["DSPISTOL", "DSSHOTGN", "DSFIRSHT", "DSFIRXPL", "DSPOPAIN", "DSPODTH1", "DSBGDTH1", "DSBAREXP"];
 
 /// The names of the sounds that a scene loads: those of a fight, or of a file that has none of them its first ones.
 ///

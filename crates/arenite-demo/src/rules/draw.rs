@@ -12,7 +12,7 @@ pub const LABELS: usize = 8;
 /// What the camera shows, in map units.
 const VIEW: Point = Point { x: 1600 * UNIT, y: 1200 * UNIT };
 /// Side of a piece of floor, in cells.
-const TILE: i32 = 4;
+const TILE: i32 = 2;
 
 /// What is drawn over what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -133,7 +133,12 @@ pub fn collect<S: Crowd<Projectile>, D: Crowd<Particle>, A: Assets>(
 ) {
     let Scenery { level, agents, projectiles, particles, assets, frame } = scenery;
     let mut draw = |layer, look, id: u32, at: Point| {
-        let shade = assets::texel(*assets, look, id.wrapping_add(*frame), frame.wrapping_mul(3).wrapping_add(id >> 4));
+        let shade = assets::texel(
+            *assets,
+            look,
+            id.wrapping_add(*frame),
+            frame.wrapping_mul(3).wrapping_add(id >> 4),
+        );
         sink(DrawItem::new(layer, look, id, at - camera.at, shade));
     };
     let shape = level.grid.shape;

@@ -184,9 +184,8 @@ pub fn walk(
 
 /// Marks the cells that a wall runs through. `from` and `to` are map coordinates inside the bounds that `shape` was made for.
 pub fn add_wall(shape: Shape, cells: &mut [u8], from: [i16; 2], to: [i16; 2]) {
-    let relative = |[x, y]: [i16; 2]| {
-        [i64::from(x) - i64::from(shape.left), i64::from(y) - i64::from(shape.bottom)]
-    };
+    let relative =
+        |[x, y]: [i16; 2]| [i64::from(x) - i64::from(shape.left), i64::from(y) - i64::from(shape.bottom)];
     walk(relative(from), relative(to), i64::from(shape.side), false, |column, row| {
         if let Some(cell) = shape.cell(column as i32, row as i32) {
             cells[cell as usize] |= SOLID;

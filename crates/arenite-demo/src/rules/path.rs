@@ -69,7 +69,7 @@ impl Window {
     #[inline]
     fn node(self, column: i32, row: i32) -> Option<usize> {
         let (column, row) = ((column - self.column).cast_unsigned(), (row - self.row).cast_unsigned());
-        (column < WINDOW && row < WINDOW).then_some((row * WINDOW + column) as usize)
+        (column < WINDOW && row < WINDOW).then(|| (row * WINDOW + column) as usize)
     }
 
     #[inline]

@@ -50,7 +50,7 @@ const RINGS: i32 = 7;
 /// How many frames pass between two times that an agent looks for somebody to hunt.
 const LOOK_EVERY: u32 = 4;
 /// How many frames pass between two times that an agent looks for a way.
-const PATH_EVERY: u32 = 16;
+const PATH_EVERY: u32 = 8;
 /// How far a shot is worth it, in map units.
 const SHOT_RANGE: i64 = 768;
 /// Nearer than this an agent circles its target instead of going to it, in map units.
@@ -105,9 +105,10 @@ impl Frozen<'_> {
                 break;
             }
         }
-        let seen = nearest.iter().map(|&(_, id)| id).find(|&id| {
-            self.agent(id).is_some_and(|other| self.sees(agent, other))
-        });
+        let seen = nearest
+            .iter()
+            .map(|&(_, id)| id)
+            .find(|&id| self.agent(id).is_some_and(|other| self.sees(agent, other)));
         seen.unwrap_or(nearest[0].1)
     }
 }
@@ -146,13 +147,15 @@ pub fn think<M: PathMemory>(frozen: &Frozen<'_>, id: u32, memory: &mut M) -> Int
     if let Some(enemy) = seen.filter(|_| distance2 <= squared(CIRCLE_RANGE)) {
         let around = (enemy.at - agent.at).left();
         // Round the other way from time to time, all in their own time.
-        let other_way = (frozen.frame / 32).wrapping_add(id) % 2 == 0;
+        let other_way = (frozen.frame / 32).wrapping_add(id).is_multiple_of(2);
         intent.step = if other_way { -around } else { around }.with_length(agent.speed);
         return intent;
     }
 
     let waypoint = agent.route.next();
-    if agent.speed > 0 && (turn.is_multiple_of(PATH_EVERY) || waypoint.is_none() && turn.is_multiple_of(LOOK_EVERY)) {
+    if agent.speed > 0
+        && (turn.is_multiple_of(PATH_EVERY) || waypoint.is_none() && turn.is_multiple_of(LOOK_EVERY))
+    {
         let goal = match enemy {
             Some(enemy) => frozen.cell(enemy),
             None => roam(&frozen.level.grid, cell, &mut rng),
