@@ -63,7 +63,7 @@ pub(super) fn draw(out: &mut dyn Write, record: &Record) -> fmt::Result {
     let frames = Frames::new(record);
     let y = Axis::bytes(top, plot.bottom, plot.top);
     plot.open(out, "memory", "Stacked areas: bytes committed under each tag, frame by frame")?;
-    plot.vertical(out, &y, "committed", |tick| bytes(to_bytes(tick)))?;
+    plot.vertical(out, &y, "committed", tick_label)?;
     plot.horizontal(out, &frames.axis, "frame", |tick| count(to_bytes(tick)))?;
 
     let shown = telling_frames(&record.timeline, record.sampled_tags.len(), BUCKETS);
@@ -99,7 +99,7 @@ pub(super) fn draw(out: &mut dyn Write, record: &Record) -> fmt::Result {
             })
             .unwrap_or(first);
         let committed = &record.timeline[fullest].committed;
-        let mut text = format!("{} in all", bytes(to_bytes(sum(committed))));
+        let mut text = format!("{} in all", tick_label(sum(committed)));
         for band in bands.iter().rev() {
             text.push_str(&format!("\n{}: {}", band.name, bytes(band.bytes(committed))));
         }
@@ -108,6 +108,12 @@ pub(super) fn draw(out: &mut dyn Write, record: &Record) -> fmt::Result {
     write!(out, "</svg>")?;
     legend(out, &entries)?;
     write!(out, "</section>")
+}
+
+/// The label of a size on an axis. A stack of sizes can be more than a `u64` holds.
+fn tick_label(tick: f64) -> String {
+    const EXBI: f64 = (1_u64 << 60) as f64;
+    if tick < 16.0 * EXBI { bytes(to_bytes(tick)) } else { format!("{:.0} EiB", tick / EXBI) }
 }
 
 /// A tick as whole bytes or frames.

@@ -37,19 +37,17 @@ pub fn render(record: &Record, out: &mut dyn Write) -> fmt::Result {
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <meta name=\"color-scheme\" content=\"light dark\">\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">\
-         <link rel=\"icon\" href=\"data:,\"><title>Arenite · {} frames of {}</title><style>{}</style></head><body>",
-        units::count(outcome.frames),
+         <link rel=\"icon\" href=\"data:,\"><title>Arenite · {} of {}</title><style>{}</style></head><body>",
+        units::counted(outcome.frames, "frame", "frames"),
         Escaped(outcome.scenes.first().map_or("no map", |scene| scene.map.as_str())),
         include_str!("style.css")
     )?;
     writeln!(
         out,
-        "<header><p class=\"brand\">Arenite</p><h1>Where every byte went</h1><p>{} frames in {} {}, {} {}, seed {}, on {}. Checksum <code>{}</code>.</p></header><main>",
-        units::count(outcome.frames),
-        outcome.scenes.len(),
-        if outcome.scenes.len() == 1 { "scene" } else { "scenes" },
-        outcome.threads,
-        if outcome.threads == 1 { "thread" } else { "threads" },
+        "<header><p class=\"brand\">Arenite</p><h1>Where every byte went</h1><p>{} in {}, {}, seed {}, on {}. Checksum <code>{}</code>.</p></header><main>",
+        units::counted(outcome.frames, "frame", "frames"),
+        units::counted(outcome.scenes.len() as u64, "scene", "scenes"),
+        units::counted(outcome.threads as u64, "thread", "threads"),
         outcome.seed,
         if outcome.memory == "plain" { "plain Vec, Box and Rc" } else { "Arenite’s memory" },
         Escaped(&outcome.checksum)

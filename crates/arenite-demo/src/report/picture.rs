@@ -50,7 +50,7 @@ impl Frame {
             top: high[1] + MARGIN / scale,
             scale,
             width: SIDE,
-            height: (up * scale + 2.0 * MARGIN).max(SIDE * 0.4),
+            height: (up * scale + 2.0 * MARGIN).max(SIDE * 0.12),
         }
     }
 

@@ -12,8 +12,8 @@ use crate::outcome::Record;
 pub(super) const WIDTH: f64 = 1000.0;
 /// Left end of the plot: room for the labels of the vertical axis.
 pub(super) const LEFT: f64 = 78.0;
-/// Right end of the plot.
-pub(super) const RIGHT: f64 = WIDTH - 14.0;
+/// Right end of the plot: the last label stands half beyond it.
+pub(super) const RIGHT: f64 = WIDTH - 30.0;
 /// Runs of frames a timeline is thinned to: about one for every two units of its width.
 pub(super) const BUCKETS: usize = 450;
 /// Columns that show their figures under the pointer.

@@ -7,7 +7,7 @@ use super::memory::to_bytes;
 use super::scale::Axis;
 use super::svg::{At, BUCKETS, Frames, LEFT, Plot, RIGHT, to_f64};
 use super::thin::summarise;
-use super::units::{count, millis};
+use super::units::{count, counted, millis};
 use crate::outcome::Record;
 
 /// A frame at 60 frames a second, in milliseconds.
@@ -15,7 +15,7 @@ const SIXTIETH: f64 = 1000.0 / 60.0;
 /// Above this ratio of the longest frame to the median a linear axis would show a flat line and one needle.
 const WIDE: f64 = 12.0;
 /// Bars of the histogram for each power of ten.
-const PER_DECADE: f64 = 24.0;
+const PER_DECADE: f64 = 36.0;
 
 /// A frame's length, with what is no number taken as 0.
 fn length(ms: f32) -> f64 {
@@ -108,8 +108,11 @@ impl Histogram {
         let (low, high) =
             if low.is_finite() { (low, positive().fold(0.0, f64::max)) } else { (0.001, 0.001) };
         // Whole steps, so that the edges do not depend on the shortest frame of the run; at least one bar at each side.
-        let first = (low.log10() * PER_DECADE).floor() - 1.0;
-        let last = (high.log10() * PER_DECADE).floor() + 2.0;
+        let mut first = (low.log10() * PER_DECADE).floor() - 1.0;
+        let mut last = (high.log10() * PER_DECADE).floor() + 2.0;
+        // Half a decade at the least: it holds a round tick wherever it lies.
+        let spare = ((PER_DECADE / 2.0 - (last - first)) / 2.0).ceil().max(0.0);
+        (first, last) = (first - spare, last + spare);
         let bars = to_bytes(last - first) as usize;
         let edges: Vec<f64> = (0..=bars).map(|bar| 10_f64.powf((first + to_f64(bar)) / PER_DECADE)).collect();
         let mut counts = vec![0; bars];
@@ -145,15 +148,14 @@ pub(super) fn draw_histogram(out: &mut dyn Write, record: &Record) -> fmt::Resul
         let top = y.at(to_f64(frames as usize));
         write!(
             out,
-            "<rect class=\"bar mark s0\" x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\"><title>{} to {}: {} {}</title></rect>",
+            "<rect class=\"bar mark s0\" x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\"><title>{} to {}: {}</title></rect>",
             At(left + 0.5),
             At(top),
             At((right - left - 1.0).max(0.5)),
             At(plot.bottom - top),
             millis(edges[bar]),
             millis(edges[bar + 1]),
-            count(frames),
-            if frames == 1 { "frame" } else { "frames" }
+            counted(frames, "frame", "frames")
         )?;
     }
     let figures = record.outcome.frame_ms;

@@ -48,13 +48,20 @@ pub fn count(count: u64) -> String {
     text
 }
 
+/// A count with what is counted, as one or as many: `1 frame`, `1,800 frames`.
+#[must_use]
+pub fn counted(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", count(number), if number == 1 { one } else { many })
+}
+
 /// Three digits, without zeros that say nothing after the point.
 fn significant(value: f64) -> String {
     let size = value.abs();
     let text = match size {
         _ if size < 9.995 => format!("{value:.2}"),
         _ if size < 99.95 => format!("{value:.1}"),
-        _ => return format!("{value:.0}"),
+        _ if size < 1e6 => return format!("{value:.0}"),
+        _ => return format!("{value:.1e}"),
     };
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
@@ -89,6 +96,7 @@ mod tests {
             (0.999_7, "1 ms"),
             (16.666_7, "16.7 ms"),
             (1200.0, "1.2 s"),
+            (1e30, "1.0e27 s"),
             (f64::NAN, "–"),
             (f64::INFINITY, "–"),
         ];
