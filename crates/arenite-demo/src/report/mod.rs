@@ -17,7 +17,7 @@ pub mod units;
 use std::fmt::{self, Write};
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::outcome::Record;
 use svg::Escaped;
@@ -86,13 +86,17 @@ pub fn render(record: &Record, out: &mut dyn Write) -> fmt::Result {
 pub fn write_page(path: &Path, record: &Record) -> io::Result<()> {
     let mut page = String::new();
     render(record, &mut page).map_err(io::Error::other)?;
-    let name = path.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
-    let mut unfinished = std::ffi::OsString::from(".");
-    unfinished.push(name);
-    unfinished.push(format!(".{}.tmp", std::process::id()));
-    let unfinished = path.with_file_name(unfinished);
+    write_whole(path, page.as_bytes())
+}
+
+/// Writes `bytes` to the file `path`, all of them or none: into a file beside it, which then takes its name.
+///
+/// # Errors
+/// What the file system says; the unfinished file is removed and an existing file is as it was.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let unfinished = unfinished_path(path)?;
     let written = File::create(&unfinished).and_then(|mut file| {
-        file.write_all(page.as_bytes())?;
+        file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&unfinished, path)
     });
@@ -101,4 +105,18 @@ pub fn write_page(path: &Path, record: &Record) -> io::Result<()> {
         let _ = fs::remove_file(&unfinished);
     }
     written
+}
+
+/// Where [`write_whole`] writes before the file takes its name: hidden, in the same folder, of this process alone.
+///
+/// # Errors
+/// `InvalidInput` when `path` does not end in a file name.
+pub fn unfinished_path(path: &Path) -> io::Result<PathBuf> {
+    let name = path
+        .file_name()
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the path does not end in a file name"))?;
+    let mut unfinished = std::ffi::OsString::from(".");
+    unfinished.push(name);
+    unfinished.push(format!(".{}.tmp", std::process::id()));
+    Ok(path.with_file_name(unfinished))
 }
