@@ -154,7 +154,10 @@ pub(crate) fn all() -> Vec<(&'static str, Record)> {
     huge.outcome.tags[0] = tag("scene", u64::MAX / 20, u64::MAX / 16, Some(0));
     huge.outcome.resident_peak = u64::MAX;
     for picture in &mut huge.pictures {
+        // Ordinary lines would be points on a map of this size.
+        picture.lines.clear();
         picture.lines.push(Line { from: [i32::MIN; 2], to: [i32::MAX; 2], solid: true });
+        picture.lines.push(Line { from: [i32::MIN, i32::MAX], to: [0, 0], solid: false });
     }
 
     let evil = "</script><\"&'>\u{0}\u{1b}[31m/ünï".to_owned();
