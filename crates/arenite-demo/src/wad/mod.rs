@@ -26,8 +26,10 @@
 //!
 //! This room imports nothing else of the crate.
 
+mod builder;
 mod bytes;
 mod directory;
+mod embedded;
 mod error;
 mod flat;
 mod kinds;
@@ -38,7 +40,9 @@ mod sound;
 mod survey;
 mod texture;
 
+pub use builder::{Image, MapData, TextureData, WadBuilder};
 pub use directory::{Lump, Wad, WadKind};
+pub use embedded::EMBEDDED;
 pub use error::{MapFormat, MapPart, MapSample, PictureFault, Quoted, SoundFault, TextureFault, WadError};
 pub use flat::{Flat, Palette};
 pub use kinds::{Figure, Monster, ThingKind};
@@ -48,3 +52,8 @@ pub use picture::Picture;
 pub use sound::Sound;
 pub use survey::{Survey, Tally};
 pub use texture::{Composed, PatchPlace, Texture, Textures};
+
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod tests;
