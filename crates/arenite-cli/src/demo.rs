@@ -1,10 +1,13 @@
 //! Runs the game once and writes what came of it.
 
-use std::io;
+use std::borrow::Cow;
 use std::path::Path;
+use std::{fs, io};
 
 use arenite_demo::config::Config;
+use arenite_demo::error::DemoError;
 use arenite_demo::outcome::{Outcome, Record};
+use arenite_demo::wad::{EMBEDDED, Wad};
 use arenite_demo::{report, world};
 
 use crate::args::{DemoArgs, MOST_FRAMES, Scenes};
@@ -72,6 +75,7 @@ fn json(outcome: &Outcome) -> Result<String, Fault> {
 
 /// The configuration that the options describe.
 pub(crate) fn configure(args: &DemoArgs) -> Result<Config, Fault> {
+    check_wad(args.wad.as_deref())?;
     let defaults = Config::default();
     let named = u32::try_from(args.maps.len()).unwrap_or(u32::MAX);
     let scenes = match args.scenes {
@@ -101,6 +105,29 @@ pub(crate) fn configure(args: &DemoArgs) -> Result<Config, Fault> {
 }
 
 /// How many maps the file has, for `--scenes all`.
-fn maps_of(_wad: Option<&Path>) -> Result<u32, Fault> {
-    Ok(3)
+fn maps_of(wad: Option<&Path>) -> Result<u32, Fault> {
+    let bytes = match wad {
+        Some(path) => {
+            let read = |source| DemoError::Read { path: path.to_owned(), source };
+            Cow::Owned(fs::read(path).map_err(read)?)
+        }
+        None => Cow::Borrowed(EMBEDDED),
+    };
+    let maps = Wad::parse(&bytes).map_err(DemoError::from)?.maps().count();
+    match u32::try_from(maps) {
+        // The game itself says what is missing.
+        Ok(0) => Ok(1),
+        Ok(maps) => Ok(maps),
+        Err(_) => Err(Fault::new(format_args!("the file has {maps} maps; name the ones to play with --map"))),
+    }
+}
+
+/// Refuses what is no file of its own: a device never ends, and a pipe cannot be read twice.
+fn check_wad(wad: Option<&Path>) -> Result<(), Fault> {
+    let Some(path) = wad else { return Ok(()) };
+    let found = fs::metadata(path).map_err(|source| DemoError::Read { path: path.to_owned(), source })?;
+    if found.is_file() {
+        return Ok(());
+    }
+    Err(Fault::new(format_args!("cannot read {}: it is not a file", path.display())))
 }

@@ -10,11 +10,11 @@ use crate::outcome::{Record, TagOutcome};
 
 const ROW: f64 = 34.0;
 /// Room for names.
-const NAMES: f64 = 210.0;
+const NAMES: f64 = 230.0;
 /// Room for the figures at the right.
 const FIGURES: f64 = 230.0;
 /// The longest name that fits, in characters.
-const NAME_LENGTH: usize = 28;
+const NAME_LENGTH: usize = 25;
 /// A budget this many times above every peak is shown as an arrow: at scale it would leave no bar to see.
 const FAR: f64 = 6.0;
 

@@ -108,8 +108,8 @@ pub(super) fn draw(out: &mut dyn Write, picture: &Picture, scene: usize) -> fmt:
             "<rect class=\"camera mark\" x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" rx=\"3\"/>",
             At(x0.min(x1)),
             At(y0.min(y1)),
-            At((x1 - x0).abs()),
-            At((y1 - y0).abs())
+            At((x1 - x0).abs().max(2.0)),
+            At((y1 - y0).abs().max(2.0))
         )?;
     }
     // Few agents may be large, many must be small; never smaller than a person is on the map.
