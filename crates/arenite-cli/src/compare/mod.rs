@@ -21,6 +21,9 @@ use crate::progress::Progress;
 use crate::table::Table;
 use stats::{Estimate, FEWEST_PAIRS, Verdict, median, ratio};
 
+/// From so many pairs on the bootstrap's interval is about as wide as it says.
+const MANY_PAIRS: usize = 30;
+
 /// Runs both games in turns and prints them side by side.
 pub(crate) fn run(args: &DemoArgs) -> Result<(), Fault> {
     let targets = Targets::check(args)?;
@@ -273,6 +276,10 @@ fn side_by_side(pairs: &[Pair], figures: &[Figure]) -> String {
     text.push_str("Ratios are medians over the rounds' pairs, intervals by bootstrap; an interval that contains 1 is a tie.\n");
     if pairs.len() < FEWEST_PAIRS {
         text.push_str(&format!("Say --rounds {FEWEST_PAIRS} or more for a verdict.\n"));
+    } else if pairs.len() < MANY_PAIRS {
+        text.push_str(&format!(
+            "With fewer than {MANY_PAIRS} rounds an interval is rough: small samples make it too narrow.\n"
+        ));
     }
     if cfg!(debug_assertions) {
         text.push_str("These are unoptimised builds: run with --release before believing a time.\n");

@@ -33,12 +33,16 @@ impl Axis {
         Self::stepped(step, (max / step).ceil() * step, from, to)
     }
 
-    /// Logarithmic between two positive values. Ticks are at 1, 2 and 5 times powers of ten over a short range and at
-    /// powers of ten over a long one.
+    /// Logarithmic between two positive values, with ticks at powers of ten and, the shorter the range, at more of their
+    /// round multiples.
     pub(super) fn log(low: f64, high: f64, from: f64, to: f64) -> Self {
         debug_assert!(low > 0.0 && high > low, "a logarithmic axis needs 0 < low < high");
         let decades = (high / low).log10();
-        let within: &[f64] = if decades <= 3.0 { &[1.0, 2.0, 5.0] } else { &[1.0] };
+        let within: &[f64] = match decades {
+            _ if decades <= 0.8 => &[1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0],
+            _ if decades <= 3.0 => &[1.0, 2.0, 5.0],
+            _ => &[1.0],
+        };
         let mut ticks = Vec::new();
         for power in ceil_to_i32(low.log10()) - 1..=ceil_to_i32(high.log10()) {
             for factor in within {

@@ -140,7 +140,7 @@ pub(super) fn draw_histogram(out: &mut dyn Write, record: &Record) -> fmt::Resul
     let y = Axis::log(0.5, to_f64(most as usize).max(2.0) * 1.3, plot.bottom, plot.top);
     plot.open(out, "histogram", "Bars: how many frames took how long, both on logarithmic scales")?;
     let mut whole = y.clone();
-    whole.ticks.retain(|&tick| tick >= 1.0);
+    whole.ticks.retain(|&tick| tick >= 1.0 && tick.fract() == 0.0);
     plot.vertical(out, &whole, "frames (log scale)", |tick| count(to_bytes(tick)))?;
     plot.horizontal(out, &x, "frame time (log scale)", millis)?;
     for (bar, &frames) in counts.iter().enumerate().filter(|&(_, &frames)| frames > 0) {
