@@ -23,7 +23,7 @@ fn printed(arguments: &[&str]) -> String {
 }
 
 fn outcome(arguments: &[&str]) -> Outcome {
-    let text = printed(&[&SHORT, &["--quiet", "--json", "-"], arguments].concat());
+    let text = printed(&[&SHORT[..], &["--quiet", "--json", "-"], arguments].concat());
     serde_json::from_str(&text).expect("the figures and nothing else")
 }
 
@@ -91,7 +91,7 @@ fn results_are_written_whole_and_replace_old_ones() {
     let (json, page) = (folder.join("run.json"), folder.join("run.html"));
     fs::write(&json, "old").expect("an old file");
     let paths = [json.to_str().expect("UTF-8"), page.to_str().expect("UTF-8")];
-    printed(&[&SHORT, &["--quiet", "--json", paths[0], "--report", paths[1]][..]].concat());
+    printed(&[&SHORT[..], &["--quiet", "--json", paths[0], "--report", paths[1]][..]].concat());
     let figures: Value = serde_json::from_slice(&fs::read(&json).expect("figures")).expect("JSON");
     for key in [
         "seed",
@@ -114,7 +114,7 @@ fn results_are_written_whole_and_replace_old_ones() {
 
 #[test]
 fn json_on_standard_output_is_alone_there() {
-    let done = arenite(&[&SHORT, &["--json", "-"][..]].concat());
+    let done = arenite(&[&SHORT[..], &["--json", "-"][..]].concat());
     assert!(done.status.success());
     serde_json::from_slice::<Outcome>(&done.stdout).expect("the figures and nothing else");
     assert!(String::from_utf8_lossy(&done.stderr).contains("Checksum"), "the tables moved to standard error");
@@ -132,7 +132,7 @@ fn all_scenes_are_every_map_once() {
 #[test]
 fn what_the_game_cannot_do_is_one_line() {
     for arguments in [["--map", "NOSUCH"], ["--budget", "nosuchtag=8MiB"], ["--budget", "scene=1"]] {
-        let done = arenite(&[&SHORT, &arguments[..]].concat());
+        let done = arenite(&[&SHORT[..], &arguments[..]].concat());
         let said = String::from_utf8_lossy(&done.stderr);
         assert_eq!(done.status.code(), Some(2), "{arguments:?}: {said}");
         assert!(said.starts_with("arenite: ") && said.matches('\n').count() == 1, "{arguments:?}: {said}");
