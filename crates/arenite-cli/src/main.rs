@@ -38,6 +38,6 @@ fn run() -> Result<(), Fault> {
     match args::read(std::env::args_os())? {
         Request::Print(text) => output::print(&mut io::stdout().lock(), text.as_bytes()),
         Request::Demo(args) if args.compare => compare::run(&args),
-        Request::Demo(args) => demo::run(&args, || HEAP.calls()),
+        Request::Demo(args) => demo::run(&args, CountingAllocator::calls),
     }
 }

@@ -6,13 +6,17 @@
 //! | [`rules`] | the game itself: grid, path-finding, agents, projectiles, draw list, checksum; allocates nothing |
 //! | [`world`] | the game's memory on Arenite |
 //! | [`plain`] | the same game's memory on `Vec`, `Box` and `Rc`, for comparison |
+//! | [`host`] | what both need of the outside: input file, choice of maps, figures, pictures |
 //! | [`outcome`] | what a run leaves behind: the figures of `--json` and of the report |
+//! | [`heap_count`] | an allocator that counts the calls of the general heap |
 //! | [`report`] | the self-contained HTML page |
 //!
 //! `rules` and `wad` import neither world; the two worlds never import each other.
 
 pub mod config;
 pub mod error;
+pub mod heap_count;
+pub mod host;
 pub mod outcome;
 pub mod plain;
 pub mod report;

@@ -114,9 +114,13 @@ fn outcome_of(mut command: Command, json: &Path) -> Result<Outcome, Fault> {
         let complaint = String::from_utf8_lossy(&done.stderr);
         let why = complaint.lines().next_back().unwrap_or("it gave no reason");
         // Our own child's line already is what a person should read.
-        let why = why
-            .strip_prefix("arenite: ")
-            .map_or_else(|| format!("{name} failed ({}): {why}", done.status), str::to_owned);
+        let why = why.strip_prefix("arenite: ").map_or_else(
+            || {
+                let why = why.strip_prefix("arenite-demo-plain: ").unwrap_or(why);
+                format!("{name} failed ({}): {why}", done.status)
+            },
+            str::to_owned,
+        );
         return Err(Fault::new(why));
     }
     let text = fs::read_to_string(json)

@@ -1,0 +1,12 @@
+//! What both worlds need of the outside: the input file, the choice of maps, figures, pictures.
+//!
+//! None of this runs inside a frame, and all of it allocates as it pleases. The room knows `wad`, `rules` and the crate's plain
+//! data (`config`, `error`, `outcome`), and neither world.
+
+mod figures;
+mod input;
+mod picture;
+
+pub use figures::{Clock, Resident, frame_ms, hex, run_checksum};
+pub use input::{check, maps, no_start, read, warmup};
+pub use picture::picture;

@@ -1,0 +1,214 @@
+//! A scene and its frame.
+
+use rayon::ThreadPool;
+use rayon::prelude::*;
+
+use super::resources::{Drops, Resources};
+use super::think::Allocate;
+use crate::config::Config;
+use crate::error::DemoError;
+use crate::host;
+use crate::outcome::Picture;
+use crate::rules::agent::{self, Agent};
+use crate::rules::assets::Look;
+use crate::rules::buckets::Buckets;
+use crate::rules::checksum::Checksum;
+use crate::rules::draw::{self, Camera, DrawItem, Scenery};
+use crate::rules::flight::{Crowd, Particle, Projectile};
+use crate::rules::grid::{Cell, Grid, Shape};
+use crate::rules::level::{self, Level, Wall};
+use crate::rules::think::{Intent, think};
+#[cfg(test)]
+use crate::rules::tick::Totals;
+use crate::rules::tick::{Label, MIXED, Tick};
+use crate::rules::{PARTICLES, PROJECTILES};
+use crate::wad::{Map, Wad};
+
+/// A vector that does not grow beyond what it was made for.
+#[derive(Debug)]
+struct Limited<T> {
+    items: Vec<T>,
+    most: usize,
+}
+
+impl<T> Limited<T> {
+    fn new(most: usize) -> Self {
+        Self { items: Vec::new(), most }
+    }
+}
+
+impl<T> Crowd<T> for Limited<T> {
+    fn add(&mut self, item: T) -> bool {
+        let fits = self.items.len() < self.most;
+        if fits {
+            self.items.push(item);
+        }
+        fits
+    }
+
+    fn retain(&mut self, keep: impl FnMut(&mut T) -> bool) {
+        self.items.retain_mut(keep);
+    }
+
+    fn iter<'a>(&'a self) -> impl Iterator<Item = &'a T>
+    where
+        T: 'a,
+    {
+        self.items.iter()
+    }
+
+    fn len(&self) -> usize {
+        self.items.len()
+    }
+}
+
+/// The map as the game sees it, in vectors.
+#[derive(Debug)]
+struct Terrain {
+    shape: Shape,
+    cells: Vec<u8>,
+    open: Vec<Cell>,
+    walls: Vec<Wall>,
+    floors: Vec<Look>,
+}
+
+impl Terrain {
+    fn load(map: &Map<'_>, resources: &Resources) -> Result<Self, DemoError> {
+        let shape = Shape::over(map.bounds());
+        let mut cells = vec![0; shape.cells()];
+        let mut open = vec![0; shape.cells()];
+        let count = level::carve(map, shape, &mut cells, &mut open).map_err(|_| host::no_start(map.name()))?;
+        open.truncate(count);
+        open.shrink_to_fit();
+        let walls = level::walls(map, &resources.wall_names).collect();
+        let mut floors = vec![Look::NONE; shape.cells()];
+        let mut queue = vec![0; shape.cells()];
+        let grid = Grid { shape, cells: &cells };
+        level::paint_floors(map, &grid, &resources.flat_names, &mut floors, &mut queue);
+        Ok(Self { shape, cells, open, walls, floors })
+    }
+
+    fn level(&self) -> Level<'_> {
+        let grid = Grid { shape: self.shape, cells: &self.cells };
+        Level { grid, open: &self.open, walls: &self.walls, floors: &self.floors }
+    }
+}
+
+/// A map that is being played.
+#[derive(Debug)]
+pub(super) struct Scene {
+    terrain: Terrain,
+    resources: Resources,
+    agents: Vec<Agent>,
+    projectiles: Limited<Projectile>,
+    particles: Limited<Particle>,
+    /// The draw list of the frame before.
+    last: Vec<DrawItem>,
+    tick: Tick,
+}
+
+/// What a frame drew.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Drawn {
+    /// Items in the draw list.
+    pub(super) items: u32,
+    /// Of those, how many were not in the last frame's list.
+    pub(super) fresh: u32,
+}
+
+impl Scene {
+    /// Decodes what the map uses and fills it with agents.
+    pub(super) fn load(wad: &Wad<'_>, map: &Map<'_>, number: u32, config: &Config) -> Result<Self, DemoError> {
+        let resources = Resources::load(wad, map)?;
+        let terrain = Terrain::load(map, &resources)?;
+        let mut tick = Tick::start(config.seed, number, map.name().as_bytes());
+        let mut agents = vec![Agent::default(); agent::count(map, config.agents)];
+        agent::populate(map, &terrain.level(), &resources.sprite_names, tick.rng(), &mut agents);
+        Ok(Self {
+            terrain,
+            resources,
+            agents,
+            projectiles: Limited::new(PROJECTILES),
+            particles: Limited::new(PARTICLES),
+            last: Vec::new(),
+            tick,
+        })
+    }
+
+    /// Plays one frame.
+    pub(super) fn frame(&mut self, pool: &ThreadPool) -> Drawn {
+        let Self { terrain, resources, agents, projectiles, particles, last, tick } = self;
+        let level = terrain.level();
+
+        let mut starts = vec![0; Buckets::starts_len(terrain.shape)];
+        let mut ids = vec![0; agents.len()];
+        let buckets = Buckets::build(terrain.shape, agents, &mut starts, &mut ids);
+
+        let frozen = tick.freeze(level, agents, buckets);
+        let intents: Vec<Intent<Vec<Cell>>> = pool.install(|| {
+            let everybody = (0..frozen.agents.len() as u32).into_par_iter().with_min_len(16);
+            everybody.map(|id| think(&frozen, id, &mut Allocate)).collect()
+        });
+
+        tick.apply(&level, agents, intents.into_iter(), projectiles);
+        tick.fly(&level, agents, &buckets, projectiles, particles);
+        tick.drift(&level, particles);
+        tick.respawn(&level, agents);
+
+        let camera = Camera::follow(agents);
+        let frame = tick.frame();
+        let scenery = Scenery { level, agents, projectiles, particles, assets: resources, frame };
+        let mut items = Vec::new();
+        draw::collect(&scenery, &camera, |item| items.push(item));
+        draw::sort(&mut items);
+        let delta = draw::compare(last, &items);
+        tick.submit(&items, delta);
+        for id in draw::labelled(&items) {
+            let text = Label { id, agent: &agents[id as usize] }.to_string();
+            tick.label(&text);
+        }
+        let mut mixed = vec![0; MIXED];
+        tick.mix(resources, &mut mixed);
+        tick.finish(agents, projectiles, particles);
+
+        let drawn = Drawn { items: items.len() as u32, fresh: delta.fresh };
+        *last = items;
+        drawn
+    }
+
+    /// The scene seen from above.
+    pub(super) fn picture(&self, map: &Map<'_>) -> Picture {
+        host::picture(map, &self.agents, &self.projectiles, &self.particles)
+    }
+
+    /// The checksum so far.
+    pub(super) fn checksum(&self) -> Checksum {
+        self.tick.checksum()
+    }
+
+    /// How many agents there are.
+    pub(super) fn agents(&self) -> usize {
+        self.agents.len()
+    }
+
+    /// How many resources were loaded.
+    pub(super) fn resources_loaded(&self) -> u64 {
+        self.resources.count()
+    }
+
+    /// Bytes of decoded resources.
+    pub(super) fn resource_bytes(&self) -> u64 {
+        self.resources.bytes()
+    }
+
+    /// The counter of dropped resources; it outlives the scene.
+    pub(super) fn drops(&self) -> Drops {
+        self.resources.drops()
+    }
+
+    /// What happened so far.
+    #[cfg(test)]
+    pub(super) fn totals(&self) -> Totals {
+        self.tick.totals()
+    }
+}
