@@ -1,2 +1,43 @@
-//! The `arenite` program.
-fn main() {}
+//! The `arenite` program: runs the demo game on Arenite and shows where every byte went.
+//!
+//! Whatever is wrong with its input ends as one line on standard error and exit status 2, with nothing half-written.
+
+mod args;
+mod compare;
+mod demo;
+mod fault;
+mod output;
+mod progress;
+mod size;
+mod summary;
+mod table;
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use arenite_demo::heap_count::CountingAllocator;
+use args::Request;
+use fault::Fault;
+
+/// Counts general-heap calls, so that "none inside a frame" is measured and not hoped.
+#[global_allocator]
+static HEAP: CountingAllocator = CountingAllocator::new();
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            // Nothing is left to do when standard error is closed too.
+            let _ = writeln!(io::stderr(), "arenite: {fault}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run() -> Result<(), Fault> {
+    match args::read(std::env::args_os())? {
+        Request::Print(text) => output::print(&mut io::stdout().lock(), text.as_bytes()),
+        Request::Demo(args) if args.compare => compare::run(&args),
+        Request::Demo(args) => demo::run(&args, CountingAllocator::calls),
+    }
+}

@@ -1,0 +1,201 @@
+//! What the program understands on its command line.
+
+use std::ffi::OsString;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::fault::Fault;
+use crate::size::parse_budget;
+
+/// More frames than this in one run would make the record of the frames itself a matter of gigabytes.
+pub(crate) const MOST_FRAMES: u64 = 4_000_000;
+
+/// Runs a game with all of its memory from Arenite, and shows where every byte went.
+///
+/// Without a command it runs the demo; all of the demo's options can be given without the word `demo`.
+#[derive(Debug, Parser)]
+#[command(name = "arenite", version, args_conflicts_with_subcommands = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    demo: DemoArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Plays a headless game over the maps of a WAD file and reports its memory.
+    Demo(DemoArgs),
+}
+
+/// Options of the demo.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// The DOOM-format WAD file to play [default: a small one that is part of the program].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) wad: Option<PathBuf>,
+    /// A map to play, for example E1M1 or MAP01; may be given more than once [default: the file's own order].
+    #[arg(long = "map", value_name = "NAME")]
+    pub(crate) maps: Vec<String>,
+    /// Frames to run in each scene.
+    #[arg(long, value_name = "N", default_value_t = 600, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) frames: u32,
+    /// Scenes to play, or "all" for every map once [default: the maps given, or 3].
+    #[arg(long, value_name = "N")]
+    pub(crate) scenes: Option<Scenes>,
+    /// Agents in each scene, at the least.
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(0..=20_000))]
+    pub(crate) agents: u32,
+    /// Seed of everything random; the same seed gives the same world on every machine.
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Threads that think for the agents [default: one per processor, at most 4].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub(crate) threads: Option<u32>,
+    /// A hard budget for a tag, for example scene=8MiB; may be given more than once.
+    #[arg(long = "budget", value_name = "TAG=SIZE", value_parser = parse_budget)]
+    pub(crate) budgets: Vec<(String, u64)>,
+    /// Write the figures as JSON to this file; "-" is standard output (the tables then go to standard error).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Write one self-contained HTML page with charts to this file.
+    #[arg(long, value_name = "FILE.html")]
+    pub(crate) report: Option<PathBuf>,
+    /// Play the same game with plain Vec, Box and Rc too, and put the two side by side.
+    #[arg(long)]
+    pub(crate) compare: bool,
+    /// How many times each side of the comparison runs [default: 7].
+    #[arg(long, value_name = "N", requires = "compare", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) rounds: Option<u32>,
+    /// Print no tables and no progress.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+/// How many scenes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scenes {
+    /// Every map of the file, or every map that was named, once.
+    All,
+    /// This many; more than there are maps start over.
+    Count(NonZeroU32),
+}
+
+impl FromStr for Scenes {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.eq_ignore_ascii_case("all") {
+            return Ok(Self::All);
+        }
+        match text.parse::<NonZeroU32>() {
+            Ok(count) if count.get() <= 10_000 => Ok(Self::Count(count)),
+            _ => Err("write a number from 1 to 10000, or all".to_owned()),
+        }
+    }
+}
+
+/// What came of reading the command line.
+pub(crate) enum Request {
+    /// Run the demo.
+    Demo(Box<DemoArgs>),
+    /// Print this text (help or the version) and stop.
+    Print(String),
+}
+
+/// Reads the command line.
+///
+/// # Errors
+/// clap's complaint as one line.
+pub(crate) fn read(arguments: impl Iterator<Item = OsString>) -> Result<Request, Fault> {
+    match Cli::try_parse_from(arguments) {
+        Ok(Cli { command: Some(Command::Demo(args)), .. }) | Ok(Cli { command: None, demo: args }) => {
+            Ok(Request::Demo(Box::new(args)))
+        }
+        Err(error) if !error.use_stderr() => Ok(Request::Print(error.render().to_string())),
+        Err(error) => Err(Fault::new(first_paragraph(&error.render().to_string()))),
+    }
+}
+
+/// The complaint without clap's prefix, its usage and its tips, on one line.
+fn first_paragraph(text: &str) -> String {
+    let text = text.trim_start().strip_prefix("error: ").unwrap_or(text);
+    let mut line = String::new();
+    for part in text.lines().map(str::trim).take_while(|part| !part.is_empty()) {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(part);
+    }
+    line.push_str(" (arenite --help lists the options)");
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn demo(arguments: &str) -> Result<DemoArgs, String> {
+        let arguments = std::iter::once("arenite").chain(arguments.split_whitespace()).map(OsString::from);
+        match read(arguments) {
+            Ok(Request::Demo(args)) => Ok(*args),
+            Ok(Request::Print(text)) => Err(text),
+            Err(fault) => Err(fault.to_string()),
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn options_work_with_and_without_the_command() {
+        for prefix in ["", "demo "] {
+            let args =
+                demo(&format!("{prefix}--wad a.wad --map E1M1 --map E1M2 --scenes all --budget scene=8MiB"))
+                    .unwrap();
+            assert_eq!(args.wad.as_deref(), Some(std::path::Path::new("a.wad")));
+            assert_eq!(args.maps, ["E1M1", "E1M2"]);
+            assert_eq!(args.scenes, Some(Scenes::All));
+            assert_eq!(args.budgets, [("scene".to_owned(), 8 << 20)]);
+        }
+        assert_eq!(demo("").unwrap().frames, 600);
+    }
+
+    #[test]
+    fn absurd_numbers_are_one_line() {
+        let wrong = [
+            "--frames 0",
+            "--frames 4000000000",
+            "--agents 4000000000",
+            "--agents -1",
+            "--threads 0",
+            "--threads 100000",
+            "--scenes 0",
+            "--scenes some",
+            "--seed 99999999999999999999999",
+            "--budget scene",
+            "--budget scene=8MB",
+            "--rounds 3",
+            "--compare --rounds 0",
+            "--no-such-option",
+            "play",
+            "--frames 3 demo",
+        ];
+        for arguments in wrong {
+            let why = demo(arguments).expect_err(arguments);
+            assert!(!why.contains('\n') && why.len() > 20, "{arguments}: {why}");
+        }
+    }
+
+    #[test]
+    fn help_and_version_are_no_errors() {
+        assert!(demo("--help").expect_err("help").contains("--budget"));
+        assert!(demo("--version").expect_err("version").starts_with("arenite "));
+    }
+}

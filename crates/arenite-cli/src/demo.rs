@@ -1,0 +1,133 @@
+//! Runs the game once and writes what came of it.
+
+use std::borrow::Cow;
+use std::path::Path;
+use std::{fs, io};
+
+use arenite_demo::config::Config;
+use arenite_demo::error::DemoError;
+use arenite_demo::outcome::{Outcome, Record};
+use arenite_demo::wad::{EMBEDDED, Wad};
+use arenite_demo::{report, world};
+
+use crate::args::{DemoArgs, MOST_FRAMES, Scenes};
+use crate::fault::Fault;
+use crate::output::{Target, print};
+use crate::progress::Progress;
+use crate::summary::summary;
+
+/// Where the results of a run go.
+pub(crate) struct Targets {
+    pub(crate) json: Option<Target>,
+    pub(crate) report: Option<Target>,
+}
+
+impl Targets {
+    /// Finds out before a run that may take long whether its results can be written.
+    pub(crate) fn check(args: &DemoArgs) -> Result<Self, Fault> {
+        let json = match args.json.as_deref() {
+            Some(path) if path == Path::new("-") => Some(Target::Stdout),
+            path => path.map(Target::check).transpose()?,
+        };
+        let report = args.report.as_deref().map(Target::check).transpose()?;
+        if let (Some(json @ Target::File(_)), Some(report)) = (&json, &report)
+            && json == report
+        {
+            return Err(Fault::new("--json and --report name the same file"));
+        }
+        Ok(Self { json, report })
+    }
+}
+
+/// Runs the game with the program's own counting of heap calls.
+pub(crate) fn run(args: &DemoArgs, heap_calls: fn() -> u64) -> Result<(), Fault> {
+    let targets = Targets::check(args)?;
+    let config = Config { heap_calls: Some(heap_calls), ..configure(args)? };
+    let record = {
+        let mut progress = Progress::new(config.frames, args.quiet);
+        world::run(&config, &mut progress)?
+    };
+    let Record { outcome, .. } = &record;
+    // The page and the figures first: a closed pipe must not cost them.
+    if let Some(target) = &targets.report {
+        let mut page = String::new();
+        report::render(&record, &mut page).map_err(Fault::new)?;
+        target.write(page.as_bytes())?;
+    }
+    if let Some(target) = &targets.json {
+        target.write(json(outcome)?.as_bytes())?;
+    }
+    tell(args, targets.json.as_ref(), &summary(outcome))
+}
+
+/// Prints `text` where it does not mix with JSON.
+pub(crate) fn tell(args: &DemoArgs, json: Option<&Target>, text: &str) -> Result<(), Fault> {
+    match json {
+        _ if args.quiet => Ok(()),
+        Some(Target::Stdout) => print(&mut io::stderr().lock(), text.as_bytes()),
+        _ => print(&mut io::stdout().lock(), text.as_bytes()),
+    }
+}
+
+fn json(outcome: &Outcome) -> Result<String, Fault> {
+    serde_json::to_string_pretty(outcome).map(|text| text + "\n").map_err(Fault::new)
+}
+
+/// The configuration that the options describe.
+pub(crate) fn configure(args: &DemoArgs) -> Result<Config, Fault> {
+    check_wad(args.wad.as_deref())?;
+    let defaults = Config::default();
+    let named = u32::try_from(args.maps.len()).unwrap_or(u32::MAX);
+    let scenes = match args.scenes {
+        Some(Scenes::Count(count)) => count.get(),
+        _ if named > 0 => named,
+        Some(Scenes::All) => maps_of(args.wad.as_deref())?,
+        None => defaults.scenes,
+    };
+    let frames = u64::from(scenes) * u64::from(args.frames);
+    if frames > MOST_FRAMES {
+        return Err(Fault::new(format_args!(
+            "{scenes} scenes of {} frames are {frames} frames; one run records at most {MOST_FRAMES}",
+            args.frames
+        )));
+    }
+    Ok(Config {
+        wad: args.wad.clone(),
+        maps: args.maps.clone(),
+        scenes,
+        frames: args.frames,
+        agents: args.agents,
+        seed: args.seed,
+        threads: args.threads.map_or(defaults.threads, |threads| threads as usize),
+        budgets: args.budgets.clone(),
+        ..defaults
+    })
+}
+
+/// How many maps the file has, for `--scenes all`.
+fn maps_of(wad: Option<&Path>) -> Result<u32, Fault> {
+    let bytes = match wad {
+        Some(path) => {
+            let read = |source| DemoError::Read { path: path.to_owned(), source };
+            Cow::Owned(fs::read(path).map_err(read)?)
+        }
+        None => Cow::Borrowed(EMBEDDED),
+    };
+    let maps = Wad::parse(&bytes).map_err(DemoError::from)?.maps().count();
+    match u32::try_from(maps) {
+        // The game itself says what is missing.
+        Ok(0) => Ok(1),
+        Ok(maps) => Ok(maps),
+        Err(_) => Err(Fault::new(format_args!("the file has {maps} maps; name the ones to play with --map"))),
+    }
+}
+
+/// Refuses what is no file of its own: a device never ends, and a pipe cannot be read twice.
+fn check_wad(wad: Option<&Path>) -> Result<(), Fault> {
+    let Some(path) = wad else { return Ok(()) };
+    let found = fs::metadata(path).map_err(|source| DemoError::Read { path: path.to_owned(), source })?;
+    if found.is_file() {
+        return Ok(());
+    }
+    Err(Fault::new(format_args!("cannot read {}: it is not a file", path.display())))
+}

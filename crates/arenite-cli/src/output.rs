@@ -1,0 +1,159 @@
+//! Where results go: files that are written whole or not at all, and standard output that may be closed.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use arenite_demo::report::{unfinished_path, write_whole};
+
+use crate::fault::Fault;
+
+/// A place for a result that was found to be writable.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// Standard output.
+    Stdout,
+    /// A file, with links followed, so that the file they lead to is replaced and not the link.
+    File(PathBuf),
+    /// A device or a pipe: it cannot be replaced, only written to.
+    Stream(PathBuf),
+}
+
+impl Target {
+    /// Finds out whether `path` can be written, and leaves everything as it is.
+    ///
+    /// # Errors
+    /// Names the path and what the system said.
+    pub(crate) fn check(path: &Path) -> Result<Self, Fault> {
+        probe(path).map_err(|error| unwritable(path, &error))
+    }
+
+    /// Writes `bytes` there.
+    ///
+    /// # Errors
+    /// Names the path and what the system said; a file is then as it was.
+    pub(crate) fn write(&self, bytes: &[u8]) -> Result<(), Fault> {
+        match self {
+            Self::Stdout => print(&mut io::stdout().lock(), bytes),
+            Self::File(path) => write_whole(path, bytes).map_err(|error| unwritable(path, &error)),
+            Self::Stream(path) => OpenOptions::new()
+                .write(true)
+                .open(path)
+                .and_then(|mut stream| stream.write_all(bytes))
+                .map_err(|error| unwritable(path, &error)),
+        }
+    }
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> Fault {
+    Fault::new(format_args!("cannot write {}: {error}", path.display()))
+}
+
+fn probe(path: &Path) -> io::Result<Target> {
+    let path = match fs::metadata(path) {
+        Ok(found) if found.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
+        Ok(found) if !found.is_file() => return Ok(Target::Stream(path.to_owned())),
+        Ok(_) => {
+            // Renaming over a write-protected file would succeed; its owner did not mean that.
+            OpenOptions::new().write(true).open(path)?;
+            fs::canonicalize(path)?
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_owned(),
+        Err(error) => return Err(error),
+    };
+    // Whether a file can be made there is known for sure only by making one.
+    let unfinished = unfinished_path(&path)?;
+    File::create(&unfinished)?;
+    fs::remove_file(&unfinished)?;
+    Ok(Target::File(path))
+}
+
+/// Prints to standard output or standard error. A reader who closed the pipe has seen enough, which is no fault.
+///
+/// # Errors
+/// Any other refusal, for example a full disk behind a redirection.
+pub(crate) fn print(out: &mut dyn Write, bytes: &[u8]) -> Result<(), Fault> {
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Fault::new(format_args!("cannot write to standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("arenite-output-{name}-{}", std::process::id()));
+            fs::create_dir_all(&path).expect("a folder");
+            Self(path)
+        }
+
+        fn names(&self) -> Vec<String> {
+            let entries = fs::read_dir(&self.0).expect("the folder");
+            entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect()
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn checking_leaves_everything_as_it_is() {
+        let folder = Folder::new("check");
+        let old = folder.0.join("old.json");
+        fs::write(&old, "old").expect("an old file");
+        Target::check(&old).expect("writable");
+        Target::check(&folder.0.join("new.json")).expect("writable");
+        assert_eq!(fs::read(&old).expect("the old file"), b"old");
+        assert_eq!(folder.names(), ["old.json"]);
+    }
+
+    #[test]
+    fn folders_and_missing_folders_are_refused() {
+        let folder = Folder::new("refuse");
+        for path in [folder.0.clone(), folder.0.join("none/a.json"), folder.0.join(".."), PathBuf::new()] {
+            let why = Target::check(&path).expect_err("not writable").to_string();
+            assert!(why.starts_with("cannot write ") && !why.contains('\n'), "{why}");
+        }
+        assert!(folder.names().is_empty());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_stay_and_devices_are_written_to() {
+        let folder = Folder::new("links");
+        let (file, link) = (folder.0.join("file"), folder.0.join("link"));
+        fs::write(&file, "old").expect("a file");
+        std::os::unix::fs::symlink(&file, &link).expect("a link");
+        Target::check(&link).expect("writable").write(b"new").expect("written");
+        assert_eq!(fs::read(&file).expect("the file"), b"new");
+        assert!(fs::symlink_metadata(&link).expect("the link").is_symlink());
+        let device = Target::check(Path::new("/dev/null")).expect("writable");
+        assert_eq!(device, Target::Stream(PathBuf::from("/dev/null")));
+        device.write(b"gone").expect("written");
+    }
+
+    #[test]
+    fn a_closed_pipe_is_no_fault_and_a_full_disk_is_one() {
+        struct Refuses(io::ErrorKind);
+        impl Write for Refuses {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(self.0.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        print(&mut Refuses(io::ErrorKind::BrokenPipe), b"text").expect("no fault");
+        print(&mut Refuses(io::ErrorKind::StorageFull), b"text").expect_err("a fault");
+    }
+}

@@ -1,0 +1,169 @@
+//! What a run came to, as text for a terminal of 100 columns.
+
+use std::fmt::Write as _;
+
+use arenite_demo::outcome::{Outcome, SceneOutcome};
+use arenite_demo::report::units::{bytes, count, counted, millis};
+
+use crate::table::Table;
+
+/// The whole text, ending in a line break.
+pub(crate) fn summary(outcome: &Outcome) -> String {
+    let mut text = format!(
+        "\n{} in {}, {}, seed {}\n\n",
+        counted(outcome.frames, "frame", "frames"),
+        counted(outcome.scenes.len() as u64, "scene", "scenes"),
+        counted(outcome.threads as u64, "thread", "threads"),
+        outcome.seed
+    );
+    if !outcome.tags.is_empty() {
+        let mut table = Table::new(&["tag", "reserved", "committed", "live", "peak", "budget"]);
+        for tag in &outcome.tags {
+            let budget = tag.budget.map_or("–".to_owned(), bytes);
+            table.row(vec![
+                tag.name.clone(),
+                bytes(tag.reserved),
+                bytes(tag.committed),
+                bytes(tag.live),
+                bytes(tag.peak),
+                budget,
+            ]);
+        }
+        let _ = writeln!(text, "{table}");
+    }
+    let _ = writeln!(text, "{}", scenes(&outcome.scenes));
+    let _ = writeln!(
+        text,
+        "Inside frames, after the first {} of each scene",
+        counted(u64::from(outcome.warmup_frames), "frame", "frames")
+    );
+    let mut line = |name: &str, figure: String| {
+        let _ = writeln!(text, "  {name:<24}{figure}");
+    };
+    line("general-heap calls", outcome.frame_heap_calls.map_or("not counted".to_owned(), count));
+    line("memory system calls", count(outcome.frame_memory_syscalls));
+    line("minor page faults", count(outcome.frame_minor_faults));
+    line("frame arena high water", bytes(outcome.frame_arena_high_water));
+    let times = outcome.frame_ms;
+    line(
+        "frame times",
+        format!(
+            "p50 {}   p99 {}   p99.9 {}   max {}",
+            millis(times.p50),
+            millis(times.p99),
+            millis(times.p999),
+            millis(times.max)
+        ),
+    );
+    let _ = writeln!(
+        text,
+        "Resident memory           {} at the end, {} at the peak",
+        bytes(outcome.resident_end),
+        bytes(outcome.resident_peak)
+    );
+    let _ = writeln!(text, "Checksum                  {}", outcome.checksum);
+    text
+}
+
+/// The scenes: what they loaded and dropped, and the process's resident memory around them.
+fn scenes(scenes: &[SceneOutcome]) -> Table {
+    let mut table = Table::new(&[
+        "scene",
+        "agents",
+        "loaded",
+        "dropped",
+        "left",
+        "load",
+        "unload",
+        "RSS before",
+        "loaded",
+        "after",
+    ]);
+    for scene in scenes {
+        table.row(vec![
+            scene.map.clone(),
+            count(u64::from(scene.agents)),
+            count(scene.resources_loaded),
+            count(scene.resources_dropped),
+            bytes(scene.live_bytes_after),
+            millis(scene.load_ms),
+            millis(scene.unload_ms),
+            bytes(scene.resident_before_load),
+            bytes(scene.resident_loaded),
+            bytes(scene.resident_after_unload),
+        ]);
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arenite_demo::outcome::{FrameMs, TagOutcome};
+
+    fn outcome() -> Outcome {
+        let scene = SceneOutcome {
+            map: "MAP01".to_owned(),
+            checksum: "1".repeat(16),
+            agents: 20_000,
+            resources_loaded: 1234,
+            resources_dropped: 1234,
+            resource_bytes: 9 << 20,
+            live_bytes_after: 0,
+            resident_before_load: 111 << 20,
+            resident_loaded: 222 << 20,
+            resident_after_unload: 113 << 20,
+            load_ms: 123.4,
+            unload_ms: 0.123,
+        };
+        Outcome {
+            memory: "arenite".to_owned(),
+            seed: 7,
+            frames: 600,
+            threads: 1,
+            checksum: "00ff".repeat(4),
+            scenes: vec![scene],
+            frame_heap_calls: Some(0),
+            frame_memory_syscalls: 0,
+            frame_minor_faults: 12,
+            warmup_frames: 30,
+            tags: vec![TagOutcome {
+                name: "scene/textures".to_owned(),
+                reserved: 16 << 30,
+                committed: 8 << 20,
+                live: 1234,
+                peak: 9 << 20,
+                budget: Some(64 << 20),
+            }],
+            frame_ms: FrameMs { p50: 0.1, p99: 0.2, p999: 0.3, max: 0.4 },
+            frame_arena_high_water: 65_536,
+            resident_end: 1 << 20,
+            resident_peak: 2 << 20,
+        }
+    }
+
+    #[test]
+    fn the_text_has_every_figure_and_fits_a_terminal() {
+        let text = summary(&outcome());
+        for part in [
+            "600 frames in 1 scene, 1 thread, seed 7",
+            "scene/textures    16 GiB      8 MiB  1.21 KiB  9 MiB  64 MiB",
+            "general-heap calls      0",
+            "minor page faults       12",
+            "frame arena high water  64 KiB",
+            "p50 100 µs   p99 200 µs   p99.9 300 µs   max 400 µs",
+            "Checksum                  00ff00ff00ff00ff",
+        ] {
+            assert!(text.contains(part), "{part} is missing in\n{text}");
+        }
+        for line in text.lines() {
+            assert!(line.chars().count() <= 100, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_was_not_counted_is_not_shown_as_zero() {
+        let text = summary(&Outcome { frame_heap_calls: None, tags: Vec::new(), ..outcome() });
+        assert!(text.contains("general-heap calls      not counted") && !text.contains("reserved"));
+    }
+}

@@ -1,0 +1,179 @@
+//! Real, short runs of the built program: what it prints and writes, and that it plays the same game every time.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use arenite_demo::outcome::Outcome;
+use serde_json::Value;
+
+const SHORT: [&str; 6] = ["--frames", "60", "--scenes", "2", "--agents", "48"];
+
+fn arenite(arguments: &[&str]) -> Output {
+    let program = env!("CARGO_BIN_EXE_arenite");
+    Command::new(program).args(arguments).stdin(Stdio::null()).output().expect("the program starts")
+}
+
+/// What the program prints; panics unless it succeeds and has nothing to complain about.
+fn printed(arguments: &[&str]) -> String {
+    let done = arenite(arguments);
+    let complaint = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success() && complaint.is_empty(), "{arguments:?}: {complaint}");
+    String::from_utf8(done.stdout).expect("UTF-8")
+}
+
+fn outcome(arguments: &[&str]) -> Outcome {
+    let text = printed(&[&SHORT[..], &["--quiet", "--json", "-"], arguments].concat());
+    serde_json::from_str(&text).expect("the figures and nothing else")
+}
+
+fn folder(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("run-{name}-{}", std::process::id()));
+    fs::create_dir_all(&path).expect("a folder");
+    path
+}
+
+#[test]
+fn the_tables_show_where_the_bytes_went() {
+    let text = printed(&SHORT);
+    for part in [
+        "120 frames in 2 scenes",
+        "tag ",
+        "reserved",
+        "general-heap calls",
+        "frame arena high water",
+        "p99.9",
+        "Checksum",
+    ] {
+        assert!(text.contains(part), "{part} is missing in\n{text}");
+    }
+    for line in text.lines() {
+        assert!(line.chars().count() <= 100, "{line}");
+    }
+    assert_eq!(printed(&[&SHORT[..], &["--quiet"]].concat()), "");
+    assert!(printed(&[&["demo"], &SHORT[..]].concat()).contains("120 frames in 2 scenes"));
+}
+
+#[test]
+fn the_same_seed_is_the_same_world_with_any_number_of_threads() {
+    let one = outcome(&["--seed", "5", "--threads", "1"]);
+    let four = outcome(&["--seed", "5", "--threads", "4"]);
+    assert_eq!((one.threads, four.threads), (1, 4));
+    assert_eq!(one.checksum, four.checksum);
+    assert_eq!(one.checksum.len(), 16);
+    assert_ne!(one.checksum, outcome(&["--seed", "6", "--threads", "1"]).checksum);
+}
+
+#[test]
+fn the_figures_keep_their_promises() {
+    let run = outcome(&["--budget", "scene=256MiB"]);
+    assert_eq!((run.frames, run.scenes.len(), run.memory.as_str()), (120, 2, "arenite"));
+    assert_eq!(run.frame_heap_calls, Some(0));
+    assert_eq!(run.frame_memory_syscalls, 0);
+    assert!(run.frame_arena_high_water > 0);
+    for scene in &run.scenes {
+        assert_eq!(scene.live_bytes_after, 0, "{}", scene.map);
+        assert!(
+            scene.resources_loaded > 0 && scene.resources_dropped == scene.resources_loaded,
+            "{}",
+            scene.map
+        );
+    }
+    let scene = run.tags.iter().find(|tag| tag.name == "scene").expect("the tag of the scene");
+    assert_eq!(scene.budget, Some(256 << 20));
+    let times = run.frame_ms;
+    assert!(times.p50 > 0.0 && times.p50 <= times.p99 && times.p99 <= times.p999 && times.p999 <= times.max);
+}
+
+#[test]
+fn results_are_written_whole_and_replace_old_ones() {
+    let folder = folder("results");
+    let (json, page) = (folder.join("run.json"), folder.join("run.html"));
+    fs::write(&json, "old").expect("an old file");
+    let paths = [json.to_str().expect("UTF-8"), page.to_str().expect("UTF-8")];
+    printed(&[&SHORT[..], &["--quiet", "--json", paths[0], "--report", paths[1]][..]].concat());
+    let figures: Value = serde_json::from_slice(&fs::read(&json).expect("figures")).expect("JSON");
+    for key in [
+        "seed",
+        "frames",
+        "threads",
+        "checksum",
+        "frame_heap_calls",
+        "frame_memory_syscalls",
+        "frame_minor_faults",
+    ] {
+        assert!(!figures[key].is_null(), "{key}");
+    }
+    let page = fs::read_to_string(&page).expect("the page");
+    assert!(page.starts_with("<!DOCTYPE html>") && page.trim_end().ends_with("</html>"));
+    assert_eq!(page.matches("data-chart=\"picture\"").count(), 2);
+    assert!(page.contains(figures["checksum"].as_str().expect("a checksum")));
+    assert_eq!(fs::read_dir(&folder).expect("the folder").count(), 2, "nothing unfinished is left behind");
+    fs::remove_dir_all(&folder).expect("the folder goes");
+}
+
+#[test]
+fn json_on_standard_output_is_alone_there() {
+    let done = arenite(&[&SHORT[..], &["--json", "-"][..]].concat());
+    assert!(done.status.success());
+    serde_json::from_slice::<Outcome>(&done.stdout).expect("the figures and nothing else");
+    assert!(String::from_utf8_lossy(&done.stderr).contains("Checksum"), "the tables moved to standard error");
+}
+
+#[test]
+fn all_scenes_are_every_map_once() {
+    let maps =
+        arenite_demo::wad::Wad::parse(arenite_demo::wad::EMBEDDED).expect("our own file").maps().count();
+    let text = printed(&["--frames", "2", "--scenes", "all", "--quiet", "--json", "-"]);
+    let run: Outcome = serde_json::from_str(&text).expect("the figures");
+    assert_eq!(run.scenes.len(), maps);
+}
+
+#[test]
+fn what_the_game_cannot_do_is_one_line() {
+    for arguments in [["--map", "NOSUCH"], ["--budget", "nosuchtag=8MiB"], ["--budget", "scene=1"]] {
+        let done = arenite(&[&SHORT[..], &arguments[..]].concat());
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert_eq!(done.status.code(), Some(2), "{arguments:?}: {said}");
+        assert!(said.starts_with("arenite: ") && said.matches('\n').count() == 1, "{arguments:?}: {said}");
+        assert!(done.stdout.is_empty());
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_reader_who_leaves_is_no_fault() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_arenite"))
+        .args(SHORT)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    drop(child.stdout.take());
+    let done = child.wait_with_output().expect("the program ends");
+    assert!(done.status.success() && done.stderr.is_empty(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
+#[test]
+fn both_games_are_compared() {
+    let few = ["--frames", "20", "--scenes", "1", "--agents", "16", "--compare", "--rounds", "2"];
+    let text = printed(&few);
+    for part in [
+        "Arenite/plain",
+        "frame time p50",
+        "unload, all scenes",
+        "resident at the peak",
+        "too few rounds",
+        "checksum",
+    ] {
+        assert!(text.contains(part), "{part} is missing in\n{text}");
+    }
+    let figures: Value =
+        serde_json::from_str(&printed(&[&few[..], &["--quiet", "--json", "-"]].concat())).expect("JSON");
+    assert_eq!(figures["rounds"], 2);
+    assert_eq!(figures["arenite"][0]["checksum"], figures["plain"][1]["checksum"]);
+    assert_eq!(
+        (&figures["arenite"][1]["memory"], &figures["plain"][1]["memory"]),
+        (&"arenite".into(), &"plain".into())
+    );
+}

@@ -1,0 +1,188 @@
+//! Records that no game was run for: every extreme that the page must bear, as a pure function of a number.
+
+use arenite_demo::outcome::{
+    Dot, FrameMs, FrameSample, Line, Outcome, Picture, Record, SAMPLED_TAGS, SceneOutcome, TagOutcome,
+};
+
+/// A small repeatable source of numbers.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, below: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % below.max(1)
+    }
+}
+
+fn tag(name: &str, committed: u64, peak: u64, budget: Option<u64>) -> TagOutcome {
+    TagOutcome {
+        name: name.to_owned(),
+        reserved: peak * 16,
+        committed,
+        live: committed / 4 * 3,
+        peak,
+        budget,
+    }
+}
+
+/// A run that looks like a real one: `scenes` scenes of `frames` frames with `lines` map lines each.
+pub(crate) fn ordinary(scenes: u32, frames: u32, lines: u32) -> Record {
+    let mut dice = Dice(7);
+    let mut timeline = Vec::new();
+    for scene in 0..scenes {
+        for frame in 0..frames {
+            let spike = if dice.roll(400) == 0 { 6.0 } else { 0.0 };
+            let mut committed = [0; SAMPLED_TAGS];
+            committed[0] = (2 << 20) + u64::from(scene % 3) * (3 << 19);
+            committed[1] = (5 << 20) / u64::from(scene % 4 + 1) + u64::from(frame / 50).min(4) * 65_536;
+            committed[2] = (1 << 20) + u64::from(frame / 97) % 3 * 262_144;
+            committed[3] = 524_288;
+            committed[4] = if frame > frames / 2 { 393_216 } else { 131_072 };
+            timeline.push(FrameSample {
+                scene,
+                ms: 0.35 + dice.roll(1000) as f32 / 5000.0 + spike + if frame < 3 { 2.0 } else { 0.0 },
+                arena_used: 180_000 + dice.roll(60_000) + u64::from(frame % 120) * 500,
+                jobs_used: 60_000 + dice.roll(30_000),
+                committed,
+                drawn: 300,
+                fresh: 12,
+            });
+        }
+    }
+    let total = u64::from(scenes) * u64::from(frames);
+    let outcome = Outcome {
+        memory: "arenite".to_owned(),
+        seed: 1,
+        frames: total,
+        threads: 2,
+        checksum: "0123456789abcdef".to_owned(),
+        scenes: (0..scenes).map(|scene| scene_outcome(&format!("MAP{:02}", scene + 1), scene)).collect(),
+        frame_heap_calls: Some(0),
+        frame_memory_syscalls: 0,
+        frame_minor_faults: 3,
+        warmup_frames: 30,
+        tags: vec![
+            tag("scene", 9 << 20, 11 << 20, Some(16 << 20)),
+            tag("scene/textures", 5 << 20, 6 << 20, None),
+            tag("scene/sounds", 2 << 20, 3 << 20, Some(4 << 20)),
+            tag("frame", 1 << 20, 3 << 19, Some(2 << 20)),
+            tag("jobs", 524_288, 524_288, None),
+            tag("scratch", 0, 131_072, Some(1 << 30)),
+        ],
+        frame_ms: FrameMs { p50: 0.45, p99: 0.62, p999: 6.4, max: 6.6 },
+        frame_arena_high_water: 301_000,
+        resident_end: 21 << 20,
+        resident_peak: 34 << 20,
+    };
+    Record {
+        outcome,
+        timeline,
+        sampled_tags: ["scene/sounds", "scene/textures", "frame", "jobs", "scratch"]
+            .map(String::from)
+            .to_vec(),
+        pictures: (0..scenes)
+            .map(|scene| picture(&format!("MAP{:02}", scene + 1), lines, &mut dice))
+            .collect(),
+    }
+}
+
+fn scene_outcome(map: &str, scene: u32) -> SceneOutcome {
+    SceneOutcome {
+        map: map.to_owned(),
+        checksum: format!("{:016x}", u64::from(scene) * 0x1234_5678_9abc),
+        agents: 256,
+        resources_loaded: 240,
+        resources_dropped: 240,
+        resource_bytes: 7 << 20,
+        live_bytes_after: 0,
+        resident_before_load: 19 << 20,
+        resident_loaded: 30 << 20,
+        resident_after_unload: 20 << 20,
+        load_ms: 12.5,
+        unload_ms: 0.4,
+    }
+}
+
+fn picture(map: &str, lines: u32, dice: &mut Dice) -> Picture {
+    // Rooms on a grid, with a door in every other wall.
+    let mut rooms = Vec::new();
+    for index in 0..lines {
+        let (column, row) = ((index / 4 % 40).cast_signed() * 256, (index / 160).cast_signed() * 192);
+        let corners = [[column, row], [column + 224, row], [column + 224, row + 160], [column, row + 160]];
+        let side = (index % 4) as usize;
+        rooms.push(Line { from: corners[side], to: corners[(side + 1) % 4], solid: index % 3 != 0 });
+    }
+    let height = u64::from(lines / 160 + 1) * 192;
+    let width = if lines >= 160 { 10_240 } else { u64::from(lines / 4 + 1) * 256 };
+    let mut point = || [dice.roll(width) as i32, dice.roll(height) as i32];
+    let agents = (0..256_u32)
+        .map(|agent| Dot { at: point(), team: (agent % 2) as u8, alive: agent % 5 != 0 })
+        .collect();
+    Picture {
+        map: map.to_owned(),
+        lines: rooms,
+        agents,
+        projectiles: (0..40).map(|_| point()).collect(),
+        particles: (0..300).map(|_| point()).collect(),
+        camera: [100, 60, 1100, 660],
+    }
+}
+
+/// Every page that must be drawn, with a name for its file.
+pub(crate) fn all() -> Vec<(&'static str, Record)> {
+    let mut long = ordinary(4, 25_000, 400);
+    long.timeline[54_321].ms = 180.0;
+
+    let mut bare = ordinary(1, 300, 300);
+    bare.outcome.memory = "plain".to_owned();
+    bare.outcome.tags.clear();
+    bare.outcome.frame_heap_calls = None;
+    bare.outcome.frame_arena_high_water = 0;
+    bare.sampled_tags.clear();
+    for sample in &mut bare.timeline {
+        (sample.arena_used, sample.jobs_used, sample.committed) = (0, 0, [0; SAMPLED_TAGS]);
+    }
+
+    let mut huge = ordinary(2, 200, 300);
+    for sample in &mut huge.timeline {
+        sample.committed = [u64::MAX / 2; SAMPLED_TAGS];
+        sample.arena_used = u64::MAX;
+        sample.ms = f32::MAX;
+    }
+    huge.timeline[5].ms = f32::NAN;
+    huge.outcome.frame_ms = FrameMs { p50: f64::INFINITY, p99: f64::NAN, p999: 1e30, max: f64::MAX };
+    huge.outcome.tags[0] = tag("scene", u64::MAX / 20, u64::MAX / 16, Some(0));
+    huge.outcome.resident_peak = u64::MAX;
+    for picture in &mut huge.pictures {
+        // Ordinary lines would be points on a map of this size.
+        picture.lines.clear();
+        picture.lines.push(Line { from: [i32::MIN; 2], to: [i32::MAX; 2], solid: true });
+        picture.lines.push(Line { from: [i32::MIN, i32::MAX], to: [0, 0], solid: false });
+    }
+
+    let evil = "</script><\"&'>\u{0}\u{1b}[31m/ünï".to_owned();
+    let mut names = ordinary(2, 200, 300);
+    names.outcome.checksum.clone_from(&evil);
+    names.outcome.tags[1].name = format!("{evil}{evil}{evil}");
+    names.sampled_tags[0].clone_from(&evil);
+    names.outcome.scenes[0].map.clone_from(&evil);
+    names.pictures[0].map.clone_from(&evil);
+
+    let mut empty = ordinary(1, 0, 0);
+    empty.outcome.scenes.clear();
+    empty.outcome.tags.clear();
+    empty.sampled_tags.clear();
+    empty.pictures = vec![Picture::default()];
+
+    vec![
+        ("ordinary", ordinary(3, 600, 900)),
+        ("one-frame", ordinary(1, 1, 40)),
+        ("long", long),
+        ("bare", bare),
+        ("huge", huge),
+        ("names", names),
+        ("big-map", ordinary(1, 200, 20_000)),
+        ("many-scenes", ordinary(36, 60, 700)),
+        ("empty", empty),
+    ]
+}
