@@ -13,7 +13,7 @@ use core::fmt;
 use core::ptr::NonNull;
 
 use crate::base::Bytes;
-use crate::base::sync::{AtomicU64, AtomicUsize, Ordering};
+use crate::base::sync::plain::{AtomicU64, AtomicUsize, Ordering};
 
 #[cfg(unix)]
 #[path = "unix/mod.rs"]

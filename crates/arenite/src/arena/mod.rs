@@ -1,0 +1,30 @@
+//! Floor 4: arenas. Each allocates by moving a pointer and frees by moving it back; they differ in *when*.
+//!
+//! | arena | everything is freed | destructors | threads |
+//! |---|---|---|---|
+//! | [`FrameArena`] | when the frame after next begins | none (refused at compile time) | one; a frozen frame goes to others |
+//! | [`ScratchStack`] | when its scope ends | with [`Scope::alloc_box`] | one |
+//! | [`ResourceArena`] | when the scene changes | yes, in reverse order | many |
+//! | [`JobArenas`] | at `reset`, usually once a frame | none (refused at compile time) | one arena per job |
+//!
+//! `bump.rs` is the one raw core, `typed.rs` the typed half of every face. [`ArenaVec`] and [`ArenaString`] grow in
+//! any of them. May import floors 0 to 3.
+
+#[cfg(feature = "allocator-api2")]
+mod allocator;
+mod bump;
+mod frame;
+mod job;
+mod lease;
+mod resource;
+mod scratch;
+mod string;
+pub(crate) mod typed;
+mod vec;
+
+pub use frame::{FrameArena, FrameArenaOptions, FrameArenaStats, FrameError, FramePacket, FrameRef};
+pub use job::{JobArena, JobArenas, JobArenasOptions, JobError, JobStats};
+pub use resource::{Resource, ResourceArena, ResourceArenaOptions, ResourceStats, Stored};
+pub use scratch::{Scope, ScopeBox, ScratchBusy, ScratchGuard, ScratchSlot, ScratchStack};
+pub use string::ArenaString;
+pub use vec::ArenaVec;

@@ -1,0 +1,441 @@
+//! The typed half of every arena face, written once: functions over the raw core with a lifetime that the face
+//! chooses, and the macro that gives a face its methods.
+#![expect(
+    unsafe_code,
+    reason = "turns raw blocks into references whose lifetime the calling face vouches for"
+)]
+
+use core::alloc::Layout;
+use core::fmt;
+use core::mem::MaybeUninit;
+use core::ptr::NonNull;
+
+use super::bump::{Bump, Mark};
+use super::string::ArenaString;
+use super::vec::ArenaVec;
+use crate::region::AllocError;
+
+/// Refuses, after monomorphisation, types whose destructor would be forgotten.
+pub(crate) struct NoDrop<T>(core::marker::PhantomData<T>);
+
+impl<T> NoDrop<T> {
+    pub(crate) const CHECK: () = assert!(
+        !core::mem::needs_drop::<T>(),
+        "this arena never runs destructors: the type must have no drop glue (keep such values in a resource arena, a \
+         scratch box, or an ArenaVec)"
+    );
+}
+
+/// Rewinds a block that was reserved for a closure when the closure panics, unless something was allocated after it.
+struct Reserved<'b> {
+    bump: &'b Bump,
+    start: NonNull<u8>,
+    size: usize,
+    before: Mark,
+}
+
+impl<'b> Reserved<'b> {
+    #[inline(always)]
+    fn try_new(bump: &'b Bump, layout: Layout) -> Result<Self, AllocError> {
+        let before = bump.mark();
+        Ok(Self { bump, start: bump.try_alloc(layout)?, size: layout.size(), before })
+    }
+
+    #[inline(always)]
+    #[track_caller]
+    fn new(bump: &'b Bump, layout: Layout) -> Self {
+        let before = bump.mark();
+        Self { bump, start: bump.alloc(layout), size: layout.size(), before }
+    }
+
+    /// The block is initialised and stays.
+    #[inline(always)]
+    fn keep(self) {
+        core::mem::forget(self);
+    }
+}
+
+impl Drop for Reserved<'_> {
+    #[cold]
+    fn drop(&mut self) {
+        // SAFETY: the block is ours and nobody has seen it; when it is the last one, the padding before it is free
+        // with it.
+        unsafe {
+            if self.bump.shrink_in_place(self.start, self.size, 0) {
+                self.bump.rewind(self.before);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn array<T>(bump: &Bump, len: usize) -> Result<Layout, AllocError> {
+    Layout::array::<T>(len).map_err(|_| AllocError::TooLarge { tag: bump.tag() })
+}
+
+/// # Safety
+/// For all of these: `'d` does not outlast the time when the bump is rewound below the block or reset.
+impl Bump {
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) unsafe fn put<'d, T>(&self, value: T) -> &'d mut T {
+        const { NoDrop::<T>::CHECK };
+        let block = self.alloc(Layout::new::<T>()).cast::<T>();
+        // SAFETY: the block has the layout of `T` and is ours alone; the caller vouches for `'d`.
+        unsafe {
+            block.write(value);
+            &mut *block.as_ptr()
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) unsafe fn try_put<'d, T>(&self, value: T) -> Result<&'d mut T, AllocError> {
+        const { NoDrop::<T>::CHECK };
+        let block = self.try_alloc(Layout::new::<T>())?.cast::<T>();
+        // SAFETY: the block has the layout of `T` and is ours alone; the caller vouches for `'d`.
+        unsafe {
+            block.write(value);
+            Ok(&mut *block.as_ptr())
+        }
+    }
+
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) unsafe fn put_with<'d, T>(&self, init: impl FnOnce() -> T) -> &'d mut T {
+        const { NoDrop::<T>::CHECK };
+        // SAFETY: the caller vouches for `'d`.
+        unsafe { init_one(Reserved::new(self, Layout::new::<T>()), init) }
+    }
+
+    #[inline(always)]
+    pub(crate) unsafe fn try_put_with<'d, T>(
+        &self,
+        init: impl FnOnce() -> T,
+    ) -> Result<&'d mut T, AllocError> {
+        const { NoDrop::<T>::CHECK };
+        // SAFETY: the caller vouches for `'d`.
+        Ok(unsafe { init_one(Reserved::try_new(self, Layout::new::<T>())?, init) })
+    }
+
+    #[inline(always)]
+    pub(crate) unsafe fn try_put_slice_copy<'d, T: Copy>(
+        &self,
+        values: &[T],
+    ) -> Result<&'d mut [T], AllocError> {
+        let block = self.try_alloc(Layout::for_value(values))?.cast::<T>();
+        // SAFETY: the block has the layout of the slice, is ours alone and so does not overlap it; `T` is `Copy`.
+        unsafe {
+            core::ptr::copy_nonoverlapping(values.as_ptr(), block.as_ptr(), values.len());
+            Ok(core::slice::from_raw_parts_mut(block.as_ptr(), values.len()))
+        }
+    }
+
+    #[inline]
+    pub(crate) unsafe fn try_put_slice_uninit<'d, T>(
+        &self,
+        len: usize,
+    ) -> Result<&'d mut [MaybeUninit<T>], AllocError> {
+        const { NoDrop::<T>::CHECK };
+        let block = self.try_alloc(array::<T>(self, len)?)?.cast::<MaybeUninit<T>>();
+        // SAFETY: the block has room for `len` of them, and uninitialised is what they may be.
+        Ok(unsafe { core::slice::from_raw_parts_mut(block.as_ptr(), len) })
+    }
+
+    #[inline]
+    pub(crate) unsafe fn try_put_slice_fill_with<'d, T>(
+        &self,
+        len: usize,
+        mut init: impl FnMut(usize) -> T,
+    ) -> Result<&'d mut [T], AllocError> {
+        const { NoDrop::<T>::CHECK };
+        let reserved = Reserved::try_new(self, array::<T>(self, len)?)?;
+        let block = reserved.start.cast::<T>();
+        for index in 0..len {
+            let value = init(index);
+            // SAFETY: the block has room for `len` of them, and is ours alone even while `init` allocates.
+            unsafe { block.add(index).write(value) };
+        }
+        reserved.keep();
+        // SAFETY: all `len` are written; the caller vouches for `'d`.
+        Ok(unsafe { core::slice::from_raw_parts_mut(block.as_ptr(), len) })
+    }
+
+    #[inline]
+    pub(crate) unsafe fn try_put_slice_from_iter<'d, T>(
+        &self,
+        values: impl IntoIterator<Item = T>,
+    ) -> Result<&'d mut [T], AllocError> {
+        const { NoDrop::<T>::CHECK };
+        let mut all = ArenaVec::new_in(self);
+        all.try_extend(values)?;
+        let slice: *mut [T] = all.into_slice();
+        // SAFETY: the vector has given up its block; the caller vouches for `'d`.
+        Ok(unsafe { &mut *slice })
+    }
+
+    #[inline]
+    pub(crate) unsafe fn try_put_str<'d>(&self, text: &str) -> Result<&'d mut str, AllocError> {
+        // SAFETY: the bytes are those of a `str`; the caller vouches for `'d`.
+        unsafe { Ok(core::str::from_utf8_unchecked_mut(self.try_put_slice_copy(text.as_bytes())?)) }
+    }
+
+    #[inline]
+    pub(crate) unsafe fn try_put_fmt<'d>(&self, text: fmt::Arguments<'_>) -> Result<&'d mut str, AllocError> {
+        let mut all = ArenaString::new_in(self);
+        all.try_push_fmt(text)?;
+        let text: *mut str = all.into_str();
+        // SAFETY: the string has given up its block; the caller vouches for `'d`.
+        Ok(unsafe { &mut *text })
+    }
+}
+
+/// # Safety
+/// `'d` as above; `reserved` has the layout of `T`.
+#[inline(always)]
+unsafe fn init_one<'d, T>(reserved: Reserved<'_>, init: impl FnOnce() -> T) -> &'d mut T {
+    // `init` may allocate: the block is reserved already, so that lands above it.
+    let value = init();
+    let block = reserved.start.cast::<T>();
+    reserved.keep();
+    // SAFETY: the block has the layout of `T` and is ours alone; the caller vouches for `'d`.
+    unsafe {
+        block.write(value);
+        &mut *block.as_ptr()
+    }
+}
+
+/// The methods that every arena face has. `$own` names the lifetime of `&self`, `$data` the one of what is allocated;
+/// `$bump` is how the face reaches its raw core.
+macro_rules! arena_methods {
+    ($own:lifetime, $data:lifetime, |$this:ident| $bump:expr) => {
+        /// Moves `value` in. O(1): six instructions for a `u64`.
+        ///
+        /// `T` must have no drop glue; anything else does not compile.
+        ///
+        /// # Panics
+        /// The memory can not be had; the message names the tag, the sizes and the budget.
+        #[inline(always)]
+        #[track_caller]
+        pub fn alloc<$own, T>(&$own self, value: T) -> &$data mut T {
+            let $this = self;
+            // SAFETY: the face keeps its bump from being rewound below the block for as long as `$data` lasts.
+            unsafe { $bump.put(value) }
+        }
+
+        /// As [`alloc`](Self::alloc), with the refusal as a value.
+        ///
+        /// # Errors
+        /// A budget would be broken, the range is used up, or the system refused. Nothing has changed then.
+        #[inline(always)]
+        pub fn try_alloc<$own, T>(&$own self, value: T) -> Result<&$data mut T, $crate::AllocError> {
+            let $this = self;
+            // SAFETY: as in `alloc`.
+            unsafe { $bump.try_put(value) }
+        }
+
+        /// Constructs a value in place. `init` may itself allocate here; if it panics its room is given back, unless
+        /// something was allocated after it.
+        ///
+        /// # Panics
+        /// As [`alloc`](Self::alloc), and whatever `init` panics with.
+        #[inline(always)]
+        #[track_caller]
+        pub fn alloc_with<$own, T>(&$own self, init: impl FnOnce() -> T) -> &$data mut T {
+            let $this = self;
+            // SAFETY: as in `alloc`.
+            unsafe { $bump.put_with(init) }
+        }
+
+        /// As [`alloc_with`](Self::alloc_with), with the refusal as a value; `init` is not called then.
+        ///
+        /// # Errors
+        /// As [`try_alloc`](Self::try_alloc).
+        #[inline(always)]
+        pub fn try_alloc_with<$own, T>(
+            &$own self,
+            init: impl FnOnce() -> T,
+        ) -> Result<&$data mut T, $crate::AllocError> {
+            let $this = self;
+            // SAFETY: as in `alloc`.
+            unsafe { $bump.try_put_with(init) }
+        }
+
+        /// Copies a slice in. O(n).
+        ///
+        /// # Panics
+        /// As [`alloc`](Self::alloc).
+        #[inline]
+        #[track_caller]
+        pub fn alloc_slice_copy<$own, T: Copy>(&$own self, values: &[T]) -> &$data mut [T] {
+            $crate::arena::typed::or_raise(self.try_alloc_slice_copy(values))
+        }
+
+        /// As [`alloc_slice_copy`](Self::alloc_slice_copy), with the refusal as a value.
+        ///
+        /// # Errors
+        /// As [`try_alloc`](Self::try_alloc).
+        #[inline]
+        pub fn try_alloc_slice_copy<$own, T: Copy>(
+            &$own self,
+            values: &[T],
+        ) -> Result<&$data mut [T], $crate::AllocError> {
+            let $this = self;
+            // SAFETY: as in `alloc`.
+            unsafe { $bump.try_put_slice_copy(values) }
+        }
+
+        /// A slice of `len` values, each made by `init` from its index. O(n).
+        ///
+        /// # Panics
+        /// As [`alloc`](Self::alloc), and whatever `init` panics with.
+        #[inline]
+        #[track_caller]
+        pub fn alloc_slice_fill_with<$own, T>(
+            &$own self,
+            len: usize,
+            init: impl FnMut(usize) -> T,
+        ) -> &$data mut [T] {
+            $crate::arena::typed::or_raise(self.try_alloc_slice_fill_with(len, init))
+        }
+
+        /// As [`alloc_slice_fill_with`](Self::alloc_slice_fill_with), with the refusal as a value.
+        ///
+        /// # Errors
+        /// As [`try_alloc`](Self::try_alloc), also when `len` values do not fit the address space.
+        #[inline]
+        pub fn try_alloc_slice_fill_with<$own, T>(
+            &$own self,
+            len: usize,
+            init: impl FnMut(usize) -> T,
+        ) -> Result<&$data mut [T], $crate::AllocError> {
+            let $this = self;
+            // SAFETY: as in `alloc`.
+            unsafe { $bump.try_put_slice_fill_with(len, init) }
+        }
+
+        /// Room for `len` values that the caller will write. O(1).
+        ///
+        /// # Panics
+        /// As [`alloc`](Self::alloc).
+        #[inline]
+        #[track_caller]
+        pub fn alloc_slice_uninit<$own, T>(&$own self, len: usize) -> &$data mut [core::mem::MaybeUninit<T>] {
+            $crate::arena::typed::or_raise(self.try_alloc_slice_uninit(len))
+        }
+
+        /// As [`alloc_slice_uninit`](Self::alloc_slice_uninit), with the refusal as a value.
+        ///
+        /// # Errors
+        /// As [`try_alloc`](Self::try_alloc), also when `len` values do not fit the address space.
+        #[inline]
+        pub fn try_alloc_slice_uninit<$own, T>(
+            &$own self,
+            len: usize,
+        ) -> Result<&$data mut [core::mem::MaybeUninit<T>], $crate::AllocError> {
+            let $this = self;
+            // SAFETY: as in `alloc`.
+            unsafe { $bump.try_put_slice_uninit(len) }
+        }
+
+        /// Collects an iterator of any length into a slice. The length it claims is only a hint. The iterator may
+        /// itself allocate here, at the price of copies. O(n).
+        ///
+        /// # Panics
+        /// As [`alloc`](Self::alloc), and whatever the iterator panics with.
+        #[inline]
+        #[track_caller]
+        pub fn alloc_slice_from_iter<$own, T>(
+            &$own self,
+            values: impl IntoIterator<Item = T>,
+        ) -> &$data mut [T] {
+            $crate::arena::typed::or_raise(self.try_alloc_slice_from_iter(values))
+        }
+
+        /// As [`alloc_slice_from_iter`](Self::alloc_slice_from_iter), with the refusal as a value.
+        ///
+        /// # Errors
+        /// As [`try_alloc`](Self::try_alloc). The values taken from the iterator so far are gone.
+        #[inline]
+        pub fn try_alloc_slice_from_iter<$own, T>(
+            &$own self,
+            values: impl IntoIterator<Item = T>,
+        ) -> Result<&$data mut [T], $crate::AllocError> {
+            let $this = self;
+            // SAFETY: as in `alloc`.
+            unsafe { $bump.try_put_slice_from_iter(values) }
+        }
+
+        /// Copies a string in. O(n).
+        ///
+        /// # Panics
+        /// As [`alloc`](Self::alloc).
+        #[inline]
+        #[track_caller]
+        pub fn alloc_str<$own>(&$own self, text: &str) -> &$data mut str {
+            $crate::arena::typed::or_raise(self.try_alloc_str(text))
+        }
+
+        /// As [`alloc_str`](Self::alloc_str), with the refusal as a value.
+        ///
+        /// # Errors
+        /// As [`try_alloc`](Self::try_alloc).
+        #[inline]
+        pub fn try_alloc_str<$own>(&$own self, text: &str) -> Result<&$data mut str, $crate::AllocError> {
+            let $this = self;
+            // SAFETY: as in `alloc`.
+            unsafe { $bump.try_put_str(text) }
+        }
+
+        /// Formats text in place: `arena.alloc_fmt(format_args!("{hp} hp"))`. O(n).
+        ///
+        /// # Panics
+        /// As [`alloc`](Self::alloc), and when a `Display` reports an error of its own, as `format!` does.
+        #[inline]
+        #[track_caller]
+        pub fn alloc_fmt<$own>(&$own self, text: core::fmt::Arguments<'_>) -> &$data mut str {
+            $crate::arena::typed::or_raise(self.try_alloc_fmt(text))
+        }
+
+        /// As [`alloc_fmt`](Self::alloc_fmt), with the refusal as a value.
+        ///
+        /// # Errors
+        /// As [`try_alloc`](Self::try_alloc).
+        ///
+        /// # Panics
+        /// When a `Display` reports an error of its own.
+        #[inline]
+        pub fn try_alloc_fmt<$own>(
+            &$own self,
+            text: core::fmt::Arguments<'_>,
+        ) -> Result<&$data mut str, $crate::AllocError> {
+            let $this = self;
+            // SAFETY: as in `alloc`.
+            unsafe { $bump.try_put_fmt(text) }
+        }
+
+        /// An empty vector that grows in here, in place while it is the last thing allocated. Its elements may have
+        /// destructors. It borrows the arena, not just its data.
+        #[inline]
+        pub fn vec<T>(&self) -> $crate::ArenaVec<'_, T> {
+            let $this = self;
+            $crate::ArenaVec::new_in($bump)
+        }
+
+        /// An empty string that grows in here; implements [`core::fmt::Write`]. It borrows the arena, not just its data.
+        #[inline]
+        pub fn string(&self) -> $crate::ArenaString<'_> {
+            let $this = self;
+            $crate::ArenaString::new_in($bump)
+        }
+    };
+}
+pub(crate) use arena_methods;
+
+#[inline(always)]
+#[track_caller]
+pub(crate) fn or_raise<R>(answer: Result<R, AllocError>) -> R {
+    match answer {
+        Ok(value) => value,
+        Err(error) => error.raise(),
+    }
+}

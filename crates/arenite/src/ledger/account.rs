@@ -1,0 +1,217 @@
+//! One account per tag: the figures, and the locked books that hold them all.
+
+use super::budget::{Budget, BudgetExceeded, BudgetStatus};
+use super::pressure::Alarm;
+use super::{CAPACITY, Tag};
+
+/// What has been charged to a tag. Bytes unless said otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Figures {
+    /// Address space held.
+    pub reserved: usize,
+    /// Memory the system has been asked to stand behind.
+    pub committed: usize,
+    /// Bytes in use by what lives in that memory, as the structures published them last.
+    pub live: usize,
+    /// How many times address space was reserved, since the start.
+    pub reservations: u64,
+    /// How many times memory was committed, since the start.
+    pub commits: u64,
+    /// How many times memory was given back, since the start.
+    pub decommits: u64,
+}
+
+impl Figures {
+    pub(super) const ZERO: Self =
+        Self { reserved: 0, committed: 0, live: 0, reservations: 0, commits: 0, decommits: 0 };
+}
+
+/// One account as it stood at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct AccountSnapshot {
+    /// The tag's full path.
+    pub name: &'static str,
+    /// The full path of the tag above it.
+    pub parent: Option<&'static str>,
+    /// Charged to the tag itself.
+    pub own: Figures,
+    /// Charged to the tag itself and to all tags under it.
+    pub subtree: Figures,
+    /// The most bytes the subtree ever had committed at one moment.
+    pub peak_committed: usize,
+    /// The most live bytes the subtree ever had at one moment.
+    pub peak_live: usize,
+    /// The limit on `subtree.committed`.
+    pub budget: Budget,
+    /// How `subtree.committed` stands against it.
+    pub status: BudgetStatus,
+}
+
+/// Which of the byte figures a charge moves.
+#[derive(Clone, Copy)]
+pub(super) enum Kind {
+    Reserved,
+    Committed,
+    Live,
+}
+
+/// The figures of one account. All zero and all `None` at the start, so that a static ledger takes no room in the file.
+pub(super) struct Entry {
+    own: Figures,
+    /// Always the sum of `own` over this account and all below it.
+    pub(super) subtree: Figures,
+    peak_committed: usize,
+    peak_live: usize,
+    pub(super) budget: Budget,
+    pub(super) alarm: Alarm,
+}
+
+impl Entry {
+    const EMPTY: Self = Self {
+        own: Figures::ZERO,
+        subtree: Figures::ZERO,
+        peak_committed: 0,
+        peak_live: 0,
+        budget: Budget::NONE,
+        alarm: Alarm::SILENT,
+    };
+}
+
+/// All accounts of a ledger, indexed by tag; what the ledger's one lock guards.
+pub(super) struct Books {
+    entries: [Entry; CAPACITY],
+}
+
+/// Which accounts of a chain have something to tell: bit `i` is the tag itself (0) or its `i`-th parent.
+pub(super) type Claims = u32;
+
+/// What came of a charge.
+pub(super) enum Charge {
+    /// Made; these accounts have crossed a mark.
+    Made(Claims),
+    /// Not made, and no figure has changed. Whether the refusing account's callbacks are to be asked to make room.
+    Refused(BudgetExceeded, bool),
+}
+
+impl Books {
+    pub(super) const fn new() -> Self {
+        Self { entries: [const { Entry::EMPTY }; CAPACITY] }
+    }
+
+    pub(super) fn entry(&mut self, tag: Tag) -> &mut Entry {
+        &mut self.entries[tag.index()]
+    }
+
+    pub(super) fn snapshot(&self, tag: Tag) -> AccountSnapshot {
+        let entry = &self.entries[tag.index()];
+        AccountSnapshot {
+            name: tag.name(),
+            parent: tag.parent().map(Tag::name),
+            own: entry.own,
+            subtree: entry.subtree,
+            peak_committed: entry.peak_committed,
+            peak_live: entry.peak_live,
+            budget: entry.budget,
+            status: entry.budget.status(entry.subtree.committed),
+        }
+    }
+
+    /// Commits `wanted` bytes to the tag, or nothing when an account of its chain refuses. With `ask`, a refusing
+    /// account that has callbacks and has not told of this yet is claimed for a call.
+    pub(super) fn charge(&mut self, tag: Tag, wanted: usize, ask: bool) -> Charge {
+        for holder in tag.chain() {
+            let entry = self.entry(holder);
+            let in_use = entry.subtree.committed;
+            if let Some(limit) = entry.budget.refuses(in_use, wanted) {
+                let asked = ask && entry.alarm.claim_refusal();
+                return Charge::Refused(BudgetExceeded { tag: holder, limit, in_use, wanted }, asked);
+            }
+        }
+        self.add(tag, Kind::Committed, wanted);
+        let mut claims: Claims = 0;
+        for (bit, holder) in tag.chain().enumerate() {
+            let entry = self.entry(holder);
+            if entry.alarm.claim(entry.budget.status(entry.subtree.committed)) {
+                claims |= 1 << bit;
+            }
+        }
+        Charge::Made(claims)
+    }
+
+    /// Adds `bytes` to a figure of the tag and of all above it. False when a sum would not fit: then it is cut to what
+    /// does, so that the sums of the tree still agree.
+    pub(super) fn add(&mut self, tag: Tag, kind: Kind, bytes: usize) -> bool {
+        // A parent's sum is at least its child's, so the outermost account has the least room.
+        let room = tag.chain().map(|holder| usize::MAX - *field(&mut self.entry(holder).subtree, kind)).min();
+        let fit = bytes.min(room.unwrap_or(0));
+        let own = &mut self.entry(tag).own;
+        *field(own, kind) += fit;
+        count_up(own, kind);
+        for holder in tag.chain() {
+            let entry = self.entry(holder);
+            *field(&mut entry.subtree, kind) += fit;
+            count_up(&mut entry.subtree, kind);
+            entry.peak_committed = entry.peak_committed.max(entry.subtree.committed);
+            entry.peak_live = entry.peak_live.max(entry.subtree.live);
+        }
+        fit == bytes
+    }
+
+    /// Takes `bytes` from a figure of the tag and of all above it. False when the tag itself has less than that: then
+    /// all it has is taken, so that nothing wraps and no other tag's bytes are touched.
+    pub(super) fn take(&mut self, tag: Tag, kind: Kind, bytes: usize) -> bool {
+        let own = &mut self.entry(tag).own;
+        let fit = bytes.min(*field(own, kind));
+        *field(own, kind) -= fit;
+        count_down(own, kind);
+        for holder in tag.chain() {
+            let entry = self.entry(holder);
+            *field(&mut entry.subtree, kind) -= fit;
+            count_down(&mut entry.subtree, kind);
+            // Only a fall of the committed bytes may arm again; the other figures have no marks.
+            if let Kind::Committed = kind {
+                entry.alarm.rearm(&entry.budget, entry.subtree.committed);
+            }
+        }
+        fit == bytes
+    }
+
+    /// Moves a tag's live bytes from `old` to `new`. False when the tag has published less than `old`: then what it has
+    /// published is replaced by `new`.
+    pub(super) fn move_live(&mut self, tag: Tag, old: usize, new: usize) -> bool {
+        let published = self.entry(tag).own.live;
+        let from = old.min(published);
+        let fits = if new >= from {
+            self.add(tag, Kind::Live, new - from)
+        } else {
+            self.take(tag, Kind::Live, from - new)
+        };
+        fits && old <= published
+    }
+}
+
+fn field(figures: &mut Figures, kind: Kind) -> &mut usize {
+    match kind {
+        Kind::Reserved => &mut figures.reserved,
+        Kind::Committed => &mut figures.committed,
+        Kind::Live => &mut figures.live,
+    }
+}
+
+fn count_up(figures: &mut Figures, kind: Kind) {
+    match kind {
+        Kind::Reserved => figures.reservations += 1,
+        Kind::Committed => figures.commits += 1,
+        Kind::Live => {}
+    }
+}
+
+fn count_down(figures: &mut Figures, kind: Kind) {
+    if let Kind::Committed = kind {
+        figures.decommits += 1;
+    }
+}

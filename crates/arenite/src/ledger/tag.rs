@@ -1,0 +1,229 @@
+//! Tags: small references to an account, and everything that can be done with one.
+
+use core::fmt;
+use core::hash::{Hash, Hasher};
+
+use super::Ledger;
+use super::account::{AccountSnapshot, Charge, Kind};
+use super::budget::{Budget, BudgetExceeded};
+use super::name::{Name, TagError};
+use super::pressure::{self, CallbacksFull, PressureCallback};
+
+/// Who memory is charged to: `render/textures` is inside `render`, and so are its bytes.
+///
+/// A `Tag` is a reference to an account of a [`Ledger`]: copying it is free, two are equal when they mean the same
+/// account, and it can be used from any thread. Tags are registered once and last for ever.
+#[derive(Clone, Copy)]
+pub struct Tag(&'static Account);
+
+/// What never changes about a tag. Its figures are in the ledger's books, under the lock.
+pub(super) struct Account {
+    pub(super) name: Name,
+    pub(super) owner: &'static dyn Owner,
+    pub(super) parent: Option<Tag>,
+    /// The account's place in its ledger; below the ledger's capacity.
+    pub(super) index: usize,
+    /// How many tags stand above this one; below 32, because 63 bytes hold no more than 32 parts.
+    pub(super) depth: u32,
+}
+
+/// A ledger, seen by its accounts. A trait object, because tags are keys of maps: a plain reference would make a tag look
+/// like a key that changes (clippy's `mutable_key_type`) to everyone who uses one.
+pub(super) trait Owner: Sync {
+    fn ledger(&'static self) -> &'static Ledger;
+}
+
+impl Owner for Ledger {
+    fn ledger(&'static self) -> &'static Ledger {
+        self
+    }
+}
+
+impl Tag {
+    pub(super) fn of(account: &'static Account) -> Self {
+        Self(account)
+    }
+
+    pub(super) fn index(self) -> usize {
+        self.0.index
+    }
+
+    pub(super) fn depth(self) -> u32 {
+        self.0.depth
+    }
+
+    /// The tag itself and everything above it, from the inside out.
+    pub(super) fn chain(self) -> impl Iterator<Item = Self> {
+        core::iter::successors(Some(self), |tag| tag.0.parent)
+    }
+
+    /// Registers a tag on the process's ledger; see [`Ledger::register`].
+    ///
+    /// # Errors
+    /// As [`Ledger::register`].
+    pub fn register(path: &str) -> Result<Self, TagError> {
+        Ledger::process().register(path)
+    }
+
+    /// The tag of the process's ledger for memory nobody claimed: `untagged`. A place is kept for it, so this never
+    /// fails.
+    pub fn untagged() -> Self {
+        Ledger::process().untagged()
+    }
+
+    /// Registers (or finds) the tag at `path` below this one: `render.child("textures")` is `render/textures`.
+    ///
+    /// # Errors
+    /// As [`Ledger::register`].
+    pub fn child(self, path: &str) -> Result<Self, TagError> {
+        self.0.owner.ledger().register_name(&Name::new(Some(self.name()), path)?)
+    }
+
+    /// The tag this one is inside of.
+    pub fn parent(self) -> Option<Self> {
+        self.0.parent
+    }
+
+    /// The full path.
+    pub fn name(self) -> &'static str {
+        self.0.name.as_str()
+    }
+
+    /// The ledger this tag belongs to.
+    pub fn ledger(self) -> &'static Ledger {
+        self.0.owner.ledger()
+    }
+
+    /// The account at this moment, consistent in itself. Takes the ledger's lock for a moment; to compare accounts with
+    /// each other use [`Ledger::snapshot_into`].
+    pub fn account(self) -> AccountSnapshot {
+        self.0.owner.ledger().books.lock().snapshot(self)
+    }
+
+    /// The limit on what this tag and everything under it commit.
+    pub fn budget(self) -> Budget {
+        self.0.owner.ledger().books.lock().entry(self).budget
+    }
+
+    /// Sets the budget, at any time. A hard limit below what is in use is allowed: nothing more is committed under this
+    /// tag until enough is freed. If a mark of the new budget is crossed by this, callbacks run before this returns.
+    pub fn set_budget(self, budget: Budget) {
+        let mut books = self.0.owner.ledger().books.lock();
+        let entry = books.entry(self);
+        let in_use = entry.subtree.committed;
+        let before = core::mem::replace(&mut entry.budget, budget);
+        entry.alarm.rearm(&budget, in_use);
+        entry.alarm.marks_moved(before.status(in_use), budget.status(in_use));
+        let claimed = entry.alarm.claim(budget.status(in_use));
+        drop(books);
+        if claimed {
+            pressure::deliver(self, None);
+        }
+    }
+
+    /// Keeps a callback for when the bytes committed under this tag reach the budget's warning mark, go over its limit,
+    /// or would have to.
+    ///
+    /// It is called once per crossing upwards, and again only after the figure was below 95 % of the mark: on the
+    /// thread whose charge crossed it (also one of a tag under this one), before that charge returns, with no lock
+    /// held. It may free, commit and register as it likes: it is never called inside itself, nor by two threads at
+    /// once; what it crosses itself is told when it has returned. What crosses several marks at once is told once, as
+    /// the worst. When a charge is refused the callbacks may free something, and the charge is tried again. A panic in
+    /// a callback is caught and counted ([`Ledger::callback_panics`]); without the `std` feature it ends the process.
+    ///
+    /// # Errors
+    /// [`CallbacksFull`] when the tag has [`CALLBACKS_MAX`](super::CALLBACKS_MAX) already.
+    pub fn on_pressure(self, callback: PressureCallback) -> Result<(), CallbacksFull> {
+        let kept = self.0.owner.ledger().books.lock().entry(self).alarm.keep(callback);
+        if kept { Ok(()) } else { Err(CallbacksFull { tag: self }) }
+    }
+}
+
+/// # Charging: for those who bring memory in
+///
+/// The library's regions call these; call them yourself only for memory that comes from elsewhere (a driver, a foreign
+/// library) and should show in the same accounts. Each takes the ledger's lock for a moment, so they belong beside a
+/// system call, not on an allocation's path. Crediting more than was charged is a bug of the caller: debug builds
+/// panic, release builds count down to zero and never touch another tag's bytes.
+impl Tag {
+    /// Charges address space: one reservation of `bytes`.
+    pub fn charge_reserved(self, bytes: usize) {
+        let fits = self.0.owner.ledger().books.lock().add(self, Kind::Reserved, bytes);
+        debug_assert!(fits, "tag `{self}`: more reserved than there are addresses");
+    }
+
+    /// Gives address space back.
+    pub fn credit_reserved(self, bytes: usize) {
+        let had = self.0.owner.ledger().books.lock().take(self, Kind::Reserved, bytes);
+        debug_assert!(had, "tag `{self}`: {bytes} bytes of address space credited that were never charged");
+    }
+
+    /// Charges `bytes` of memory about to be committed, if the hard budgets of this tag and of everything above it
+    /// allow it. All or nothing: a refused charge leaves no trace in any figure. Zero bytes always fit and do not count
+    /// as a commit.
+    ///
+    /// Callbacks of crossed marks run before this returns (see [`Tag::on_pressure`]).
+    ///
+    /// # Errors
+    /// [`BudgetExceeded`] names the nearest tag that refuses.
+    pub fn try_charge_committed(self, bytes: usize) -> Result<(), BudgetExceeded> {
+        if bytes == 0 {
+            return Ok(());
+        }
+        // Each tag of the chain may once be asked to make room; the last try only reports.
+        let mut asks = self.depth() + 1;
+        loop {
+            let charge = self.0.owner.ledger().books.lock().charge(self, bytes, asks > 0);
+            match charge {
+                Charge::Made(claims) => {
+                    pressure::deliver_all(self, claims);
+                    return Ok(());
+                }
+                Charge::Refused(error, false) => return Err(error),
+                Charge::Refused(error, true) => pressure::deliver(error.tag, Some(bytes)),
+            }
+            asks -= 1;
+        }
+    }
+
+    /// Takes back `bytes` of committed memory that were charged. Zero bytes do not count as a decommit.
+    pub fn credit_committed(self, bytes: usize) {
+        if bytes == 0 {
+            return;
+        }
+        let had = self.0.owner.ledger().books.lock().take(self, Kind::Committed, bytes);
+        debug_assert!(had, "tag `{self}`: {bytes} committed bytes credited that were never charged");
+    }
+
+    /// Publishes that a structure's live bytes went from `old` (what it published last) to `new`.
+    pub fn move_live(self, old: usize, new: usize) {
+        let right = self.0.owner.ledger().books.lock().move_live(self, old, new);
+        debug_assert!(right, "tag `{self}`: live bytes moved from {old}, which were never published");
+    }
+}
+
+impl PartialEq for Tag {
+    fn eq(&self, other: &Self) -> bool {
+        core::ptr::eq(self.0, other.0)
+    }
+}
+
+impl Eq for Tag {}
+
+impl Hash for Tag {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        core::ptr::from_ref(self.0).hash(state);
+    }
+}
+
+impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl fmt::Debug for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Tag({})", self.name())
+    }
+}
