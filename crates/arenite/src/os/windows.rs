@@ -179,7 +179,8 @@ pub(super) unsafe fn unlock(start: NonNull<u8>, size: usize) -> Result<(), i32> 
 pub(super) fn query(address: *const u8) -> Result<PageState, i32> {
     let mut info = MEMORY_BASIC_INFORMATION::default();
     // SAFETY: the pointer is valid for writing the size given; `address` is only looked up, never read.
-    let filled = unsafe { VirtualQuery(address.cast(), &raw mut info, size_of::<MEMORY_BASIC_INFORMATION>()) };
+    let filled =
+        unsafe { VirtualQuery(address.cast(), &raw mut info, size_of::<MEMORY_BASIC_INFORMATION>()) };
     if filled == 0 {
         return Err(last_error());
     }
@@ -218,8 +219,8 @@ pub(super) fn process_memory() -> ProcessMemory {
     // it and says 64 KiB are in use.
     let address_space =
         memory_status().map_or(0, |status| status.ullTotalVirtual.saturating_sub(status.ullAvailVirtual));
-    let (resident, peak) = process_counters()
-        .map_or((0, 0), |counters| (counters.WorkingSetSize, counters.PeakWorkingSetSize));
+    let (resident, peak) =
+        process_counters().map_or((0, 0), |counters| (counters.WorkingSetSize, counters.PeakWorkingSetSize));
     ProcessMemory {
         resident,
         resident_peak: peak.max(resident),
