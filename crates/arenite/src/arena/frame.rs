@@ -429,10 +429,13 @@ impl FrameArena {
     #[inline]
     #[must_use]
     pub fn get<T: ?Sized>(&self, kept: FrameRef<T>) -> Option<&T> {
+        if kept.stamp != self.previous_stamp {
+            return None;
+        }
         // SAFETY: the stamp says that the value was allocated in this arena's last frame. Its buffer is neither reset
         // nor protected before the next flip, which needs `&mut self`; the `&mut` that its maker got borrowed the
         // arena and ended at the last flip; what else reads it (a packet) reads only, and only if `T: Sync`.
-        (kept.stamp == self.previous_stamp).then(|| unsafe { kept.value.as_ref() })
+        Some(unsafe { kept.value.as_ref() })
     }
 
     /// Ends this frame's allocating and lends its buffer to a packet that another thread may read, for as long as it
@@ -477,6 +480,12 @@ impl FrameArena {
                 + others.clone().map(|other| other.bump.reserved()).sum::<usize>(),
             lent: others.filter(|other| !other.is_free()).count() + usize::from(self.current.is_sealed()),
         }
+    }
+
+    /// Whom the arena is charged to.
+    #[must_use]
+    pub fn tag(&self) -> Tag {
+        self.current.tag()
     }
 
     /// Tells the ledger how much is in use now; it also learns that at each flip and whenever pages are committed.
@@ -535,9 +544,12 @@ impl FramePacket {
     #[inline]
     #[must_use]
     pub fn get<T: ?Sized + Sync>(&self, kept: FrameRef<T>) -> Option<&T> {
+        if kept.stamp != self.stamp {
+            return None;
+        }
         // SAFETY: the stamp says that the value was allocated in the frozen frame. Its buffer is neither reset nor
         // freed before this packet gives it back; everybody who reads it reads only, and `T: Sync` allows that.
-        (kept.stamp == self.stamp).then(|| unsafe { kept.value.as_ref() })
+        Some(unsafe { kept.value.as_ref() })
     }
 
     /// Bytes that the frame had allocated.

@@ -9,6 +9,7 @@
 //!
 //! `bump.rs` is the one raw core, `typed.rs` the typed half of every face. [`ArenaVec`] and [`ArenaString`] grow in
 //! any of them. May import floors 0 to 3.
+#![allow(clippy::mut_from_ref, reason = "what an arena is: each call hands out other memory")]
 
 #[cfg(feature = "allocator-api2")]
 mod allocator;

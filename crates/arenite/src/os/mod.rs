@@ -161,6 +161,7 @@ pub enum PageState {
 
 /// Memory of the running process, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ProcessMemory {
     /// In RAM now.
     pub resident: usize,
@@ -172,6 +173,7 @@ pub struct ProcessMemory {
 
 /// Memory of the machine, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct MachineMemory {
     /// All of its RAM.
     pub total: u64,

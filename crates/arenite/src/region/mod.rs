@@ -115,8 +115,8 @@ impl Region {
         let plan = Plan::new(&options, count)?;
         let page = os::page_size();
         let (start, reserved, size) = plan.reserve(&options, plan.unit)?;
-        // SAFETY: the first page of the reservation that was just made and that nobody else knows of.
         let committed = tag.try_charge_committed(page).map_err(AllocError::Budget).and_then(|()| {
+            // SAFETY: the first page of the reservation that was just made and that nobody else knows of.
             unsafe { os::commit(start, page) }.map_err(|error| {
                 tag.credit_committed(page);
                 AllocError::Os { tag, error }

@@ -1,0 +1,240 @@
+//! How a manager is described and started.
+
+use core::fmt;
+use std::vec::Vec;
+
+use super::MemoryManager;
+use super::scene::{MAX_SECTIONS, Plan};
+use crate::arena::{
+    FrameArena, FrameArenaOptions, JobArenas, JobArenasOptions, JobStats, ScratchSlot, ScratchStack,
+};
+use crate::ledger::{Budget, Ledger, Tag, TagError};
+use crate::region::{AllocError, RegionOptions};
+
+/// Describes a [`MemoryManager`]. Sizes are bytes; what is reserved is address space, not memory.
+///
+/// Its tags are `frame`, `scratch`, `jobs` and `scene`, on the process's ledger or under [`root`](Self::root).
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct MemoryManagerBuilder {
+    root: Option<Tag>,
+    frame_reserve: Option<usize>,
+    frame_presize: usize,
+    frames_in_flight: usize,
+    scratch_reserve: usize,
+    scratch_presize: usize,
+    job_arenas: usize,
+    job_presize: (usize, usize),
+    scene_reserve: usize,
+    sections: Vec<&'static str>,
+    budgets: Vec<(&'static str, Budget)>,
+    huge: bool,
+    prefault: bool,
+    heap_calls: Option<fn() -> u64>,
+    count_faults: bool,
+}
+
+impl MemoryManagerBuilder {
+    pub(super) const fn new() -> Self {
+        let large = usize::BITS >= 64;
+        Self {
+            root: None,
+            frame_reserve: None,
+            frame_presize: 0,
+            frames_in_flight: 2,
+            scratch_reserve: if large { 256 << 20 } else { 16 << 20 },
+            scratch_presize: 0,
+            job_arenas: 64,
+            job_presize: (0, 0),
+            scene_reserve: if large { 8 << 30 } else { 256 << 20 },
+            sections: Vec::new(),
+            budgets: Vec::new(),
+            huge: false,
+            prefault: false,
+            heap_calls: None,
+            count_faults: false,
+        }
+    }
+
+    /// Puts the manager's tags below this one, on its ledger: for tests, and for several managers in one process.
+    pub const fn root(mut self, tag: Tag) -> Self {
+        self.root = Some(tag);
+        self
+    }
+
+    /// The most that one frame can allocate. Default: 1 GiB.
+    pub const fn frame_reserve(mut self, bytes: usize) -> Self {
+        self.frame_reserve = Some(bytes);
+        self
+    }
+
+    /// What each frame buffer commits at the start, so that the first frames need not. Default: nothing.
+    pub const fn frame_presize(mut self, bytes: usize) -> Self {
+        self.frame_presize = bytes;
+        self
+    }
+
+    /// See [`FrameArenaOptions::frames_in_flight`]. Default: 2.
+    ///
+    /// # Panics
+    /// Not 2, 3 or 4.
+    pub const fn frames_in_flight(mut self, frames: usize) -> Self {
+        assert!(frames >= 2 && frames <= 4, "frames in flight: 2 to 4");
+        self.frames_in_flight = frames;
+        self
+    }
+
+    /// The most that the frame's scratch stack can hold, and what it commits at the start. Default: 256 MiB, nothing.
+    pub const fn scratch(mut self, reserve: usize, presize: usize) -> Self {
+        self.scratch_reserve = reserve;
+        self.scratch_presize = presize;
+        self
+    }
+
+    /// See [`JobArenasOptions::arenas`]. Default: 64.
+    ///
+    /// # Panics
+    /// 0, or more than 4096.
+    pub const fn job_arenas(mut self, arenas: usize) -> Self {
+        assert!(arenas > 0 && arenas <= 4096, "job arenas: 1 to 4096");
+        self.job_arenas = arenas;
+        self
+    }
+
+    /// Commits `bytes` for results and as much for scratch in the first `arenas` job arenas (as many as there are
+    /// threads, say), so that the first frames need not. Default: nothing.
+    pub const fn job_presize(mut self, arenas: usize, bytes: usize) -> Self {
+        self.job_presize = (arenas, bytes);
+        self
+    }
+
+    /// The most that one scene can hold, all its sections together. Default: 8 GiB.
+    pub const fn scene_reserve(mut self, bytes: usize) -> Self {
+        self.scene_reserve = bytes;
+        self
+    }
+
+    /// Names of further resource arenas that each scene has beside its own, each with a tag below the scene's:
+    /// [`Scene::section`](super::Scene::section) finds them. At most 7.
+    pub fn scene_sections(mut self, names: &[&'static str]) -> Self {
+        self.sections = names.to_vec();
+        self
+    }
+
+    /// A budget for one of the manager's tags, for example `("scene", Budget::hard(64 << 20))`.
+    pub fn budget(mut self, tag: &'static str, budget: Budget) -> Self {
+        self.budgets.push((tag, budget));
+        self
+    }
+
+    /// See [`RegionOptions::huge_pages`]; for the frame arena and the scenes.
+    pub const fn huge_pages(mut self, huge: bool) -> Self {
+        self.huge = huge;
+        self
+    }
+
+    /// See [`RegionOptions::prefault`]; for the frame arena, the scratch stack and the job arenas.
+    pub const fn prefault(mut self, prefault: bool) -> Self {
+        self.prefault = prefault;
+        self
+    }
+
+    /// How to read the program's count of general-heap calls, so that [`FrameStats`](super::FrameStats) can tell how
+    /// many a frame made. The program that installs a counting global allocator knows.
+    pub const fn heap_calls(mut self, count: fn() -> u64) -> Self {
+        self.heap_calls = Some(count);
+        self
+    }
+
+    /// Whether [`FrameStats`](super::FrameStats) counts page faults: two light system calls a frame. Default: no.
+    pub const fn count_page_faults(mut self, count: bool) -> Self {
+        self.count_faults = count;
+        self
+    }
+
+    /// Starts the manager, with an empty scene.
+    ///
+    /// # Errors
+    /// A tag can not be registered, or address space or the memory to be committed at the start can not be had.
+    pub fn build(self) -> Result<MemoryManager, BuildError> {
+        let tag = |name: &str| match self.root {
+            Some(root) => root.child(name),
+            None => Ledger::process().register(name),
+        };
+        for (name, budget) in &self.budgets {
+            tag(name)?.set_budget(*budget);
+        }
+        if self.sections.len() >= MAX_SECTIONS {
+            return Err(BuildError::TooManySections { most: MAX_SECTIONS - 1 });
+        }
+        let mut frame = FrameArenaOptions::new(tag("frame")?)
+            .presize(self.frame_presize)
+            .frames_in_flight(self.frames_in_flight)
+            .huge_pages(self.huge)
+            .prefault(self.prefault);
+        if let Some(bytes) = self.frame_reserve {
+            frame = frame.reserve(bytes);
+        }
+        let arena = FrameArena::try_with(frame)?;
+
+        let scratch = RegionOptions::new(tag("scratch")?, self.scratch_reserve).prefault(self.prefault);
+        let mut scratch = ScratchStack::try_with(scratch)?;
+        scratch.try_presize(self.scratch_presize)?;
+
+        let jobs = JobArenasOptions::new(tag("jobs")?).arenas(self.job_arenas).prefault(self.prefault);
+        let mut jobs = JobArenas::try_with(jobs)?;
+        jobs.try_presize(self.job_presize.0, self.job_presize.1)?;
+
+        let plan = Plan::new(tag("scene")?, self.scene_reserve, &self.sections, self.huge)?;
+        Ok(MemoryManager {
+            arena,
+            scratch: ScratchSlot::new(scratch),
+            jobs,
+            scene: plan.scene()?,
+            plan,
+            root: self.root,
+            jobs_last: JobStats::default(),
+            heap_calls: self.heap_calls,
+            count_faults: self.count_faults,
+        })
+    }
+}
+
+/// Why a manager could not start. Nothing is left behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// A tag could not be registered.
+    Tag(TagError),
+    /// Memory or address space could not be had.
+    Memory(AllocError),
+    /// More scene sections than there is room for.
+    TooManySections {
+        /// The most there can be.
+        most: usize,
+    },
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tag(error) => error.fmt(f),
+            Self::Memory(error) => error.fmt(f),
+            Self::TooManySections { most } => write!(f, "a scene can have at most {most} further sections"),
+        }
+    }
+}
+
+impl core::error::Error for BuildError {}
+
+impl From<TagError> for BuildError {
+    fn from(error: TagError) -> Self {
+        Self::Tag(error)
+    }
+}
+
+impl From<AllocError> for BuildError {
+    fn from(error: AllocError) -> Self {
+        Self::Memory(error)
+    }
+}

@@ -1,0 +1,137 @@
+//! One frame: everything that can be asked inside it hangs on `&Frame`.
+
+use core::ops::Deref;
+
+use super::{MemoryManager, Scene};
+use crate::arena::{FrameArena, FramePacket, JobArenas, ScratchBusy, ScratchGuard};
+use crate::os;
+use crate::watch::Snapshot;
+
+/// An open frame: made by [`MemoryManager::begin_frame`]. Dereferences to its [`FrameArena`], so `frame.alloc(…)`,
+/// `frame.keep(…)` and `frame.get(…)` work. Forgetting it is harmless: the next frame begins anew.
+#[derive(Debug)]
+#[must_use = "a frame that is not used ends at once"]
+pub struct Frame<'m> {
+    memory: &'m mut MemoryManager,
+    memory_calls: u64,
+    heap_calls: u64,
+    faults: u64,
+}
+
+/// What one frame did. Sizes are bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct FrameStats {
+    /// Number of the frame; the first one is 1.
+    pub frame: u64,
+    /// Allocated in the frame arena.
+    pub used: usize,
+    /// The most that any frame so far allocated there.
+    pub high_water: usize,
+    /// Allocated in job arenas.
+    pub jobs_used: usize,
+    /// Calls about memory that the memory system made to the operating system during the frame, on all threads.
+    pub memory_calls: u64,
+    /// General-heap calls during the frame, on all threads; `None` when nobody counts them (see
+    /// [`heap_calls`](super::MemoryManagerBuilder::heap_calls)).
+    pub heap_calls: Option<u64>,
+    /// Minor page faults of the process during the frame; `None` when not
+    /// [counted](super::MemoryManagerBuilder::count_page_faults).
+    pub page_faults: Option<u64>,
+}
+
+impl Deref for Frame<'_> {
+    type Target = FrameArena;
+
+    #[inline]
+    fn deref(&self) -> &FrameArena {
+        &self.memory.arena
+    }
+}
+
+impl<'m> Frame<'m> {
+    pub(super) fn new(memory: &'m mut MemoryManager) -> Self {
+        let heap_calls = memory.heap_calls.map_or(0, |count| count());
+        let faults = if memory.count_faults { os::page_faults().minor } else { 0 };
+        Self { memory, memory_calls: os::memory_calls(), heap_calls, faults }
+    }
+
+    /// Arenas for this frame's jobs, from any thread: what they allocate lives until the frame ends.
+    #[inline]
+    #[must_use]
+    pub fn jobs(&self) -> &JobArenas {
+        &self.memory.jobs
+    }
+
+    /// Opens the frame's scratch stack. One guard at a time; nest with [`Scope::guard`](crate::Scope::guard). Jobs have
+    /// scratch of [their own](crate::JobArena::scratch).
+    ///
+    /// # Panics
+    /// A guard is open already.
+    #[inline]
+    #[track_caller]
+    pub fn scratch(&self) -> ScratchGuard<'_> {
+        self.memory.scratch.guard()
+    }
+
+    /// Opens the frame's scratch stack.
+    ///
+    /// # Errors
+    /// A guard is open already.
+    #[inline]
+    pub fn try_scratch(&self) -> Result<ScratchGuard<'_>, ScratchBusy> {
+        self.memory.scratch.try_guard()
+    }
+
+    /// The scene's resources, for any thread.
+    #[inline]
+    #[must_use]
+    pub fn resources(&self) -> &Scene {
+        &self.memory.scene
+    }
+
+    /// Every account, arena and figure in one value. Allocates from the general heap.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        self.memory.snapshot()
+    }
+
+    /// Ends the frame and tells what it did.
+    pub fn end(self) -> FrameStats {
+        self.finish()
+    }
+
+    /// Ends the frame and lends what it kept to another thread; see [`FrameArena::freeze`].
+    #[must_use]
+    pub fn freeze(self) -> FramePacket {
+        self.freeze_with_stats().0
+    }
+
+    /// As [`freeze`](Self::freeze), and tells what the frame did.
+    #[must_use]
+    pub fn freeze_with_stats(self) -> (FramePacket, FrameStats) {
+        // A frame is consumed by this, so it can not have been frozen before; its arena is not to be had mutably.
+        let Some(packet) = self.memory.arena.freeze() else { unreachable!("a frame is frozen once") };
+        (packet, self.finish())
+    }
+
+    fn finish(self) -> FrameStats {
+        let memory = self.memory;
+        let memory_calls = os::memory_calls() - self.memory_calls;
+        let heap_calls = memory.heap_calls.map(|count| count() - self.heap_calls);
+        let page_faults = memory.count_faults.then(|| os::page_faults().minor - self.faults);
+        memory.arena.publish();
+        memory.jobs.publish();
+        memory.jobs_last = memory.jobs.stats();
+        let arena = memory.arena.stats();
+        FrameStats {
+            frame: arena.frame,
+            used: arena.used,
+            high_water: arena.high_water,
+            jobs_used: memory.jobs_last.used,
+            memory_calls,
+            heap_calls,
+            page_faults,
+        }
+    }
+}

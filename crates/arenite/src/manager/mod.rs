@@ -1,0 +1,248 @@
+//! Floor 6: the façade that an engine holds: start-up, frame, scene, shutdown. May import every floor below; needs
+//! `std`.
+//!
+//! ```text
+//!   build ─► load_scene ─► change_scene ─► begin_frame ─► … ─► end ─┐
+//!               │ (other thread)  ▲            ▲                     │
+//!               └─────────────────┘            └─────────────────────┘ ─► shutdown
+//! ```
+
+mod builder;
+mod frame;
+mod scene;
+
+pub use builder::{BuildError, MemoryManagerBuilder};
+pub use frame::{Frame, FrameStats};
+pub use scene::{Scene, SceneReport};
+
+use std::vec::Vec;
+use std::{fmt, thread, time::Duration};
+
+use crate::arena::{FrameArena, FrameError, JobArenas, JobStats, ScratchSlot};
+use crate::ledger::Tag;
+use crate::os;
+use crate::region::AllocError;
+use crate::watch::{Snapshot, TagSnapshot};
+
+/// The memory of an engine: a frame arena, job arenas, a scratch stack and the resources of a scene, each charged to a
+/// tag of its own. Pools and heaps live outside it and are charged to tags, too. `Send`.
+///
+/// The type system keeps the order: a [`Frame`] borrows the manager, so nothing of one frame can be named in the next
+/// and no scene can change while a frame is open.
+///
+/// ```
+/// use arenite::MemoryManager;
+///
+/// let mut memory = MemoryManager::builder().build()?;
+/// let next = memory.load_scene();
+/// let wall = next.insert_slice_copy(&[1u8; 64]);
+/// memory.change_scene(next);
+/// for _ in 0..3 {
+///     let frame = memory.begin_frame();
+///     let visible = frame.alloc_slice_from_iter((0..100u32).filter(|id| id % 7 == 0));
+///     let pixels = frame.resources().get(wall).unwrap();
+///     assert_eq!((visible.len(), pixels.len()), (15, 64));
+///     let stats = frame.end();
+///     assert_eq!(stats.memory_calls, 0);
+/// }
+/// println!("{}", memory.shutdown());
+/// # Ok::<(), arenite::BuildError>(())
+/// ```
+#[derive(Debug)]
+pub struct MemoryManager {
+    arena: FrameArena,
+    scratch: ScratchSlot,
+    jobs: JobArenas,
+    scene: Scene,
+    plan: scene::Plan,
+    root: Option<Tag>,
+    /// When the last frame ended.
+    jobs_last: JobStats,
+    heap_calls: Option<fn() -> u64>,
+    count_faults: bool,
+}
+
+impl MemoryManager {
+    /// Starts to describe a manager.
+    pub fn builder() -> MemoryManagerBuilder {
+        MemoryManagerBuilder::new()
+    }
+
+    /// Begins a frame: frees what the frame before the last one and all jobs allocated. When every buffer is in flight
+    /// it waits for a packet to be dropped, so the thread that calls it must not hold one of them itself.
+    ///
+    /// # Panics
+    /// The system refuses to make memory accessible (debug and hardened builds only).
+    #[track_caller]
+    pub fn begin_frame(&mut self) -> Frame<'_> {
+        let mut tries = 0u32;
+        loop {
+            match self.flip() {
+                Ok(()) => return Frame::new(self),
+                Err(FrameError::Memory(error)) => error.raise(),
+                // A render thread is usually done in a moment; when it is not, do not burn its processor.
+                Err(FrameError::AllInFlight) if tries < 100 => thread::yield_now(),
+                Err(FrameError::AllInFlight) => thread::sleep(Duration::from_micros(100)),
+            }
+            tries += 1;
+        }
+    }
+
+    /// As [`begin_frame`](Self::begin_frame), without waiting.
+    ///
+    /// # Errors
+    /// Every buffer is in flight, or the system refuses to make memory accessible.
+    pub fn try_begin_frame(&mut self) -> Result<Frame<'_>, FrameError> {
+        self.flip()?;
+        Ok(Frame::new(self))
+    }
+
+    fn flip(&mut self) -> Result<(), FrameError> {
+        self.arena.try_begin_frame()?;
+        self.jobs.reset();
+        // A scratch guard that was forgotten in the last frame is closed here.
+        self.scratch.get_mut();
+        Ok(())
+    }
+
+    /// An empty scene with an account of its own, to be filled here or on another thread while frames run.
+    ///
+    /// # Panics
+    /// The address space can not be had.
+    #[must_use]
+    #[track_caller]
+    pub fn load_scene(&self) -> Scene {
+        match self.try_load_scene() {
+            Ok(scene) => scene,
+            Err(error) => error.raise(),
+        }
+    }
+
+    /// As [`load_scene`](Self::load_scene), with the refusal as a value.
+    ///
+    /// # Errors
+    /// The address space can not be had.
+    pub fn try_load_scene(&self) -> Result<Scene, AllocError> {
+        self.plan.scene()
+    }
+
+    /// Makes `next` the scene and ends the old one: its destructors run, the last resource's first, and its memory
+    /// goes back to the system. Handles of the old scene resolve to nothing from here on.
+    ///
+    /// # Panics
+    /// A destructor panics: the change is complete and every other destructor has run before the panic goes on.
+    pub fn change_scene(&mut self, next: Scene) -> SceneReport {
+        let mut old = core::mem::replace(&mut self.scene, next);
+        self.jobs.reset();
+        old.close()
+    }
+
+    /// Ends the present scene and leaves an empty one.
+    ///
+    /// # Panics
+    /// As [`change_scene`](Self::change_scene), or the address space for the empty scene can not be had.
+    #[track_caller]
+    pub fn clear_scene(&mut self) -> SceneReport {
+        let empty = self.load_scene();
+        self.change_scene(empty)
+    }
+
+    /// The present scene.
+    #[must_use]
+    pub const fn resources(&self) -> &Scene {
+        &self.scene
+    }
+
+    /// The job arenas, between frames.
+    #[must_use]
+    pub const fn jobs(&self) -> &JobArenas {
+        &self.jobs
+    }
+
+    /// Gives memory that the arenas hold but did not use lately back to the system. Between frames, when there is
+    /// time: after a scene change, in a menu.
+    ///
+    /// # Errors
+    /// The system refused; the memory stays committed.
+    pub fn try_trim(&mut self) -> Result<(), AllocError> {
+        self.jobs.try_trim(0)?;
+        self.scratch.get_mut().try_trim(0)
+    }
+
+    /// Every account, arena and figure in one value. Allocates, reads the system's figures: not for every frame.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        self.scene.publish();
+        Snapshot {
+            time_ns: os::monotonic_ns(),
+            frame: self.arena.stats(),
+            jobs: self.jobs_last,
+            scene: self.scene.stats(),
+            tags: TagSnapshot::all(self.arena.tag().ledger()),
+            process: os::process_memory(),
+            machine: os::machine_memory(),
+        }
+    }
+
+    /// Ends the scene, gives everything back, and tells what is still charged to the manager's tags.
+    ///
+    /// # Panics
+    /// A destructor of the scene panics; everything else is given back first.
+    #[must_use]
+    pub fn shutdown(self) -> ShutdownReport {
+        let (ledger, root) = (self.arena.tag().ledger(), self.root);
+        let Self { arena, scratch, jobs, mut scene, .. } = self;
+        let (frames, high_water) = (arena.frame(), arena.stats().high_water);
+        drop((arena, scratch, jobs));
+        let last_scene = scene.close();
+        drop(scene);
+        let tags = TagSnapshot::all(ledger);
+        let tags = match root {
+            None => tags,
+            Some(root) => {
+                let inside = |name: &str| {
+                    name.strip_prefix(root.name())
+                        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+                };
+                tags.into_iter().filter(|tag| inside(&tag.name)).collect()
+            }
+        };
+        ShutdownReport { frames, frame_high_water: high_water, last_scene, tags }
+    }
+}
+
+/// What a manager leaves behind. `Display` prints the table of tags and names what is still held.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct ShutdownReport {
+    /// Frames begun.
+    pub frames: u64,
+    /// The most bytes that one frame allocated.
+    pub frame_high_water: usize,
+    /// What the last scene came to.
+    pub last_scene: SceneReport,
+    /// All accounts after everything of the manager was given back.
+    pub tags: Vec<TagSnapshot>,
+}
+
+impl ShutdownReport {
+    /// Accounts that still hold committed memory: leaks, or structures that outlive the manager.
+    pub fn held(&self) -> impl Iterator<Item = &TagSnapshot> {
+        self.tags.iter().filter(|tag| tag.committed != 0)
+    }
+}
+
+impl fmt::Display for ShutdownReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use crate::base::Bytes;
+        writeln!(f, "{} frames, at most {} of frame memory", self.frames, Bytes(self.frame_high_water))?;
+        crate::watch::write_table(f, &self.tags)?;
+        match self.held().map(|tag| tag.committed).max() {
+            None => write!(f, "nothing is held any more"),
+            Some(bytes) => write!(f, "still held: up to {} under one tag", Bytes(bytes)),
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests;

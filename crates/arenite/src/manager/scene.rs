@@ -1,0 +1,148 @@
+//! A scene: the resources of one level, with an account of its own.
+
+use core::ops::Deref;
+use std::vec::Vec;
+
+use crate::arena::{ResourceArena, ResourceArenaOptions, ResourceStats};
+use crate::ledger::{Tag, TagError};
+use crate::region::AllocError;
+
+/// The scene's own arena and its sections.
+pub(super) const MAX_SECTIONS: usize = 8;
+
+/// Scenes that can exist at once with an account of their own: the one that runs, the one that loads, two to spare.
+const SLOTS: usize = 4;
+
+/// How scenes are made, and the accounts they take turns at.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// For each slot: the scene's own tag, then one per section.
+    slots: Vec<Vec<Tag>>,
+    names: Vec<&'static str>,
+    reserve: usize,
+    huge: bool,
+}
+
+impl Plan {
+    pub(super) fn new(
+        tag: Tag,
+        reserve: usize,
+        sections: &[&'static str],
+        huge: bool,
+    ) -> Result<Self, TagError> {
+        let slot = |number: usize| -> Result<Vec<Tag>, TagError> {
+            let digits = [b'0' + number as u8];
+            let own = tag.child(core::str::from_utf8(&digits).unwrap_or("0"))?;
+            core::iter::once(Ok(own)).chain(sections.iter().map(|name| own.child(name))).collect()
+        };
+        let slots = (0..SLOTS).map(slot).collect::<Result<_, _>>()?;
+        Ok(Self { slots, names: sections.to_vec(), reserve: reserve / (sections.len() + 1), huge })
+    }
+
+    pub(super) fn scene(&self) -> Result<Scene, AllocError> {
+        // An account that nobody uses, so that each scene's figures are its own; with more scenes at once than there
+        // are accounts the last one is shared.
+        let free = self.slots.iter().find(|tags| tags[0].account().subtree.reserved == 0);
+        let tags = free.unwrap_or(&self.slots[SLOTS - 1]);
+        let arena = |tag: &Tag| {
+            let options = ResourceArenaOptions::new(*tag).reserve(self.reserve).huge_pages(self.huge);
+            ResourceArena::try_with(options)
+        };
+        let mut arenas = tags.iter().map(arena);
+        let own = arenas.next().transpose()?.ok_or(AllocError::TooLarge { tag: tags[0] })?;
+        Ok(Scene {
+            tag: tags[0],
+            own,
+            sections: arenas.collect::<Result<_, _>>()?,
+            names: self.names.clone(),
+        })
+    }
+}
+
+/// The resources of one level: made by [`MemoryManager::load_scene`](super::MemoryManager::load_scene), filled on any
+/// thread, made current by [`change_scene`](super::MemoryManager::change_scene). Dereferences to its own
+/// [`ResourceArena`]. `Send` and `Sync`.
+#[derive(Debug)]
+pub struct Scene {
+    tag: Tag,
+    own: ResourceArena,
+    sections: Vec<ResourceArena>,
+    names: Vec<&'static str>,
+}
+
+/// What a scene came to when it ended. Sizes are bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct SceneReport {
+    /// Resources that were dropped.
+    pub dropped: usize,
+    /// What they took.
+    pub freed: usize,
+    /// Still live on the scene's account; 0 unless something is broken, or shares the account.
+    pub live_after: usize,
+    /// Still committed on the scene's account.
+    pub committed_after: usize,
+}
+
+impl Deref for Scene {
+    type Target = ResourceArena;
+
+    fn deref(&self) -> &ResourceArena {
+        &self.own
+    }
+}
+
+impl Scene {
+    /// The scene's account; its sections' accounts are below it.
+    #[must_use]
+    pub const fn tag(&self) -> Tag {
+        self.tag
+    }
+
+    /// The section with this name, as the builder named it. O(sections).
+    #[must_use]
+    pub fn section(&self, name: &str) -> Option<&ResourceArena> {
+        self.names.iter().zip(&self.sections).find_map(|(own, arena)| (*own == name).then_some(arena))
+    }
+
+    /// Figures of the scene's own arena and all sections together. O(sections).
+    #[must_use]
+    pub fn stats(&self) -> ResourceStats {
+        self.arenas().fold(ResourceStats::default(), |sum, arena| {
+            let part = arena.stats();
+            ResourceStats {
+                count: sum.count + part.count,
+                used: sum.used + part.used,
+                committed: sum.committed + part.committed,
+                reserved: sum.reserved + part.reserved,
+            }
+        })
+    }
+
+    /// Tells the ledger how much is in use now.
+    pub fn publish(&self) {
+        self.arenas().for_each(ResourceArena::publish);
+    }
+
+    fn arenas(&self) -> impl Iterator<Item = &ResourceArena> {
+        core::iter::once(&self.own).chain(&self.sections)
+    }
+
+    /// Drops all resources, sections in reverse order, the scene's own arena last.
+    pub(super) fn close(&mut self) -> SceneReport {
+        let before = self.stats();
+        // A drop guard per arena: when one of them panics the others are still emptied, by their own drop.
+        while let Some(mut section) = self.sections.pop() {
+            section.clear();
+        }
+        self.own.clear();
+        let account = self.tag.account().subtree;
+        let table = self.own.stats().committed;
+        SceneReport {
+            dropped: before.count,
+            freed: before.used,
+            live_after: account.live,
+            committed_after: account.committed.saturating_sub(table),
+        }
+    }
+}
