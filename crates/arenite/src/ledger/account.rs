@@ -142,6 +142,16 @@ impl Books {
         Charge::Made(claims)
     }
 
+    /// What the hard budgets of the chain still allow.
+    pub(super) fn headroom(&mut self, tag: Tag) -> usize {
+        let room = |holder| {
+            let entry = self.entry(holder);
+            let limit = entry.budget.limit().filter(|_| entry.budget.is_hard());
+            limit.map_or(usize::MAX, |limit| limit.saturating_sub(entry.subtree.committed))
+        };
+        tag.chain().map(room).min().unwrap_or(usize::MAX)
+    }
+
     /// Adds `bytes` to a figure of the tag and of all above it. False when a sum would not fit: then it is cut to what
     /// does, so that the sums of the tree still agree.
     pub(super) fn add(&mut self, tag: Tag, kind: Kind, bytes: usize) -> bool {

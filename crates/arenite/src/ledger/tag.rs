@@ -152,6 +152,13 @@ impl Tag {
         debug_assert!(fits, "tag `{self}`: more reserved than there are addresses");
     }
 
+    /// How many bytes the hard budgets of this tag and of everything above it still allow; `usize::MAX` without one.
+    /// Another thread may use them up meanwhile.
+    #[must_use]
+    pub fn headroom(self) -> usize {
+        self.0.owner.ledger().books.lock().headroom(self)
+    }
+
     /// Gives address space back.
     pub fn credit_reserved(self, bytes: usize) {
         let had = self.0.owner.ledger().books.lock().take(self, Kind::Reserved, bytes);

@@ -194,8 +194,8 @@ impl Region {
         address.addr().wrapping_sub(self.base.as_ptr().addr()) < self.reserved
     }
 
-    /// Makes sure that at least `needed` bytes from the start are committed. Commits a whole step when it can, just
-    /// what is needed when a budget or the system refuses the step. Amortised O(1) system calls.
+    /// Makes sure that at least `needed` bytes from the start are committed. Commits a whole step when it can, less
+    /// when a budget does not allow the step, and just what is needed when the system refuses it. Amortised O(1) system calls.
     ///
     /// # Errors
     /// The range is too small, a budget would be broken, or the system refused; nothing has changed then.
@@ -212,6 +212,8 @@ impl Region {
         let exact = checked_align_up(needed, unit).unwrap_or(self.reserved).min(self.reserved);
         let step = self.committed.clamp(self.step_min, self.step_max);
         let generous = exact.max(self.committed.saturating_add(step)).min(self.reserved);
+        // A step that only generosity makes too large is not worth a refusal, which would call for memory to be freed.
+        let generous = generous.min(self.committed.saturating_add(tag.headroom()));
         let generous = align_down(generous, unit).max(exact);
         match self.commit_to(generous) {
             Err(_) if generous > exact => self.commit_to(exact),

@@ -66,17 +66,25 @@ fn a_budget_stops_the_step_before_it_stops_the_need() {
     tag.set_budget(Budget::hard(100 << 10));
     let mut region = Region::try_reserve(RegionOptions::new(tag, 1 << 20)).unwrap();
     region.try_grow(64 << 10).unwrap();
-    // A whole step (64 KiB more) would break the budget; what is needed (96 KiB) would not.
+    static TOLD: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+    tag.on_pressure(&|_| {
+        TOLD.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    })
+    .unwrap();
+    assert_eq!(tag.headroom(), 36 << 10);
+    // A whole step (64 KiB more) would break the budget; what is needed (at most 100 KiB) would not, and nobody is alarmed.
+    region.try_grow(92 << 10).unwrap();
     region.try_grow(96 << 10).unwrap();
-    assert_eq!(region.committed(), 96 << 10);
-    touch(&region, 96 << 10);
+    assert_eq!(TOLD.load(std::sync::atomic::Ordering::Relaxed), 0);
+    assert_eq!(region.committed(), 100 << 10);
+    touch(&region, 100 << 10);
     let before = tag.account();
     let Err(AllocError::Budget(exceeded)) = region.try_grow(200 << 10) else { panic!("must be refused") };
     assert_eq!(
         (exceeded.tag, exceeded.limit, exceeded.in_use, exceeded.wanted),
-        (tag, 100 << 10, 96 << 10, 104 << 10)
+        (tag, 100 << 10, 100 << 10, 100 << 10)
     );
-    assert_eq!((tag.account().subtree, region.committed()), (before.subtree, 96 << 10), "nothing changed");
+    assert_eq!((tag.account().subtree, region.committed()), (before.subtree, 100 << 10), "nothing changed");
 }
 
 #[test]
