@@ -203,6 +203,9 @@ fn first_use_of_pages_shows_as_page_faults() {
     // SAFETY: whole pages of the reservation above.
     unsafe { commit(range.base, PAGES * page_size()) }.unwrap();
     let before = page_faults().minor;
+    if cfg!(windows) && before == 0 {
+        return; // Wine does not count. A process on real Windows has faulted before it gets here.
+    }
     for page in 0..PAGES {
         fill(range.page(page), 1, 1);
     }
