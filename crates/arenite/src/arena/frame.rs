@@ -125,6 +125,8 @@ pub struct FrameArena {
     idle: IdleTrim,
     /// How many buffers are still to be trimmed, and to what.
     trim: (usize, usize),
+    /// What was asked for at the start is never trimmed away.
+    presize: usize,
 }
 
 #[derive(Debug)]
@@ -256,6 +258,7 @@ impl FrameArena {
             high_water: 0,
             idle: IdleTrim::new(),
             trim: (0, 0),
+            presize: options.presize,
         })
     }
 
@@ -306,7 +309,7 @@ impl FrameArena {
         let used = self.current.used();
         self.high_water = self.high_water.max(used);
         if let Some(keep) = self.idle.observe(used, self.current.committed(), SLACK) {
-            self.trim = (self.others_len + 1, keep);
+            self.trim = (self.others_len + 1, keep.max(self.presize));
         }
         // Both are only kindness to the system and to the frame: what fails here is reported where it is needed.
         if self.trim.0 > 0 {
