@@ -86,7 +86,7 @@ impl Frozen<'_> {
             && a.0.abs_diff(b.0).max(a.1.abs_diff(b.1)) <= path::RANGE.unsigned_abs()
     }
 
-    /// The nearest enemy that is seen, or the nearest of all.
+    /// The nearest enemy that is seen, among the few nearest; or the nearest of all.
     fn choose_target(&self, agent: &Agent) -> u32 {
         let mut nearest = [(i64::MAX, NOBODY); NEAREST];
         for ring in 0..=RINGS {
@@ -99,9 +99,9 @@ impl Frozen<'_> {
                     }
                 }
             });
-            // Whoever is in a further ring is at least this far away.
+            // Whoever is in a further ring is at least this far away, and can be none of the nearest.
             let further = i64::from(ring) * i64::from(self.buckets.side());
-            if nearest[0].0 <= further * further {
+            if nearest[NEAREST - 1].0 <= further * further {
                 break;
             }
         }
