@@ -142,7 +142,8 @@ impl<'a> Wad<'a> {
 
     /// Names of the maps in the file's order. A map that is there twice is listed once, where the last one stands.
     ///
-    /// A map is any lump that is followed by the lumps of a map, and any lump that is called `ExMy` or `MAPxx`.
+    /// A map is any lump that is followed by the lumps of a map, and any lump that is called `ExMy` or `MAPxx`. Going
+    /// through all of them takes time in proportion to the number of maps times the number of lumps.
     pub fn maps(&self) -> impl Iterator<Item = LumpName> + Clone + use<'a> {
         let wad = *self;
         (0..self.len()).filter_map(move |index| {

@@ -128,21 +128,4 @@ impl<'a> Wad<'a> {
     pub fn palette(&self) -> Result<Option<Palette<'a>>, WadError> {
         self.find("PLAYPAL").map(Palette::parse).transpose()
     }
-
-    /// All wall textures. A file without textures of its own (no `PNAMES`, no `TEXTURE1`) simply yields none.
-    ///
-    /// # Errors
-    /// [`WadError::PatchNames`] and [`WadError::Textures`] when a list is broken. Linear in the number of textures.
-    pub fn textures(&self) -> Result<super::Textures<'a>, WadError> {
-        super::Textures::of(self)
-    }
-
-    /// All sampled sounds in the file's order: the lumps whose names start with `DS`.
-    ///
-    /// Games put a few zero bytes, too few for a header, in the place of a sound that they leave out (Freedoom does);
-    /// these are no sounds and not listed.
-    pub fn sounds(&self) -> impl Iterator<Item = Lump<'a>> + Clone + use<'a> {
-        let left_out = |bytes: &[u8]| bytes.len() < 8 && bytes.iter().all(|&byte| byte == 0);
-        self.lumps().filter(move |lump| lump.name.starts_with(b"DS") && !left_out(lump.bytes))
-    }
 }

@@ -2,7 +2,7 @@
 
 use super::bytes::{u16_at, u32_at};
 use super::error::SoundFault;
-use super::{Lump, LumpName, WadError};
+use super::{Lump, LumpName, Wad, WadError};
 
 const HEADER: usize = 8;
 /// Bytes before the first and after the last sample that repeat it; the header's count includes them.
@@ -62,5 +62,16 @@ impl<'a> Sound<'a> {
             *to = (i16::from(sample) - 128) << 8;
         }
         Ok(())
+    }
+}
+
+impl<'a> Wad<'a> {
+    /// All sampled sounds in the file's order: the lumps whose names start with `DS`.
+    ///
+    /// Games put a few zero bytes, too few for a header, in the place of a sound that they leave out (Freedoom does);
+    /// these are no sounds and not listed.
+    pub fn sounds(&self) -> impl Iterator<Item = Lump<'a>> + Clone + use<'a> {
+        let left_out = |bytes: &[u8]| bytes.len() < HEADER && bytes.iter().all(|&byte| byte == 0);
+        self.lumps().filter(move |lump| lump.name.starts_with(b"DS") && !left_out(lump.bytes))
     }
 }

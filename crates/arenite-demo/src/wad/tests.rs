@@ -170,7 +170,8 @@ fn unknown_maps_are_answered_with_known_ones() {
 #[test]
 fn maps_that_lack_something() {
     let map = LumpName::literal("MAP01");
-    let cases: [(MapPart, fn(&mut MapData)); 5] = [
+    type Case = (MapPart, fn(&mut MapData));
+    let cases: [Case; 5] = [
         (MapPart::Things, |data| data.things.clear()),
         (MapPart::Lines, |data| data.lines.clear()),
         (MapPart::Sides, |data| data.sides.clear()),
@@ -251,8 +252,7 @@ fn pictures_come_back_as_they_were_drawn() {
     for (width, height, every) in
         [(1, 1, 0), (5, 7, 3), (3, 254, 9), (2, 255, 0), (4, 600, 7), (2, 1100, 1050)]
     {
-        let pixel =
-            |x: usize, y: usize| (every == 0 || (x + y) % every != 0).then_some((x * 31 + y * 7) as u8);
+        let pixel = |x: usize, y: usize| (!(x + y).is_multiple_of(every)).then_some((x * 31 + y * 7) as u8);
         let bytes = Image::draw(width, height, pixel).encode();
         let picture = Picture::parse(lump("P", &bytes)).unwrap();
         assert_eq!((usize::from(picture.width()), usize::from(picture.height())), (width, height));

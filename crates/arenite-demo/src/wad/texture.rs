@@ -68,8 +68,18 @@ pub struct Composed {
     pub missing: u32,
 }
 
+impl<'a> Wad<'a> {
+    /// All wall textures. A file without textures of its own (no `PNAMES`, no `TEXTURE1`) simply yields none.
+    ///
+    /// # Errors
+    /// [`WadError::PatchNames`] and [`WadError::Textures`] when a list is broken. Linear in the number of textures.
+    pub fn textures(&self) -> Result<Textures<'a>, WadError> {
+        Textures::of(self)
+    }
+}
+
 impl<'a> Textures<'a> {
-    pub(super) fn of(wad: &Wad<'a>) -> Result<Self, WadError> {
+    fn of(wad: &Wad<'a>) -> Result<Self, WadError> {
         let mut textures = Self { patches: &[], lists: [List::default(); 2] };
         // Without names of patches no texture can be composed: such a file is a patch that leaves them as they are.
         let Some(names) = wad.find(PNAMES) else { return Ok(textures) };
