@@ -172,7 +172,10 @@ macro_rules! allocator_face {
 }
 
 allocator_face!(FrameArena, "Containers live until the frame ends: no frame can begin while one exists.");
-allocator_face!(Scope<'_>, "Containers live until the scope ends; no nested scope can open while one exists.");
+allocator_face!(
+    Scope<'_>,
+    "Containers live until the scope ends; no nested scope can open while one exists."
+);
 allocator_face!(JobArena<'_>, "Containers live until the job checks its arena in.");
 
 #[cfg(all(test, feature = "std", not(loom)))]

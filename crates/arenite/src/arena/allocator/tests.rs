@@ -5,8 +5,8 @@ use std::string::{String, ToString};
 use allocator_api2::alloc::{Allocator, Layout};
 use allocator_api2::boxed::Box;
 use allocator_api2::vec::Vec;
-use core::ptr::NonNull;
 use core::hash::BuildHasherDefault;
+use core::ptr::NonNull;
 use hashbrown::HashMap;
 use std::hash::DefaultHasher;
 
