@@ -41,6 +41,8 @@ pub(crate) struct Bump {
     /// Another owner may read what was allocated: nothing is handed out, committed or given back any more. Then
     /// `end == ptr`, so that the fast path need not ask.
     sealed: bool,
+    /// Pages are being committed at this moment, and a pressure callback may come back here. Then `end <= ptr`.
+    growing: Cell<bool>,
     /// Whether `region` is still this bump's to drop.
     owned: bool,
 }
@@ -67,6 +69,7 @@ impl Bump {
             floor: start,
             region: UnsafeCell::new(ManuallyDrop::new(region)),
             sealed: false,
+            growing: Cell::new(false),
             owned: true,
         })
     }
@@ -116,23 +119,45 @@ impl Bump {
     #[cold]
     #[inline(never)]
     fn grow(&self, layout: Layout) -> Result<NonNull<u8>, AllocError> {
-        // SAFETY: one thread at a time (not `Sync`), and this reference ends before anything else is called.
-        let region = unsafe { &mut *self.region.get() };
-        let base = region.base().as_ptr();
-        let tag = region.tag();
+        let (base, tag) = (self.base().as_ptr(), self.tag());
         if self.sealed {
             return Err(AllocError::Sealed { tag });
         }
-        let too_large = AllocError::TooLarge { tag };
-        let start = self.ptr.get().addr().checked_next_multiple_of(layout.align()).ok_or(too_large)?;
-        let size = layout.size().checked_next_multiple_of(MIN_ALIGN).ok_or(too_large)?;
-        let next = start.checked_add(size).ok_or(too_large)?;
-        region.try_grow(next - base.addr())?;
-        self.end.set(base.wrapping_add(region.committed()));
-        region.publish_live(next - base.addr());
+        if self.growing.get() {
+            return Err(AllocError::Growing { tag });
+        }
+        let place = || {
+            let start = self.ptr.get().addr().checked_next_multiple_of(layout.align())?;
+            let size = layout.size().checked_next_multiple_of(MIN_ALIGN)?;
+            Some((start, start.checked_add(size)?))
+        };
+        let (_, needed) = place().ok_or(AllocError::TooLarge { tag })?;
+        self.commit(needed - base.addr())?;
+        // A pressure callback may have freed the last block meanwhile, so look again; what it could not do is go up.
+        let (start, next) = place().ok_or(AllocError::TooLarge { tag })?;
         self.ptr.set(base.with_addr(next));
+        // SAFETY: one thread at a time (not `Sync`), and publishing calls nothing that could come back here.
+        unsafe { &mut *self.region.get() }.publish_live(self.used());
         // SAFETY: at or above the pointer, which is never null.
         Ok(unsafe { NonNull::new_unchecked(base.with_addr(start)) })
+    }
+
+    /// Commits at least `needed` bytes from the start of the region. Pressure callbacks run meanwhile, and one of them
+    /// may use this very bump (a thread-local one): it sees the old figures, can free but not allocate.
+    fn commit(&self, needed: usize) -> Result<(), AllocError> {
+        let end = self.end.replace(self.ptr.get());
+        self.growing.set(true);
+        // SAFETY: one of the two copies is forgotten below: the old one, when this one takes its place. Nobody changes
+        // the old one meanwhile, because of `growing`; no callback unwinds.
+        let mut region = unsafe { core::ptr::read(self.region.get()) };
+        let answer = region.try_grow(needed);
+        let committed = region.committed();
+        // SAFETY: as above; the reference that a callback had to the old copy is over.
+        unsafe { self.region.get().write(region) };
+        self.growing.set(false);
+        // The end must not be raised by a refusal: the pages behind it are as they were.
+        self.end.set(if answer.is_ok() { self.base().as_ptr().wrapping_add(committed) } else { end });
+        answer
     }
 
     #[cold]
@@ -169,8 +194,10 @@ impl Bump {
         if top != self.ptr.get() {
             return false;
         }
+        // The bump keeps its own pointer: the one that came in may reach no further than its block.
+        let keep = start.addr().get() + align_up_wrapping(new, MIN_ALIGN);
         // SAFETY: the block is the last one, so everything above its first `new` bytes is its own.
-        unsafe { self.rewind(Mark(start.as_ptr().wrapping_add(align_up_wrapping(new, MIN_ALIGN)))) };
+        unsafe { self.rewind(Mark(self.ptr.get().with_addr(keep))) };
         true
     }
 
@@ -214,8 +241,8 @@ impl Bump {
     /// The region's figures, without touching what is allocated.
     #[inline]
     fn region(&self) -> &Region {
-        // SAFETY: the only `&mut Region` is made in `grow`, which calls nothing that could come back here, and by
-        // `&mut self` methods.
+        // SAFETY: the only `&mut Region`s are made in `grow`, to publish, which calls nothing that could come back
+        // here, and by `&mut self` methods. `commit` works on a copy and writes it back when no reference is left.
         unsafe { &*self.region.get() }
     }
 

@@ -99,14 +99,18 @@ unsafe impl Send for JobArenas {}
 // SAFETY: as above.
 unsafe impl Sync for JobArenas {}
 
+/// A slot's state counts how often it changed hands: even while it is idle, odd while a job has it.
 const IDLE: u32 = 0;
-const TAKEN: u32 = 1;
+
+const fn is_idle(state: u32) -> bool {
+    state % 2 == IDLE
+}
 
 /// One arena. 128 bytes apart at the least, so that two jobs never write the same pair of cache lines.
 #[derive(Debug)]
 #[repr(align(128))]
 struct Slot {
-    /// [`IDLE`] or [`TAKEN`]; who changes it to `TAKEN` owns `bump` and `scratch`.
+    /// Counts up at each checkout and check-in; who makes it odd owns `bump` and `scratch`.
     state: AtomicU32,
     bump: Bump,
     scratch: ScratchSlot,
@@ -145,25 +149,60 @@ pub struct JobStats {
     pub committed: usize,
 }
 
-/// Finds an idle slot, `hint` first, and takes it.
+/// Finds an idle slot, `hint` first, and takes it. `None` only when all were taken at one moment.
+#[inline]
 fn acquire<'a>(count: usize, hint: usize, state: impl Fn(usize) -> &'a AtomicU32) -> Option<usize> {
     let hint = if hint < count { hint } else { 0 };
-    let take = |index: usize| {
-        let state = state(index);
-        // The load keeps the scan from writing to lines that others own. Acquire: what the last job and the last
-        // reset did to the arena happened before.
-        state.load(Ordering::Relaxed) == IDLE
-            && state.compare_exchange(IDLE, TAKEN, Ordering::Acquire, Ordering::Relaxed).is_ok()
-    };
-    if take(hint) {
+    // The load keeps this from writing to a line that another job owns.
+    let seen = state(hint).load(Ordering::Relaxed);
+    if is_idle(seen) && take(state(hint), seen).is_ok() {
         return Some(hint);
     }
-    (0..count).find(|&index| take(index))
+    scan(count, state)
 }
 
+/// Takes a slot that was seen idle, or answers what it is now.
+#[inline]
+fn take(state: &AtomicU32, seen: u32) -> Result<u32, u32> {
+    // Acquire: what the last job and the last reset did to the arena happened before. Release: see `scan`.
+    state.compare_exchange(seen, seen.wrapping_add(1), Ordering::AcqRel, Ordering::Acquire)
+}
+
+/// One look at each slot is not enough to say that all are taken: a job may give back a slot that was seen, and take one
+/// that is yet to be seen. So this looks until nothing has changed between two rounds. Whoever sees that a job took its
+/// second slot (acquire) also sees that it had given back its first one (release), in the next round at the latest.
+#[cold]
+#[inline(never)]
+fn scan<'a>(count: usize, state: impl Fn(usize) -> &'a AtomicU32) -> Option<usize> {
+    let mut last = None;
+    loop {
+        // States only count up, so that equal sums mean equal states.
+        let mut sum = 0u64;
+        for index in 0..count {
+            let mut seen = state(index).load(Ordering::Acquire);
+            if is_idle(seen) {
+                match take(state(index), seen) {
+                    Ok(_) => return Some(index),
+                    Err(now) => seen = now,
+                }
+            }
+            sum += u64::from(seen);
+        }
+        if last == Some(sum) {
+            return None;
+        }
+        last = Some(sum);
+    }
+}
+
+/// Gives a slot back. Only the job that has it calls this, or whoever has all of them.
+#[inline]
 fn release(state: &AtomicU32) {
-    // Release: what this job did to the arena happens before the next one takes it.
-    state.store(IDLE, Ordering::Release);
+    let held = state.load(Ordering::Relaxed);
+    if !is_idle(held) {
+        // Release: what this job did to the arena happens before the next one takes it.
+        state.store(held.wrapping_add(1), Ordering::Release);
+    }
 }
 
 #[cfg(all(feature = "std", not(loom)))]
@@ -348,6 +387,7 @@ impl JobArenas {
     pub fn publish(&mut self) {
         for slot in self.slots_mut() {
             slot.bump.publish();
+            slot.scratch.get_mut().publish();
         }
     }
 
