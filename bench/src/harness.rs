@@ -5,7 +5,7 @@ use std::time::Instant;
 use crate::stats::{Estimate, median};
 
 /// Rounds of each competitor, so pairs of each ratio.
-const ROUNDS: usize = 61;
+const ROUNDS: usize = 101;
 
 /// Rounds that are run and forgotten, until caches, pages and the branch predictor know the work.
 const WARM_UP: usize = 3;

@@ -1,15 +1,13 @@
 //! Small blocks into warm memory, then all of them at once back.
 
-use std::hint::black_box;
-
 use arenite::{FrameArena, FrameArenaOptions, Tag};
 use blink_alloc::Blink;
 
-use super::{digest, used};
+use super::{digest, hidden, used};
 use crate::harness::Contest;
 
-/// Blocks between two resets: 64 to 256 KiB, which stay in the second-level cache.
-const BLOCKS: usize = 4096;
+/// Bytes between two resets: they stay in the second-level cache, also twice (a frame arena has two buffers).
+const BYTES: usize = 256 << 10;
 
 /// Resets in a round, so that the clock does not matter.
 const FILLS: usize = 16;
@@ -24,10 +22,10 @@ pub(super) fn large() {
 
 /// Runs a round over `$all`, which `$alloc` allocates in and `$reset` empties.
 macro_rules! fills {
-    ($all:ident, $value:expr, |$one:ident| $alloc:expr, $reset:expr) => {
+    ($count:ident, $all:ident, $value:expr, |$one:ident| $alloc:expr, $reset:expr) => {
         for _ in 0..FILLS {
-            let $all = black_box(&mut $all);
-            for i in 0..BLOCKS as u64 {
+            let $all = hidden(&mut $all);
+            for i in 0..$count as u64 {
                 let $one = $value(i);
                 used($alloc);
             }
@@ -41,8 +39,9 @@ fn contest<T: Copy + 'static>(
     value: impl Fn(u64) -> T + Copy,
     word: impl Fn(&T) -> u64 + Copy,
 ) {
-    let indices = 0..BLOCKS as u64;
-    let bytes = BLOCKS * size_of::<T>() + 4096;
+    let blocks = BYTES / size_of::<T>();
+    let indices = 0..blocks as u64;
+    let bytes = BYTES + 4096;
 
     let options = FrameArenaOptions::new(Tag::untagged()).presize(bytes);
     let mut ours = FrameArena::try_with(options).expect("a frame arena");
@@ -59,33 +58,33 @@ fn contest<T: Copy + 'static>(
     let mut scope: bump_scope::Bump = bump_scope::Bump::with_size(bytes);
     let scope_answer = digest(indices.clone().map(|i| &*scope.alloc(value(i)).into_ref()), word);
 
-    let mut vec: Vec<T> = Vec::with_capacity(BLOCKS);
+    let mut vec: Vec<T> = Vec::with_capacity(blocks);
     vec.extend(indices.clone().map(value));
     let vec_answer = digest(&vec, word);
 
-    let mut boxes: Vec<Box<T>> = Vec::with_capacity(BLOCKS);
+    let mut boxes: Vec<Box<T>> = Vec::with_capacity(blocks);
     boxes.extend(indices.map(|i| Box::new(value(i))));
     let boxes_answer = digest(boxes.iter().map(|one| &**one), word);
     boxes.clear();
 
-    Contest::new(name, "allocation", BLOCKS * FILLS)
+    Contest::new(name, "allocation", blocks * FILLS)
         .ours("FrameArena::alloc", ours_answer, move || {
-            fills!(ours, value, |one| ours.alloc(one), ours.begin_frame());
+            fills!(blocks, ours, value, |one| ours.alloc(one), ours.begin_frame());
         })
         .peer("bumpalo", bumpalo_answer, move || {
-            fills!(bumpalo, value, |one| bumpalo.alloc(one), bumpalo.reset());
+            fills!(blocks, bumpalo, value, |one| bumpalo.alloc(one), bumpalo.reset());
         })
         .peer("blink-alloc", blink_answer, move || {
-            fills!(blink, value, |one| blink.put_no_drop(one), blink.reset());
+            fills!(blocks, blink, value, |one| blink.put_no_drop(one), blink.reset());
         })
         .peer("bump-scope", scope_answer, move || {
-            fills!(scope, value, |one| scope.alloc(one).into_ref(), scope.reset());
+            fills!(blocks, scope, value, |one| scope.alloc(one).into_ref(), scope.reset());
         })
         .peer("Vec::push, preallocated", vec_answer, move || {
-            fills!(vec, value, |one| { vec.push(one); vec.last().expect("pushed") }, vec.clear());
+            fills!(blocks, vec, value, |one| { vec.push(one); vec.last().expect("pushed") }, vec.clear());
         })
         .peer("Box (system malloc)", boxes_answer, move || {
-            fills!(boxes, value, |one| { boxes.push(Box::new(one)); &**boxes.last().expect("pushed") }, boxes.clear());
+            fills!(blocks, boxes, value, |one| { boxes.push(Box::new(one)); &**boxes.last().expect("pushed") }, boxes.clear());
         })
         .bar("FrameArena::alloc", "bumpalo", 1.0)
         .run();

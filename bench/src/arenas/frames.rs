@@ -127,9 +127,9 @@ pub(super) fn run() {
     let mut bump = Bump::new();
     let their_answer = bumpalo(&world, &mut bump);
     Contest::new("frame: 600 frames of lists, labels, one kept list", "frame", FRAMES as usize)
-        .ours("FrameArena", our_answer, || drop(black_box(ours(&world, &mut arena))))
-        .peer("bumpalo, reset", their_answer, || drop(black_box(bumpalo(&world, &mut bump))))
-        .peer("Vec and String", global(&world), || drop(black_box(global(&world))))
+        .ours("FrameArena", our_answer, || _ = black_box(ours(&world, &mut arena)))
+        .peer("bumpalo, reset", their_answer, || _ = black_box(bumpalo(&world, &mut bump)))
+        .peer("Vec and String", global(&world), || _ = black_box(global(&world)))
         .bar("FrameArena", "bumpalo, reset", 1.0)
         .run();
 }

@@ -1,4 +1,7 @@
 //! The arenas against the best of their kind.
+#![expect(unsafe_code, reason = "hides references from the compiler without storing them")]
+
+use std::arch::asm;
 
 mod bump;
 mod cold;
@@ -10,11 +13,11 @@ mod vec;
 
 /// Runs the workloads whose name contains `filter`.
 pub(crate) fn run(filter: &str) {
-    let workloads: [(&str, fn()); 12] = [
+    let workloads: [(&str, fn()); 13] = [
         ("bump-16", bump::small),
         ("bump-64", bump::large),
-        ("scope", scope::run),
-        ("cold", cold::run),
+        ("scope-written", scope::written),
+        ("scope-reserved", scope::reserved),
         ("vec-1000", vec::short),
         ("vec-100k", vec::long),
         ("job", jobs::one_thread),
@@ -23,6 +26,8 @@ pub(crate) fn run(filter: &str) {
         ("fmt", text::format),
         ("copy-64", text::copy_64),
         ("copy-4k", text::copy_4k),
+        // Last, because it changes the settings of the system's malloc.
+        ("cold", cold::run),
     ];
     let chosen: Vec<_> = workloads.iter().filter(|(name, _)| name.contains(filter)).collect();
     if chosen.is_empty() {
@@ -36,10 +41,24 @@ pub(crate) fn run(filter: &str) {
     }
 }
 
-/// Tells the compiler that a reference is used and that what it points to may be read.
+/// Tells the compiler that what a reference points to is read. Unlike `black_box` it does not store the reference,
+/// which in loops of a few instructions would be a good part of what is measured.
 #[inline(always)]
 fn used<T: ?Sized>(value: &T) {
-    std::hint::black_box(value);
+    let address = std::ptr::from_ref(value).cast::<u8>();
+    // SAFETY: no instructions at all; the compiler has to assume that they read and write memory.
+    unsafe { asm!("/* {} */", in(reg) address, options(nostack, preserves_flags)) };
+}
+
+/// The same reference, of which the compiler knows nothing any more.
+#[inline(always)]
+fn hidden<T>(value: &mut T) -> &mut T {
+    let mut address = std::ptr::from_mut(value);
+    // SAFETY: no instructions at all, so the address stays what it was.
+    unsafe {
+        asm!("/* {} */", inout(reg) address, options(nostack, preserves_flags));
+        &mut *address
+    }
 }
 
 /// What a set of allocations holds, after a look at whether they are allocations at all: aligned, and nobody's twice.

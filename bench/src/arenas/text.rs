@@ -5,7 +5,7 @@ use std::hint::black_box;
 use arenite::{FrameArena, FrameArenaOptions, Tag};
 use bumpalo::Bump;
 
-use super::used;
+use super::{hidden, used};
 use crate::harness::Contest;
 
 const FILLS: usize = 8;
@@ -32,7 +32,7 @@ pub(super) fn format() {
     Contest::new("fmt: \"unit {}: {} hp\"", "text", TEXTS as usize * FILLS)
         .ours("alloc_fmt", our_answer, move || {
             for _ in 0..FILLS {
-                let arena = black_box(&mut ours);
+                let arena = hidden(&mut ours);
                 for i in 0..TEXTS {
                     used(arena.alloc_fmt(format_args!("unit {}: {} hp", i, hp(i))));
                 }
@@ -41,7 +41,7 @@ pub(super) fn format() {
         })
         .peer("bumpalo::format!", their_answer, move || {
             for _ in 0..FILLS {
-                let arena = black_box(&mut bump);
+                let arena = hidden(&mut bump);
                 for i in 0..TEXTS {
                     used(bumpalo::format!(in &*arena, "unit {}: {} hp", i, hp(i)).into_bump_str());
                 }
@@ -81,7 +81,7 @@ fn copy(name: &'static str, bytes: usize, slices: usize) {
     Contest::new(name, "slice", slices * FILLS)
         .ours("alloc_slice_copy", our_answer, move || {
             for _ in 0..FILLS {
-                let arena = black_box(&mut ours);
+                let arena = hidden(&mut ours);
                 for _ in 0..slices {
                     used(arena.alloc_slice_copy(black_box(source)));
                 }
@@ -90,7 +90,7 @@ fn copy(name: &'static str, bytes: usize, slices: usize) {
         })
         .peer("bumpalo", their_answer, move || {
             for _ in 0..FILLS {
-                let arena = black_box(&mut bump);
+                let arena = hidden(&mut bump);
                 for _ in 0..slices {
                     used(arena.alloc_slice_copy(black_box(source)));
                 }
@@ -99,7 +99,7 @@ fn copy(name: &'static str, bytes: usize, slices: usize) {
         })
         .peer("bump-scope", scope_answer, move || {
             for _ in 0..FILLS {
-                let arena = black_box(&mut scope);
+                let arena = hidden(&mut scope);
                 for _ in 0..slices {
                     used(&*arena.alloc_slice_copy(black_box(source)).into_ref());
                 }
