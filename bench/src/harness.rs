@@ -87,13 +87,7 @@ impl<'w> Contest<'w> {
         }
         for bar in &self.bars {
             let ratio = ratio(&times[self.index(bar.ours)], &times[self.index(bar.peer)]);
-            println!(
-                "  bar: {} <= {} x {}: {}",
-                bar.ours,
-                bar.times,
-                bar.peer,
-                verdict(ratio, bar.times)
-            );
+            println!("  bar: {} <= {} x {}: {}", bar.ours, bar.times, bar.peer, verdict(ratio, bar.times));
         }
         println!();
     }
@@ -167,7 +161,8 @@ mod tests {
     #[test]
     fn everybody_gets_all_rounds() {
         let (mut one, mut other) = (0, 0);
-        let mut contest = Contest::new("test", "call", 1).ours("one", 7, || one += 1).peer("other", 7, || other += 1);
+        let mut contest =
+            Contest::new("test", "call", 1).ours("one", 7, || one += 1).peer("other", 7, || other += 1);
         contest.check();
         let times = contest.time();
         assert!(times.iter().all(|rounds| rounds.len() == ROUNDS));

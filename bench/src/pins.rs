@@ -40,6 +40,11 @@ fn frame_get(arena: &FrameArena, kept: FrameRef<u64>) -> Option<&u64> {
 }
 
 #[inline(never)]
+fn frame_flip(arena: &mut FrameArena) {
+    arena.begin_frame();
+}
+
+#[inline(never)]
 fn scope_enter_exit(scope: &mut Scope<'_>) {
     let mut guard = scope.guard();
     let inner = guard.scope();
@@ -104,6 +109,10 @@ pub(crate) fn run() {
     let f: fn(&FrameArena, FrameRef<u64>) -> Option<&u64> = black_box(frame_get);
     for _ in 0..calls {
         assert_eq!(f(&frame, kept), Some(&41));
+    }
+    let f: fn(&mut FrameArena) = black_box(frame_flip);
+    for _ in 0..calls {
+        f(&mut frame);
     }
     scratch.scoped(|scope| {
         let f: fn(&mut Scope<'_>) = black_box(scope_enter_exit);

@@ -81,10 +81,28 @@ fn contest<T: Copy + 'static>(
             fills!(blocks, scope, value, |one| scope.alloc(one).into_ref(), scope.reset());
         })
         .peer("Vec::push, preallocated", vec_answer, move || {
-            fills!(blocks, vec, value, |one| { vec.push(one); vec.last().expect("pushed") }, vec.clear());
+            fills!(
+                blocks,
+                vec,
+                value,
+                |one| {
+                    vec.push(one);
+                    vec.last().expect("pushed")
+                },
+                vec.clear()
+            );
         })
         .peer("Box (system malloc)", boxes_answer, move || {
-            fills!(blocks, boxes, value, |one| { boxes.push(Box::new(one)); &**boxes.last().expect("pushed") }, boxes.clear());
+            fills!(
+                blocks,
+                boxes,
+                value,
+                |one| {
+                    boxes.push(Box::new(one));
+                    &**boxes.last().expect("pushed")
+                },
+                boxes.clear()
+            );
         })
         .bar("FrameArena::alloc", "bumpalo", 1.0)
         .run();

@@ -36,9 +36,7 @@ fn hurt(visible: &[Thing]) -> impl Iterator<Item = u32> {
 
 fn world() -> Vec<Thing> {
     let mut random = Random(42);
-    (0..THINGS as u32)
-        .map(|id| Thing { id, health: random.below(200) as i32 - 50 })
-        .collect()
+    (0..THINGS as u32).map(|id| Thing { id, health: random.below(200) as i32 - 50 }).collect()
 }
 
 fn add(sum: u64, values: impl IntoIterator<Item = u64>) -> u64 {
@@ -61,7 +59,10 @@ fn ours(world: &[Thing], arena: &mut FrameArena) -> u64 {
         let arena = &*arena;
         let visible = arena.alloc_slice_from_iter(world.iter().copied().filter(|it| seen(*it, frame)));
         let labels = arena.alloc_slice_from_iter(
-            visible.iter().step_by(8).map(|it| &*arena.alloc_fmt(format_args!("thing {} hp {}", it.id, it.health))),
+            visible
+                .iter()
+                .step_by(8)
+                .map(|it| &*arena.alloc_fmt(format_args!("thing {} hp {}", it.id, it.health))),
         );
         let cells = arena.alloc_slice_from_iter(
             visible.chunks(PER_CELL).map(|cell| &*arena.alloc_slice_from_iter(odd(cell))),
@@ -82,7 +83,8 @@ fn bumpalo(world: &[Thing], bump: &mut Bump) -> u64 {
     for frame in 0..FRAMES {
         bump.reset();
         let arena = &*bump;
-        let visible: BumpVec<'_, Thing> = world.iter().copied().filter(|it| seen(*it, frame)).collect_in(arena);
+        let visible: BumpVec<'_, Thing> =
+            world.iter().copied().filter(|it| seen(*it, frame)).collect_in(arena);
         let labels: BumpVec<'_, &str> = visible
             .iter()
             .step_by(8)

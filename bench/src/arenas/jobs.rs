@@ -1,9 +1,12 @@
 //! A job gets memory, puts 8 × 64 bytes in, and is done; what it made lives until the frame ends.
-#![expect(unsafe_code, reason = "the fastest thread-local arena has no borrow flag, and a shared one hands out raw blocks")]
+#![expect(
+    unsafe_code,
+    reason = "the fastest thread-local arena has no borrow flag, and a shared one hands out raw blocks"
+)]
 
 use std::cell::{RefCell, UnsafeCell};
 use std::hint::black_box;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use arenite::{JobArenas, JobArenasOptions, Tag};
 use bumpalo::Bump;
@@ -24,6 +27,8 @@ const ROOM: usize = JOBS * BLOCKS as usize * size_of::<Block>() + 4096;
 
 thread_local! {
     static BARE: UnsafeCell<Bump> = UnsafeCell::new(Bump::with_capacity(ROOM));
+    /// The frame that the arena was last used in: the first job of a thread in a new frame empties it.
+    static FRAMED: UnsafeCell<(u64, Bump)> = UnsafeCell::new((0, Bump::with_capacity(ROOM)));
     static CHECKED: RefCell<Bump> = RefCell::new(Bump::with_capacity(ROOM));
 }
 
@@ -116,6 +121,23 @@ fn bare_job(seed: u64) {
     });
 }
 
+/// How a thread-local arena is emptied when no thread can reach another one's.
+#[inline(always)]
+fn framed_job(frame: &AtomicU64, seed: u64) {
+    FRAMED.with(|local| {
+        // SAFETY: nothing else uses this thread's arena while the job runs, and what the last frame's jobs made is
+        // not used any more.
+        let (last, bump) = unsafe { &mut *local.get() };
+        let frame = frame.load(Ordering::Acquire);
+        if *last != frame {
+            *last = frame;
+            bump.reset();
+        }
+        let bump = &*bump;
+        job!(seed, |block| bump.alloc(block));
+    });
+}
+
 #[inline(always)]
 fn checked_job(seed: u64) {
     CHECKED.with_borrow(|bump| job!(seed, |block| bump.alloc(block)));
@@ -138,15 +160,11 @@ fn shared_job(shared: &Shared, seed: u64) {
     job!(seed, |block| shared.alloc(block));
 }
 
-fn reset_bare(_: rayon::BroadcastContext<'_>) {
-    // SAFETY: no job runs on this thread now, and what the last ones made is not used any more.
-    BARE.with(|bump| unsafe { (*bump.get()).reset() });
-}
-
 pub(super) fn one_thread() {
     let (mut ours, mut herd, mut shared) = (jobs(), Herd::new(), Shared::new());
     let answer = answers(&ours, &herd, &shared);
     *shared.next.get_mut() = 0;
+    let mut frame = AtomicU64::new(1);
     Contest::new("job: get, 8 x 64 B, release", "job", JOBS * FRAMES)
         .ours("JobArenas::checkout", answer.ours, move || {
             for _ in 0..FRAMES {
@@ -161,6 +179,14 @@ pub(super) fn one_thread() {
                 (0..JOBS as u64).for_each(bare_job);
                 // SAFETY: no job runs on this thread now.
                 BARE.with(|bump| unsafe { (*bump.get()).reset() });
+            }
+        })
+        .peer("thread-local bumpalo, frame counter", answer.bumpalo, move || {
+            for _ in 0..FRAMES {
+                for seed in 0..JOBS as u64 {
+                    framed_job(black_box(&frame), seed);
+                }
+                *frame.get_mut() += 1;
             }
         })
         .peer("thread-local RefCell<bumpalo>", answer.bumpalo, || {
@@ -201,6 +227,7 @@ pub(super) fn rayon() {
     *shared.next.get_mut() = 0;
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().expect("a pool of two threads");
     let pool = &pool;
+    let frame = &AtomicU64::new(1);
     let seeds = || (0..JOBS as u64).into_par_iter();
     Contest::new("job in rayon, 2 threads", "job", JOBS * FRAMES)
         .ours("JobArenas::checkout", answer.ours, move || {
@@ -209,10 +236,10 @@ pub(super) fn rayon() {
                 ours.reset();
             }
         })
-        .peer("thread-local bumpalo", answer.bumpalo, move || {
+        .peer("thread-local bumpalo, frame counter", answer.bumpalo, || {
             for _ in 0..FRAMES {
-                pool.install(|| seeds().for_each(bare_job));
-                pool.broadcast(reset_bare);
+                frame.fetch_add(1, Ordering::Release);
+                pool.install(|| seeds().for_each(|seed| framed_job(frame, seed)));
             }
         })
         .peer("bumpalo-herd", answer.herd, move || {
@@ -226,9 +253,12 @@ pub(super) fn rayon() {
             move || {
                 for _ in 0..FRAMES {
                     pool.install(|| {
-                        seeds().for_each_init(|| herd.get(), |member, seed| {
-                            job!(seed, |block| member.alloc(block));
-                        });
+                        seeds().for_each_init(
+                            || herd.get(),
+                            |member, seed| {
+                                job!(seed, |block| member.alloc(block));
+                            },
+                        );
                     });
                     herd.reset();
                 }
@@ -245,5 +275,6 @@ pub(super) fn rayon() {
                 *shared.next.get_mut() = 0;
             }
         })
+        .bar("JobArenas::checkout", "thread-local bumpalo, frame counter", 1.1)
         .run();
 }
