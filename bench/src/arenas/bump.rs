@@ -1,6 +1,6 @@
 //! Small blocks into warm memory, then all of them at once back.
 
-use arenite::{FrameArena, FrameArenaOptions, Tag};
+use arenite::{FrameArena, FrameArenaOptions, ScratchStack, Tag};
 use blink_alloc::Blink;
 
 use super::{digest, hidden, used};
@@ -48,6 +48,10 @@ fn contest<T: Copy + 'static>(
     ours.begin_frame();
     let ours_answer = digest(indices.clone().map(|i| &*ours.alloc(value(i))), word);
 
+    let mut stack = ScratchStack::try_new(Tag::untagged(), 1 << 20).expect("a scratch stack");
+    stack.try_presize(bytes).expect("a warm scratch stack");
+    let scratch_answer = stack.scoped(|scope| digest(indices.clone().map(|i| &*scope.alloc(value(i))), word));
+
     let mut bumpalo = bumpalo::Bump::with_capacity(bytes);
     let bumpalo_answer = digest(indices.clone().map(|i| &*bumpalo.alloc(value(i))), word);
 
@@ -70,6 +74,15 @@ fn contest<T: Copy + 'static>(
     Contest::new(name, "allocation", blocks * FILLS)
         .ours("FrameArena::alloc", ours_answer, move || {
             fills!(blocks, ours, value, |one| ours.alloc(one), ours.begin_frame());
+        })
+        .ours("Scope::alloc", scratch_answer, move || {
+            for _ in 0..FILLS {
+                let mut guard = hidden(&mut stack).guard();
+                let scope = guard.scope();
+                for i in 0..blocks as u64 {
+                    used(scope.alloc(value(i)));
+                }
+            }
         })
         .peer("bumpalo", bumpalo_answer, move || {
             fills!(blocks, bumpalo, value, |one| bumpalo.alloc(one), bumpalo.reset());
@@ -105,5 +118,6 @@ fn contest<T: Copy + 'static>(
             );
         })
         .bar("FrameArena::alloc", "bumpalo", 1.0)
+        .bar("Scope::alloc", "bumpalo", 1.0)
         .run();
 }

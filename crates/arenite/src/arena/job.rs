@@ -281,29 +281,35 @@ impl JobArenas {
     /// Any other arena that this thread can have: another one that is parked for it, else one that is idle.
     #[inline(never)]
     fn claimed(&self) -> Option<&Slot> {
-        let slots = self.slots();
-        let me = enrolled();
-        let mine = slots.iter().position(|slot| take(&slot.seat, me));
-        let hint = here().seat;
-        let index = mine.or_else(|| {
-            // A small set is for everybody; of a larger one half is.
-            let limit = if self.count < 8 { 0 } else { self.count / 2 };
-            let park = if self.parked.load(Ordering::Relaxed) < limit { me } else { 0 };
-            let mut order = slots.get(hint).map(|_| hint).into_iter().chain(0..self.count);
-            order.find(|&index| {
-                let was = claim(&slots[index].seat, park, has_ended);
-                match was {
-                    Some(IDLE) if park != 0 => _ = self.parked.fetch_add(1, Ordering::Relaxed),
-                    Some(was) if was != IDLE && park == 0 => _ = self.parked.fetch_sub(1, Ordering::Relaxed),
-                    _ => {}
-                }
-                was.is_some()
-            })
-        })?;
-        if index != hint {
+        // A scan is no snapshot: behind it a job may end and the next one begin before it. Refusing would be wrong
+        // then, so nothing found is found out three times.
+        let index = (0..3).find_map(|_| self.scan())?;
+        if index != here().seat {
             remember(index);
         }
-        Some(&slots[index])
+        // SAFETY: as in `slots`, and a scan answers with an index below `count`.
+        Some(unsafe { self.slots.add(index).as_ref() })
+    }
+
+    fn scan(&self) -> Option<usize> {
+        let slots = self.slots();
+        let me = enrolled();
+        if let Some(mine) = slots.iter().position(|slot| take(&slot.seat, me)) {
+            return Some(mine);
+        }
+        // A small set is for everybody; of a larger one half is.
+        let limit = if self.count < 8 { 0 } else { self.count / 2 };
+        let park = if self.parked.load(Ordering::Relaxed) < limit { me } else { 0 };
+        let hint = Some(here().seat).filter(|&hint| hint < self.count);
+        hint.into_iter().chain(0..self.count).find(|&index| {
+            let was = claim(&slots[index].seat, park, has_ended);
+            match was {
+                Some(IDLE) if park != 0 => _ = self.parked.fetch_add(1, Ordering::Relaxed),
+                Some(was) if was != IDLE && park == 0 => _ = self.parked.fetch_sub(1, Ordering::Relaxed),
+                _ => {}
+            }
+            was.is_some()
+        })
     }
 
     /// Frees what all jobs allocated, at once. No job can be running: `&mut self` proves it, also for those whose
