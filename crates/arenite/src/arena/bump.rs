@@ -26,8 +26,10 @@ pub(crate) const MIN_ALIGN: usize = 8;
 /// Alignments above this go the slow way; every sum of the fast way then fits the address space.
 const MAX_FAST_ALIGN: usize = 1 << 16;
 
-/// A bump pointer over a region of its own. One thread at a time: `Send`, not `Sync`.
+/// A bump pointer over a region of its own. One thread at a time: `Send`, not `Sync`. In this order, so that the
+/// pointer pair is found without an offset.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Bump {
     /// The next free byte: a multiple of `MIN_ALIGN`, `floor <= ptr <= end`.
     ptr: Cell<*mut u8>,
@@ -95,19 +97,27 @@ impl Bump {
     }
 
     #[inline(always)]
-    fn fast(&self, layout: Layout) -> Option<NonNull<u8>> {
+    pub(super) fn fast(&self, layout: Layout) -> Option<NonNull<u8>> {
         let mut start = self.ptr.get();
+        let size = align_up_wrapping(layout.size(), MIN_ALIGN);
+        // On 64-bit machines an address below 2^57 plus a size below 2^63 can not wrap; on others it can.
+        let mut next = start.wrapping_add(size);
         if layout.align() > MIN_ALIGN {
             if layout.align() > MAX_FAST_ALIGN {
                 return None;
             }
-            // Below the committed end plus 64 KiB, far from the end of the address space.
-            start = start.map_addr(|address| align_up_wrapping(address, layout.align()));
+            // Below the committed end plus 64 KiB, far from the end of the address space. The end of the block is
+            // aligned rather than its start where that is the same: the next allocation waits for `next` only, one
+            // step less (a quarter of the time of a `u128`).
+            if layout.size() % layout.align() == 0 {
+                next = next.map_addr(|address| align_up_wrapping(address, layout.align()));
+                start = next.wrapping_sub(size);
+            } else {
+                start = start.map_addr(|address| align_up_wrapping(address, layout.align()));
+                next = start.wrapping_add(size);
+            }
         }
-        let size = align_up_wrapping(layout.size(), MIN_ALIGN);
-        // On 64-bit machines an address below 2^57 plus a size below 2^63 can not wrap; on others it can.
-        let next = start.wrapping_add(size);
-        let wraps = cfg!(not(target_pointer_width = "64")) && next < start;
+        let wraps = cfg!(not(target_pointer_width = "64")) && next < self.ptr.get();
         if wraps || next > self.end.get() {
             return None;
         }
@@ -163,7 +173,7 @@ impl Bump {
     #[cold]
     #[inline(never)]
     #[track_caller]
-    fn grow_or_panic(&self, layout: Layout) -> NonNull<u8> {
+    pub(super) fn grow_or_panic(&self, layout: Layout) -> NonNull<u8> {
         match self.grow(layout) {
             Ok(block) => block,
             Err(error) => error.raise(),

@@ -110,6 +110,7 @@ impl FrameArenaOptions {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
+#[repr(C)]
 pub struct FrameArena {
     /// Where this frame allocates. First, so that its pointer pair is found without an offset.
     current: Bump,
