@@ -478,7 +478,8 @@ impl FrameArena {
                 + others.clone().map(|other| other.bump.committed()).sum::<usize>(),
             reserved: self.current.reserved()
                 + others.clone().map(|other| other.bump.reserved()).sum::<usize>(),
-            lent: others.filter(|other| !other.is_free()).count() + usize::from(self.current.is_sealed()),
+            lent: others.filter(|other| !other.is_free()).count()
+                + usize::from(!lease(&self.current).is_home()),
         }
     }
 
