@@ -227,8 +227,9 @@ fn an_array_of_one_is_aligned_too() {
         Region::try_reserve_array(RegionOptions::new(tag, 1 << 20).align(align), 1, |part| parts.push(part))
             .unwrap();
         assert_eq!(parts[0].base().as_ptr().addr() % align, 0, "{align}");
-        parts[0].try_grow(parts[0].reserved()).unwrap();
-        touch(&parts[0], parts[0].reserved());
+        let all = parts[0].reserved();
+        parts[0].try_grow(all).unwrap();
+        touch(&parts[0], all);
     }
     assert_eq!((committed(tag), tag.account().subtree.reserved), (0, 0));
 }
