@@ -51,6 +51,8 @@ fn compile(library: &Path, source: &Path, attack: Option<&str>) -> Outcome {
     command.arg("-L").arg(format!("dependency={}", deps().display()));
     // Sanitizers and the like must be those of the library.
     command.args(env::var("RUSTFLAGS").unwrap_or_default().split_whitespace());
+    // Where the compiler writes out the names of types that are too long for a message.
+    command.current_dir(deps());
     if let Some(attack) = attack {
         command.args(["--cfg", attack]);
     }

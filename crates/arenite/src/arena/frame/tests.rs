@@ -470,7 +470,7 @@ fn every_refused_call_in_a_frame_is_survived() {
 
 #[test]
 fn a_frozen_frame_allocates_nothing_more() {
-    let mut arena = arena();
+    let mut arena = FrameArena::try_with(small(fresh_tag()).frames_in_flight(3)).unwrap();
     arena.begin_frame();
     let (_, kept) = arena.keep_slice_copy(&[4u16; 30]);
     let packet = arena.freeze().expect("the first time");
