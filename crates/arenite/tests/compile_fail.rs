@@ -51,6 +51,8 @@ fn compile(library: &Path, source: &Path, attack: Option<&str>) -> Outcome {
     command.arg("-L").arg(format!("dependency={}", deps().display()));
     // Sanitizers and the like must be those of the library.
     command.args(env::var("RUSTFLAGS").unwrap_or_default().split_whitespace());
+    // Where the compiler writes out the names of types that are too long for a message.
+    command.current_dir(deps());
     if let Some(attack) = attack {
         command.args(["--cfg", attack]);
     }
@@ -86,6 +88,11 @@ fn codes(text: &str) -> Vec<&str> {
     text.split("error[").skip(1).filter_map(|rest| rest.split(']').next()).collect()
 }
 
+/// Whether these codes are that one and nothing else; `-` stands for an error without a code.
+fn reason(found: &[&str], code: &str) -> bool {
+    if code == "-" { found.is_empty() } else { !found.is_empty() && found.iter().all(|other| *other == code) }
+}
+
 #[test]
 fn what_must_not_compile_does_not() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compile_fail");
@@ -116,10 +123,7 @@ fn what_must_not_compile_does_not() {
             let found = codes(&outcome.text);
             if outcome.success {
                 wrong.push(format!("{label} compiles, and must fail with {code}"));
-            } else if found.is_empty()
-                || found.iter().any(|other| *other != code)
-                || !outcome.text.contains(says)
-            {
+            } else if !reason(&found, code) || !outcome.text.contains(says) {
                 wrong.push(format!("{label} must fail with {code} `{says}` only:\n{}", outcome.text));
             }
         }

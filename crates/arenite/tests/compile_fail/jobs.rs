@@ -26,7 +26,10 @@ fn main() {
     #[cfg(not(sent_to_a_thread))]
     drop(job);
     #[cfg(vector_outlives_its_job)]
-    vector.push(2);
+    {
+        vector.push(2);
+        drop(vector);
+    }
     #[cfg(scratch_outlives_its_job)]
     drop(scratch);
     assert_eq!(result.len(), 2);

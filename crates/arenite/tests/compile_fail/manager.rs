@@ -2,7 +2,7 @@
 // attack: read_in_the_next_frame E0499
 // attack: end_twice E0382
 // attack: two_frames E0499
-// attack: flip_through_the_frame E0596
+// attack: flip_through_the_frame E0596 cannot borrow
 // attack: change_the_scene_in_a_frame E0499
 // attack: clear_the_scene_in_a_frame E0499
 // attack: trim_in_a_frame E0499
@@ -18,6 +18,7 @@ use arenite::MemoryManager;
 
 fn main() {
     let mut memory = MemoryManager::builder().build().unwrap();
+    let other = memory.load_scene();
     let next = memory.load_scene();
     let handle = next.insert(1u8);
     memory.change_scene(next);
@@ -34,11 +35,11 @@ fn main() {
         threads.spawn(|| frame.alloc(1u8).to_owned());
     });
     #[cfg(flip_through_the_frame)]
-    frame.freeze_arena_for(|arena: &mut arenite::FrameArena| arena.begin_frame());
+    arenite::FrameArena::begin_frame(&mut *frame);
     #[cfg(two_frames)]
-    let second = memory.begin_frame();
+    drop(memory.begin_frame());
     #[cfg(change_the_scene_in_a_frame)]
-    memory.change_scene(todo!());
+    memory.change_scene(other);
     #[cfg(clear_the_scene_in_a_frame)]
     memory.clear_scene();
     #[cfg(trim_in_a_frame)]
@@ -46,7 +47,7 @@ fn main() {
     #[cfg(shut_down_in_a_frame)]
     println!("{}", memory.shutdown());
     #[cfg(read_in_the_next_frame)]
-    let other = memory.begin_frame();
+    memory.begin_frame().end();
     #[cfg(not(shut_down_in_a_frame))]
     frame.end();
     #[cfg(shut_down_in_a_frame)]

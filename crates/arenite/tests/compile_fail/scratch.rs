@@ -6,7 +6,7 @@
 // attack: two_inner_guards E0499
 // attack: scope_opened_twice E0499
 // attack: smuggled_out_of_a_closure E0521
-// attack: returned_from_a_closure E
+// attack: returned_from_a_closure - lifetime may not live long enough
 // attack: box_outlives_its_scope E0505
 // attack: box_of_a_shorter_borrow E0597
 // attack: vector_outlives_its_scope E0505
@@ -30,11 +30,17 @@ fn main() {
     #[cfg(outer_allocates_under_an_inner_guard)]
     outer.alloc(2u8);
     #[cfg(outer_vector_grows_under_an_inner_guard)]
-    vector.push(2u8);
+    {
+        vector.push(2u8);
+        drop(vector);
+    }
     #[cfg(outer_string_grows_under_an_inner_guard)]
-    string.push('2');
+    {
+        string.push('2');
+        drop(string);
+    }
     #[cfg(two_inner_guards)]
-    let second_guard = outer.guard();
+    drop(outer.guard());
     let inner = inner_guard.scope();
     #[cfg(scope_opened_twice)]
     let again = inner_guard.scope();
@@ -77,7 +83,10 @@ fn main() {
     drop(borrower);
     drop(guard);
     #[cfg(vector_outlives_its_scope)]
-    vector.push(2);
+    {
+        vector.push(2);
+        drop(vector);
+    }
     #[cfg(box_outlives_its_scope)]
     drop(boxed);
 

@@ -136,7 +136,7 @@ fn scratch_and_results_are_apart() {
 }
 
 /// A job that splits itself while it holds its arena: each half checks out one of its own, on whichever thread.
-fn tree<'j>(jobs: &'j JobArenas, from: u64, to: u64) -> (&'j [u64], usize) {
+fn tree(jobs: &JobArenas, from: u64, to: u64) -> (&[u64], usize) {
     let job = jobs.checkout();
     let mine = job.alloc_slice_fill_with((to - from) as usize, |i| from + i as u64);
     let mut guard = job.scratch();

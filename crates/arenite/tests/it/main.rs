@@ -1,0 +1,4 @@
+//! The library from outside, room by room, through its public face only.
+
+mod attacks;
+mod manager;
