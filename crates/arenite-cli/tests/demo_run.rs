@@ -69,7 +69,9 @@ fn the_figures_keep_their_promises() {
     let run = outcome(&["--budget", "scene=256MiB"]);
     assert_eq!((run.frames, run.scenes.len(), run.memory.as_str()), (120, 2, "arenite"));
     assert_eq!(run.frame_heap_calls, Some(0));
-    assert_eq!(run.frame_memory_syscalls, 0);
+    // Debug builds open one frame buffer and close another each frame, so that stale pointers fault; see ARCHITECTURE.md.
+    let most = if cfg!(debug_assertions) { 2 * run.frames } else { 0 };
+    assert!(run.frame_memory_syscalls <= most, "{}", run.frame_memory_syscalls);
     assert!(run.frame_arena_high_water > 0);
     for scene in &run.scenes {
         assert_eq!(scene.live_bytes_after, 0, "{}", scene.map);
