@@ -2,6 +2,7 @@
 //! same programs on inputs of its own.
 #![allow(missing_docs, reason = "a test")]
 
+mod pressure;
 mod program;
 
 use program::{frame, growing, job, resource, scratch};

@@ -183,62 +183,60 @@ impl Alloc {
     }
 }
 
-/// Where everything is, and where the bump's pointer is if it has been seen. Shared by a scope and those inside it.
+/// Where everything is. Shared by a scope and those inside it.
 #[derive(Debug)]
 pub(crate) struct Book {
     /// Start and end of each live block that has bytes.
     ranges: BTreeMap<usize, usize>,
-    /// The first free byte.
-    top: Option<usize>,
+    /// Where the range hands out its first byte, once a block has been seen: with it, use is a place.
+    base: Option<usize>,
     /// The size of the range.
     reserved: usize,
 }
 
-/// A moment of a [`Book`] to go back to.
-pub(crate) struct Moment {
-    top: Option<usize>,
+/// How a block was made.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Place {
+    /// In one piece: at the first place where it fits.
+    First,
+    /// By growing: somewhere above, because it moves when the system refuses once and then agrees.
+    Above,
 }
 
 impl Book {
     pub(crate) fn new(reserved: usize) -> Self {
-        Self { ranges: BTreeMap::new(), top: None, reserved }
-    }
-
-    /// The next block may be anywhere above: what grows can move when the system refuses once and then agrees.
-    pub(crate) fn lose_top(&mut self) {
-        self.top = None;
+        Self { ranges: BTreeMap::new(), base: None, reserved }
     }
 
     pub(crate) fn reserved(&self) -> usize {
         self.reserved
     }
 
-    pub(crate) fn moment(&self) -> Moment {
-        Moment { top: self.top }
+    /// The next block may be of another range.
+    pub(crate) fn forget_base(&mut self) {
+        self.base = None;
     }
 
-    /// Everything from `moment` on is free. `base` is where the first block of the range would be if nothing had been
-    /// allocated then: the address of the first block that was seen, less what was in use.
-    pub(crate) fn rewind(&mut self, moment: Moment, used: usize, now: usize) {
-        let top = moment.top.or_else(|| self.top.map(|top| top - now + used));
-        if let Some(top) = top {
-            drop(self.ranges.split_off(&top));
-            assert!(self.ranges.values().all(|&end| end <= top), "a block crosses the mark");
+    /// Everything above the first `used` bytes is free.
+    pub(crate) fn rewind(&mut self, used: usize) {
+        if let Some(base) = self.base {
+            drop(self.ranges.split_off(&(base + used)));
+            assert!(self.ranges.values().all(|&end| end <= base + used), "a block crosses the mark");
         }
-        self.top = top;
     }
 
-    /// A block was made: nobody else's, aligned, and exactly at the first place where it fits.
-    pub(crate) fn insert(&mut self, start: usize, size: usize, align: usize, before: usize, after: usize) {
-        assert!(start.is_multiple_of(align.max(8)), "{start:#x} is not aligned to {align}");
+    /// A block was made, the last one: nobody else's, aligned, and where it has to be.
+    pub(crate) fn insert<T>(&mut self, block: &[T], place: Place, before: usize, after: usize) {
+        let (start, size) = (block.as_ptr().addr(), size_of_val(block));
+        let align = align_of::<T>().max(8);
+        assert!(start.is_multiple_of(align), "{start:#x} is not aligned to {align}");
         let end = start + size.next_multiple_of(8);
-        if let Some(top) = self.top {
-            assert_eq!(start, top.next_multiple_of(align.max(8)), "padding where none is needed");
-            assert_eq!(after - before, end - top, "use is exact");
-        } else {
-            assert!(after - before >= size, "use counts the block");
+        let base = *self.base.get_or_insert(end - after);
+        assert_eq!(end - base, after, "use is exact");
+        match place {
+            Place::First => assert_eq!(start, (base + before).next_multiple_of(align), "no more padding"),
+            Place::Above => assert!(start >= base + before),
         }
-        self.top = Some(end);
         if size > 0 {
             let below = self.ranges.range(..end).next_back();
             assert!(below.is_none_or(|(_, &last)| last <= start), "{start:#x} + {size} overlaps {below:x?}");
@@ -336,41 +334,24 @@ impl<'d> Blocks<'d> {
                 room.iter_mut().enumerate().for_each(|(index, value)| {
                     value.write(T::mark(seed, index));
                 });
-                book.insert(room.as_ptr().addr(), size_of_val(room), align_of::<T>(), before, face.used());
+                book.insert(room, Place::First, before, face.used());
                 &mut [][..]
             }),
             other => unreachable!("{other:?} has no type"),
         };
+        let grows = matches!(alloc, Alloc::Collect(..));
         match answer {
             Ok(_) if matches!(alloc, Alloc::Uninit(..)) => {}
             Ok(block) => {
-                if matches!(alloc, Alloc::Collect(..)) && !world.calm() {
-                    book.lose_top();
-                }
-                if matches!(alloc, Alloc::Collect(..)) && block.is_empty() {
-                    // It has no place, but its hint may have left padding.
-                    assert!(face.used() >= before);
-                    book.lose_top();
-                } else if matches!(alloc, Alloc::Collect(..)) && size_of::<T>() == 0 {
-                    assert_eq!(face.used(), before);
-                } else {
-                    book.insert(
-                        block.as_ptr().addr(),
-                        size_of_val(block),
-                        align_of::<T>(),
-                        before,
-                        face.used(),
-                    );
+                // What was collected and takes no bytes has no place.
+                if !grows || size_of_val(block) > 0 {
+                    book.insert(block, world.place(grows), before, face.used());
                 }
                 self.keep(block, seed);
             }
             Err(error) => {
                 world.believe(error, before + (512 << 10) + align_of::<T>() > book.reserved);
-                if matches!(alloc, Alloc::Collect(..)) {
-                    book.lose_top();
-                } else {
-                    assert_eq!(face.used(), before, "a refusal changes nothing");
-                }
+                assert!(grows || face.used() == before, "a refusal changes nothing");
             }
         }
     }
@@ -386,19 +367,12 @@ impl<'d> Blocks<'d> {
         let before = face.used();
         match make(face, &expected) {
             Ok(text) => {
-                if !world.calm() {
-                    book.lose_top();
-                }
-                book.insert(text.as_ptr().addr(), text.len(), 1, before, face.used());
+                book.insert(text.as_bytes(), world.place(true), before, face.used());
                 self.live.push(Box::new(move || assert_eq!(*text, *expected)));
             }
             Err(error) => {
                 world.believe(error, before + (512 << 10) > book.reserved);
-                if world.calm() {
-                    assert_eq!(face.used(), before, "what was begun went back");
-                } else {
-                    book.lose_top();
-                }
+                assert!(!world.calm() || face.used() == before, "what was begun went back");
             }
         }
     }
@@ -435,11 +409,12 @@ impl<'d> Blocks<'d> {
         match outer {
             Ok(outer) => {
                 let (between, inner) = inner.expect("the constructor ran");
-                book.insert(std::ptr::from_ref(outer).addr(), 8, 8, before, between);
-                self.keep(std::slice::from_mut(outer), seed);
+                let outer = std::slice::from_mut(outer);
+                book.insert(outer, Place::First, before, between);
+                self.keep(outer, seed);
                 match inner {
                     Ok(inner) => {
-                        book.insert(inner.as_ptr().addr(), len, 1, between, face.used());
+                        book.insert(inner, Place::First, between, face.used());
                         self.keep(inner, seed);
                     }
                     Err(error) => world.believe(error, exhausts),

@@ -218,17 +218,13 @@ fn keep<'s>(
     match arena.try_keep_slice_from_iter(marks::<u8>(seed, len)) {
         Ok((bytes, ticket)) => {
             if len > 0 {
-                if !world.calm() {
-                    book.lose_top();
-                }
-                book.insert(bytes.as_ptr().addr(), len, 1, before, arena.stats().used);
+                book.insert(bytes, world.place(true), before, arena.stats().used);
             }
             blocks.keep(bytes, seed);
             model.now.push(Kept { ticket, seed, len });
         }
         Err(error) => {
             world.believe(error, before + (512 << 10) > book.reserved());
-            book.lose_top();
         }
     }
 }

@@ -121,7 +121,7 @@ fn round(jobs: &JobArenas, ops: &mut Iter<'_, Op>, world: &mut World, model: &mu
             Op::Alloc(index, alloc, seed) if !held.is_empty() => {
                 let job = &held[pick(index, &held)];
                 let before = job.used();
-                book.lose_top();
+                book.forget_base();
                 blocks.alloc(job, &mut book, world, alloc, seed);
                 model.used += job.used() - before;
             }

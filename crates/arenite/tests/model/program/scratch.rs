@@ -6,7 +6,7 @@ use std::slice::Iter;
 
 use arenite::{Scope, ScopeBox, ScratchStack};
 
-use super::block::{Alloc, Blocks, Book};
+use super::block::{Alloc, Blocks, Book, Place};
 use super::size;
 use super::world::{Weather, World};
 
@@ -108,14 +108,14 @@ pub(crate) fn run(ops: &[Op]) {
     world.end(stack);
 }
 
-/// Runs one scope and answers how much was in use at its end.
+/// Runs one scope.
 fn inside(
     scope: &mut Scope<'_>,
     ops: &mut Iter<'_, Op>,
     world: &mut World,
     book: &mut Book,
     witness: &Rc<()>,
-) -> usize {
+) {
     let mut blocks = Blocks::new();
     let mut boxes: Vec<ScopeBox<'_, (Rc<()>, [u64; 3])>> = Vec::new();
     while let Some(&op) = ops.next() {
@@ -125,14 +125,8 @@ fn inside(
                 let before = scope.used();
                 match scope.try_alloc_box((Rc::clone(witness), [7; 3])) {
                     Ok(boxed) => {
-                        let address = std::ptr::from_ref(&*boxed).addr();
-                        book.insert(
-                            address,
-                            size_of_val(&*boxed),
-                            align_of_val(&*boxed),
-                            before,
-                            scope.used(),
-                        );
+                        let block = std::slice::from_ref(&*boxed);
+                        book.insert(block, Place::First, before, scope.used());
                         boxes.push(boxed);
                     }
                     Err(error) => world.believe(error, before + (256 << 10) > RESERVE),
@@ -156,7 +150,6 @@ fn inside(
     }
     blocks.check();
     assert!(boxes.iter().all(|boxed| boxed.1 == [7; 3]));
-    scope.used()
 }
 
 fn nest(
@@ -168,14 +161,12 @@ fn nest(
     witness: &Rc<()>,
 ) {
     let used = scope.used();
-    let moment = book.moment();
-    let mut now = used;
     match exit {
-        Exit::Return => now = scope.scoped(|inner| inside(inner, ops, world, book, witness)),
+        Exit::Return => scope.scoped(|inner| inside(inner, ops, world, book, witness)),
         Exit::Panic => {
             let caught = catch_unwind(AssertUnwindSafe(|| {
                 scope.scoped(|inner| {
-                    now = inside(inner, ops, world, book, witness);
+                    inside(inner, ops, world, book, witness);
                     resume_unwind(Box::new(ON_PURPOSE));
                 });
             }));
@@ -193,16 +184,11 @@ fn nest(
         }
         Exit::Twice => {
             let mut guard = scope.guard();
-            let first = inside(&mut guard.scope(), ops, world, book, witness);
-            book.rewind(moment, used, first);
-            let moment = book.moment();
-            now = inside(&mut guard.scope(), ops, world, book, witness);
-            drop(guard);
-            book.rewind(moment, used, now);
-            assert_eq!(scope.used(), used);
-            return;
+            inside(&mut guard.scope(), ops, world, book, witness);
+            book.rewind(used);
+            inside(&mut guard.scope(), ops, world, book, witness);
         }
     }
     assert_eq!(scope.used(), used, "the inner scope gave everything back");
-    book.rewind(moment, used, now);
+    book.rewind(used);
 }

@@ -6,6 +6,8 @@ use arenite::ledger::Figures;
 use arenite::os::{Call, OsError, fake};
 use arenite::{AllocError, Budget, Tag};
 
+use super::block::Place;
+
 /// What any program may do to its surroundings.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Weather {
@@ -92,6 +94,11 @@ impl World {
     /// Whether the system works.
     pub(crate) fn calm(&self) -> bool {
         self.plan.is_none()
+    }
+
+    /// Where a block has to be that is made in one piece, or by growing.
+    pub(crate) fn place(&self, grows: bool) -> Place {
+        if grows && !self.calm() { Place::Above } else { Place::First }
     }
 
     /// Whether an error says the truth. `exhausts` is whether the range may be used up.
