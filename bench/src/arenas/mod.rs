@@ -13,8 +13,9 @@ mod vec;
 
 /// Runs the workloads whose name contains `filter`.
 pub(crate) fn run(filter: &str) {
-    let workloads: [(&str, fn()); 13] = [
+    let workloads: [(&str, fn()); 14] = [
         ("bump-16", bump::small),
+        ("bump-16-words", bump::small_words),
         ("bump-64", bump::large),
         ("scope-written", scope::written),
         ("scope-reserved", scope::reserved),

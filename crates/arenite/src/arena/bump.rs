@@ -114,7 +114,7 @@ impl Bump {
             // Below the committed end plus 64 KiB, far from the end of the address space. The end of the block is
             // aligned rather than its start where that is the same: the next allocation waits for `next` only, one
             // step less (a quarter of the time of a `u128`).
-            if layout.size() % layout.align() == 0 {
+            if layout.size().is_multiple_of(layout.align()) {
                 next = next.map_addr(|address| align_up_wrapping(address, layout.align()));
                 start = next.wrapping_sub(size);
             } else {

@@ -81,9 +81,10 @@ impl Bump {
     pub(crate) unsafe fn put<'d, T>(&self, value: T) -> &'d mut T {
         const { NoDrop::<T>::CHECK };
         let Some(block) = self.fast(Layout::new::<T>()) else {
-            // A value of two words goes to the slow path in registers and the whole call is a jump: otherwise the
-            // fast path would save a register for the value's sake. A larger one would be copied to the stack.
-            if size_of::<T>() <= 2 * size_of::<usize>() {
+            // A value of one word goes to the slow path in a register and the whole call is a jump: otherwise the fast
+            // path would save a register for the value's sake. A larger one may be passed by address, and the fast
+            // path would write it to the stack first (measured 20 % slower for `[u64; 2]`).
+            if size_of::<T>() <= size_of::<usize>() {
                 // SAFETY: the caller vouches for `'d`.
                 return unsafe { self.put_slow(value) };
             }
