@@ -47,7 +47,7 @@ pub(crate) struct DemoArgs {
     #[arg(long, value_name = "N")]
     pub(crate) scenes: Option<Scenes>,
     /// Agents in each scene, at the least.
-    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(0..=20_000))]
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(0..=i64::from(arenite_demo::rules::AGENTS)))]
     pub(crate) agents: u32,
     /// Seed of everything random; the same seed gives the same world on every machine.
     #[arg(long, value_name = "S", default_value_t = 1)]

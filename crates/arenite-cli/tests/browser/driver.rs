@@ -1,6 +1,6 @@
 //! Speaks just enough WebDriver to load pages in a headless Chromium and ask it what it drew.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -91,36 +91,35 @@ impl Browser {
 
     /// One request; its answer's value.
     fn call(&self, path: &str, body: &Value) -> Value {
-        let answer = self.http("POST", path, &body.to_string());
+        let answer = self.http("POST", path, &body.to_string()).expect("chromedriver answers");
         let answer: Value = serde_json::from_str(&answer).unwrap_or_else(|_| panic!("{path}: {answer}"));
         assert!(answer["value"].get("error").is_none(), "{path}: {}", answer["value"]);
         answer["value"].clone()
     }
 
-    fn http(&self, method: &str, path: &str, body: &str) -> String {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("chromedriver listens");
-        stream.set_read_timeout(Some(Duration::from_secs(120))).expect("a time limit");
+    fn http(&self, method: &str, path: &str, body: &str) -> io::Result<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(120)))?;
         write!(
             stream,
             "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
             self.port,
             body.len()
-        )
-        .expect("the request is sent");
+        )?;
         let mut answer = BufReader::new(stream);
         let mut length = 0;
         for line in answer.by_ref().lines() {
-            let line = line.expect("a header line").to_ascii_lowercase();
+            let line = line?.to_ascii_lowercase();
             if let Some(value) = line.strip_prefix("content-length:") {
-                length = value.trim().parse().expect("a length");
+                length = value.trim().parse().map_err(io::Error::other)?;
             }
             if line.is_empty() {
                 break;
             }
         }
         let mut text = vec![0; length];
-        answer.read_exact(&mut text).expect("the whole answer");
-        String::from_utf8(text).expect("JSON is UTF-8")
+        answer.read_exact(&mut text)?;
+        String::from_utf8(text).map_err(io::Error::other)
     }
 }
 
@@ -137,9 +136,9 @@ fn port_in(said: &mut impl BufRead) -> u16 {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        if !self.session.is_empty() && !std::thread::panicking() {
-            // Ends Chromium in order, so that it lets go of its profile.
-            self.http("DELETE", &format!("/session/{}", self.session), "{}");
+        if !self.session.is_empty() {
+            // Ends Chromium in order, also when a check failed: killing the driver alone would leave it running.
+            let _ = self.http("DELETE", &format!("/session/{}", self.session), "{}");
         }
         let _ = self.driver.kill();
         let _ = self.driver.wait();

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 use super::svg::Escaped;
-use super::units::{bytes, count, counted, millis};
+use super::units::{bytes, count, millis};
 use crate::outcome::{Outcome, Record};
 
 /// One large figure with what it is and a remark.
@@ -60,7 +60,7 @@ pub(super) fn cards(out: &mut dyn Write, record: &Record) -> fmt::Result {
         Card {
             title: "Longest frame",
             figure: millis(outcome.frame_ms.max),
-            remark: format!("of {}", counted(outcome.frames, "frame", "frames")),
+            remark: "after warm-up".to_owned(),
             kept: None,
         },
         Card {
