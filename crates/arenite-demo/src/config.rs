@@ -45,8 +45,9 @@ impl Default for Config {
     }
 }
 
-/// Told of progress between frames, never inside one, so that a progress bar does not disturb what is measured.
-pub trait Observer {
+/// Told of progress between frames, never inside one, so that a progress bar does not disturb what is measured. `Send`,
+/// because the game runs on a thread of its pool.
+pub trait Observer: Send {
     /// A scene has been loaded and its first frame is about to start.
     fn scene_started(&mut self, map: &str, scene: u32, scenes: u32);
     /// `frames` frames of the running scene are done.

@@ -1,7 +1,7 @@
 //! The demo game on the standard library's memory and the system's heap.
 //!
 //! `arenite demo --compare` runs it beside the game on Arenite. It is a program of its own so that the comparison stays honest:
-//! nothing of Arenite runs in its process.
+//! of Arenite nothing but the reading of figures (resident memory, page faults) runs in its process.
 
 use std::io::Write;
 use std::path::PathBuf;

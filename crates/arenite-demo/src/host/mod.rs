@@ -6,7 +6,9 @@
 mod figures;
 mod input;
 mod picture;
+mod run;
 
-pub use figures::{Clock, Resident, frame_ms, hex, run_checksum};
+pub use figures::{Clock, Resident, frame_ms, hex, minor_faults, run_checksum};
 pub use input::{check, maps, no_start, read, warmup};
 pub use picture::picture;
+pub use run::{Counts, Left, Run, on_pool};

@@ -1,6 +1,5 @@
 //! A scene and its frame.
 
-use rayon::ThreadPool;
 use rayon::prelude::*;
 
 use super::resources::{Drops, Resources};
@@ -141,8 +140,8 @@ impl Scene {
         })
     }
 
-    /// Plays one frame.
-    pub(super) fn frame(&mut self, pool: &ThreadPool) -> Drawn {
+    /// Plays one frame. Thinks on the pool of the thread that calls.
+    pub(super) fn frame(&mut self) -> Drawn {
         let Self { terrain, resources, agents, projectiles, particles, last, tick } = self;
         let level = terrain.level();
 
@@ -151,10 +150,8 @@ impl Scene {
         let buckets = Buckets::build(terrain.shape, agents, &mut starts, &mut ids);
 
         let frozen = tick.freeze(level, agents, buckets);
-        let intents: Vec<Intent<Vec<Cell>>> = pool.install(|| {
-            let everybody = (0..frozen.agents.len() as u32).into_par_iter().with_min_len(16);
-            everybody.map(|id| think(&frozen, id, &mut Allocate)).collect()
-        });
+        let everybody = (0..frozen.agents.len() as u32).into_par_iter().with_min_len(16);
+        let intents: Vec<Intent<Vec<Cell>>> = everybody.map(|id| think(&frozen, id, &mut Allocate)).collect();
 
         tick.apply(&level, agents, intents.into_iter(), projectiles);
         tick.fly(&level, agents, &buckets, projectiles, particles);

@@ -25,13 +25,12 @@ fn threads_do_not_matter_and_seeds_do() {
 fn the_game_is_lively() {
     let config = Config { frames: 600, agents: 256, ..config() };
     let wad = Wad::parse(crate::wad::EMBEDDED).expect("sound");
-    let pool = ThreadPoolBuilder::new().num_threads(2).build().expect("two threads");
     for name in wad.maps() {
         let map = wad.map(name).expect("sound");
         let mut scene = Scene::load(&wad, &map, 0, &config).expect("playable");
         let mut most = [0; 3];
         for _ in 0..config.frames {
-            let drawn = scene.frame(&pool);
+            let drawn = scene.frame();
             let (projectiles, particles) = scene.flying();
             most = [most[0].max(drawn.items as usize), most[1].max(projectiles), most[2].max(particles)];
         }

@@ -1,1 +1,140 @@
-//! To be written.
+//! The game's memory on Arenite.
+//!
+//! | what | where it lives | tag |
+//! |---|---|---|
+//! | the WAD file | a resource arena | `wad` |
+//! | decoded textures, flats, sprites, sounds | sections of the scene | `scene/…` |
+//! | grid, walls, agents, projectiles, particles | a scratch stack whose scope is the scene | `game` |
+//! | buckets, intents, draw list, labels | the frame arena; the draw list is kept for the next frame | `frame` |
+//! | search nodes and open lists | each job's scratch | `jobs` |
+//! | paths that were found | each job's arena, until the frame ends | `jobs` |
+//!
+//! | file | what lives there |
+//! |---|---|
+//! | `memory` | start-up: tags, budgets, the manager, the file |
+//! | `resources` | decoded resources by handle |
+//! | `scene` | a scene and its frame |
+//! | `think` | paths in job arenas |
+//!
+//! The rules are those of [`rules`](crate::rules); `plain`, the same game on the standard library, is not known here.
+
+mod memory;
+mod resources;
+mod scene;
+mod think;
+
+use arenite::{MemoryManager, ScratchStack, TagSnapshot};
+
+use crate::config::{Config, Observer};
+use crate::error::DemoError;
+use crate::host::{self, Clock, Left, Resident, Run};
+use crate::outcome::{Record, TagOutcome};
+use crate::wad::{LumpName, Wad};
+use scene::Level;
+
+impl From<arenite::AllocError> for DemoError {
+    fn from(error: arenite::AllocError) -> Self {
+        Self::Memory(error.to_string())
+    }
+}
+
+/// Plays the whole run.
+///
+/// # Errors
+/// Whatever is wrong with the configuration, the file or the budgets; see [`DemoError`].
+pub fn run(config: &Config, observer: &mut dyn Observer) -> Result<Record, DemoError> {
+    host::check(config)?;
+    memory::set_budgets(&config.budgets)?;
+    host::on_pool(config, || play(config, observer))
+}
+
+fn play(config: &Config, observer: &mut dyn Observer) -> Result<Record, DemoError> {
+    let file = memory::File::open(config)?;
+    let wad = Wad::parse(file.bytes())?;
+    let maps = host::maps(&wad, config)?;
+    let mut memory = memory::start(config)?;
+    let mut game = memory::game_stack()?;
+    let mut run = Run::new(config, "arenite");
+    run.record().sampled_tags = memory::SAMPLED.map(String::from).to_vec();
+
+    for (number, &name) in (0..config.scenes).zip(maps.iter().cycle()) {
+        scene(&wad, name, number, config, &mut memory, &mut game, &mut run, observer)?;
+    }
+
+    let snapshot = memory.snapshot();
+    let outcome = &mut run.record().outcome;
+    outcome.frame_arena_high_water = snapshot.frame.high_water as u64;
+    outcome.tags = snapshot.tags.iter().filter(|tag| tag.peak_committed > 0).map(tag_outcome).collect();
+    Ok(run.finish())
+}
+
+/// Loads a scene, plays its frames, and leaves it.
+#[expect(clippy::too_many_arguments, reason = "all that a run has; it is called once")]
+fn scene(
+    wad: &Wad<'_>,
+    name: LumpName,
+    number: u32,
+    config: &Config,
+    memory: &mut MemoryManager,
+    game: &mut ScratchStack,
+    run: &mut Run<'_>,
+    observer: &mut dyn Observer,
+) -> Result<(), DemoError> {
+    let map = wad.map(name)?;
+    let before = Resident::read().now;
+    let loading = Clock::start();
+    let mut guard = game.guard();
+    let stack = guard.scope();
+    let next = memory.try_load_scene()?;
+    let tag = next.tag();
+    let mut level = Level::load(wad, &map, number, config, &stack, &next)?;
+    memory.change_scene(next);
+    let load_ms = loading.ms();
+    observer.scene_started(&map.name().to_string(), number, config.scenes);
+
+    run.play(observer, || {
+        let clock = Clock::start();
+        let frame = memory.begin_frame();
+        let drawn = level.frame(&frame)?;
+        let (stats, ms) = (frame.end(), clock.ms());
+        Ok(memory::sample(&drawn, &stats, ms))
+    })?;
+
+    let loaded = Resident::read().now;
+    let (picture, checksum) = (level.picture(&map), level.checksum());
+    let (agents, resources) = (level.agents(), level.resources_loaded());
+    let (drops, bytes) = (level.drops(), level.resource_bytes());
+    let leaving = Clock::start();
+    drop(level);
+    drop(guard);
+    let report = memory.clear_scene();
+    game.try_trim(0)?;
+    let left = Left {
+        map: map.name(),
+        agents,
+        loaded: resources,
+        dropped: drops.count(),
+        bytes,
+        live_after: (report.live_after + game.used()) as u64,
+        resident: [before, loaded, Resident::read().now],
+        load_ms,
+        unload_ms: leaving.ms(),
+    };
+    debug_assert_eq!(tag.account().subtree.live, 0);
+    run.scene(left, picture, checksum);
+    Ok(())
+}
+
+fn tag_outcome(tag: &TagSnapshot) -> TagOutcome {
+    TagOutcome {
+        name: tag.name.clone(),
+        reserved: tag.reserved as u64,
+        committed: tag.committed as u64,
+        live: tag.live as u64,
+        peak: tag.peak_committed as u64,
+        budget: tag.budget.map(|budget| budget as u64),
+    }
+}
+
+#[cfg(test)]
+mod tests;

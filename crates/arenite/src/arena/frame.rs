@@ -19,7 +19,8 @@ use core::ptr::NonNull;
 
 use super::bump::Bump;
 use super::lease::{Lease, Owner};
-use super::typed::arena_methods;
+use super::typed::{arena_methods, or_raise};
+use super::vec::ArenaVec;
 use crate::base::{HARDENED, next_stamp};
 use crate::ledger::Tag;
 use crate::os::Access;
@@ -404,6 +405,43 @@ impl FrameArena {
         Ok(self.ticket(self.try_alloc_slice_from_iter(values)?))
     }
 
+    /// Ends a vector and keeps its elements for this frame and the next: in place when it was made by this arena's
+    /// [`vec`](Self::vec), copied when it lives in another.
+    ///
+    /// # Panics
+    /// As [`alloc`](Self::alloc), for a vector of another arena.
+    #[inline]
+    #[track_caller]
+    pub fn keep_vec<'s, T>(&'s self, values: ArenaVec<'s, T>) -> (&'s mut [T], FrameRef<[T]>) {
+        or_raise(self.try_keep_vec(values))
+    }
+
+    /// As [`keep_vec`](Self::keep_vec), with the refusal as a value.
+    ///
+    /// # Errors
+    /// As [`try_alloc`](Self::try_alloc), for a vector of another arena.
+    #[inline]
+    pub fn try_keep_vec<'s, T>(
+        &'s self,
+        values: ArenaVec<'s, T>,
+    ) -> Result<(&'s mut [T], FrameRef<[T]>), AllocError> {
+        let here = values.lives_in(&self.current);
+        let values = values.into_slice();
+        if here {
+            // The block was the vector's alone until now, so it can not have been rewound.
+            return Ok(self.ticket(values));
+        }
+        let room = self.try_alloc_slice_uninit::<T>(values.len())?;
+        let start = room.as_mut_ptr().cast::<T>();
+        // SAFETY: the room is as long as the slice, another block, and now initialised; the originals are never used
+        // again, and `into_slice` has refused types with drop glue.
+        let copy = unsafe {
+            core::ptr::copy_nonoverlapping(values.as_ptr(), start, values.len());
+            core::slice::from_raw_parts_mut(start, values.len())
+        };
+        Ok(self.ticket(copy))
+    }
+
     /// Copies a string in for this frame and the next.
     ///
     /// # Panics
@@ -414,8 +452,8 @@ impl FrameArena {
         self.ticket(self.alloc_str(text))
     }
 
-    /// Private, and only ever called on a block that was allocated for it a moment ago: a slice that the caller got
-    /// earlier may lie in memory that was rewound since.
+    /// Private, and only ever called on a block that was allocated for it a moment ago or that a vector still owned: a
+    /// slice that the caller got earlier may lie in memory that was rewound since.
     #[inline]
     fn ticket<'s, T: ?Sized>(&'s self, value: &'s mut T) -> (&'s mut T, FrameRef<T>) {
         let value = NonNull::from(value);

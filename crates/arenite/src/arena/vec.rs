@@ -46,6 +46,11 @@ impl<'b, T> ArenaVec<'b, T> {
         Self { start: NonNull::dangling(), len: 0, capacity, bump, owns: PhantomData }
     }
 
+    /// Whether the elements lie in the memory of this bump.
+    pub(super) fn lives_in(&self, bump: &Bump) -> bool {
+        core::ptr::eq(self.bump, bump)
+    }
+
     /// Elements there is room for before it has to grow.
     #[inline]
     #[must_use]

@@ -1,0 +1,132 @@
+//! Start-up: which tags there are, what each may use, the manager, and the file.
+
+use std::io::Read;
+
+use arenite::{
+    Budget, BuildError, FrameStats, MemoryManager, Resource, ResourceArena, ResourceArenaOptions,
+    ScratchStack, Tag, TagError,
+};
+
+use super::scene::Drawn;
+use crate::config::Config;
+use crate::error::DemoError;
+use crate::host::Counts;
+use crate::outcome::{FrameSample, SAMPLED_TAGS};
+use crate::wad::EMBEDDED;
+
+/// Names of the scene's sections; their tags are below the scene's.
+pub(super) const SECTIONS: [&str; 4] = ["textures", "flats", "sprites", "sounds"];
+
+/// The game's tags and their usual hard budgets in MiB.
+const TAGS: [(&str, usize); 6] =
+    [("frame", 64), ("game", 64), ("jobs", 64), ("scene", 512), ("scratch", 16), ("wad", 512)];
+
+/// The tags that each frame's sample tells of.
+pub(super) const SAMPLED: [&str; 6] = ["wad", "scene", "game", "frame", "jobs", "scratch"];
+const _: () = assert!(SAMPLED.len() <= SAMPLED_TAGS);
+
+/// At what part of its budget a tag is said to be near it.
+const WARN_AT: f64 = 0.8;
+
+/// Sets the usual budgets, then those of the run.
+pub(super) fn set_budgets(budgets: &[(String, u64)]) -> Result<(), DemoError> {
+    for (name, mebibytes) in TAGS {
+        tag(name)?.set_budget(Budget::hard(mebibytes << 20).warn_at(WARN_AT));
+    }
+    for (name, bytes) in budgets {
+        if !TAGS.iter().any(|(known, _)| known == name) {
+            let known = TAGS.map(|(name, _)| name).join(", ");
+            return Err(DemoError::Config(format!(
+                "there is no tag `{name}` to give a budget to; there are {known}"
+            )));
+        }
+        let bytes = usize::try_from(*bytes).unwrap_or(usize::MAX);
+        tag(name)?.set_budget(Budget::hard(bytes).warn_at(WARN_AT));
+    }
+    Ok(())
+}
+
+fn tag(name: &str) -> Result<Tag, DemoError> {
+    Tag::register(name).map_err(|error: TagError| DemoError::Memory(error.to_string()))
+}
+
+/// Starts the manager with everything committed that steady frames need, so that none of them calls the system.
+pub(super) fn start(config: &Config) -> Result<MemoryManager, DemoError> {
+    // A frame's lists grow with the agents: buckets, an intent each, a few items to draw.
+    let frame = (1 << 20) + 512 * config.agents as usize;
+    // In a job's scratch a search has its nodes (16 KiB) and its open list; the paths found need less.
+    let job = 256 << 10;
+    let mut builder = MemoryManager::builder()
+        .frame_presize(frame)
+        .job_arenas(4 * config.threads.max(16))
+        .job_presize(config.threads, job)
+        .scratch(16 << 20, 64 << 10)
+        .scene_sections(&SECTIONS)
+        .prefault(true)
+        .count_page_faults(true);
+    if let Some(count) = config.heap_calls {
+        builder = builder.heap_calls(count);
+    }
+    builder.build().map_err(|error: BuildError| DemoError::Memory(error.to_string()))
+}
+
+/// The stack on which a scene keeps its grid and its agents.
+pub(super) fn game_stack() -> Result<ScratchStack, DemoError> {
+    Ok(ScratchStack::try_new(tag("game")?, 256 << 20)?)
+}
+
+/// What a frame was, and what it called.
+pub(super) fn sample(drawn: &Drawn, stats: &FrameStats, ms: f64) -> (FrameSample, Counts) {
+    let mut committed = [0; SAMPLED_TAGS];
+    for (figure, name) in committed.iter_mut().zip(SAMPLED) {
+        let tag = arenite::Ledger::process().find(name);
+        *figure = tag.map_or(0, |tag| tag.account().subtree.committed as u64);
+    }
+    let sample = FrameSample {
+        ms: ms as f32,
+        arena_used: stats.used as u64,
+        jobs_used: stats.jobs_used as u64,
+        committed,
+        drawn: drawn.items,
+        fresh: drawn.fresh,
+        ..FrameSample::default()
+    };
+    let counts = Counts {
+        heap: stats.heap_calls.unwrap_or(0),
+        memory: stats.memory_calls,
+        faults: stats.page_faults.unwrap_or(0),
+    };
+    (sample, counts)
+}
+
+/// The WAD file's bytes: those of the embedded one, or a file's in a resource arena.
+#[derive(Debug)]
+pub(super) enum File {
+    Embedded,
+    Read { arena: ResourceArena, bytes: Resource<[u8]> },
+}
+
+impl File {
+    pub(super) fn open(config: &Config) -> Result<Self, DemoError> {
+        let Some(path) = &config.wad else { return Ok(Self::Embedded) };
+        let refused = |source| DemoError::Read { path: path.clone(), source };
+        let mut file = std::fs::File::open(path).map_err(refused)?;
+        let len = file.metadata().map_err(refused)?.len();
+        let len = usize::try_from(len)
+            .map_err(|_| DemoError::Memory(format!("{} is too large", path.display())))?;
+        let options =
+            ResourceArenaOptions::new(tag("wad")?).reserve(len.max(1).next_multiple_of(1 << 20)).capacity(1);
+        let arena = ResourceArena::try_with(options)?;
+        let bytes =
+            arena.try_insert_slice_with(len, |bytes: &mut [u8]| file.read_exact(bytes).map_err(refused))?;
+        Ok(Self::Read { arena, bytes })
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Embedded => EMBEDDED,
+            // The arena is not cleared while it is borrowed.
+            Self::Read { arena, bytes } => arena.get(*bytes).unwrap_or_default(),
+        }
+    }
+}

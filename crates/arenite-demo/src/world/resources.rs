@@ -1,0 +1,230 @@
+//! Decoded textures, flats, sprites and sounds: values in the scene's sections, found by handle.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arenite::{ArenaVec, Resource, ResourceArena, Scene, Scope};
+
+use super::memory::SECTIONS;
+use crate::error::DemoError;
+use crate::rules::assets::{self, Assets, Sheet};
+use crate::wad::{Flat, LumpName, Map, Picture, Sound, Wad, WadError};
+
+/// How many resources of a scene have been dropped.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Drops(Arc<AtomicU64>);
+
+impl Drops {
+    pub(super) fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Counts when it is dropped.
+#[derive(Debug)]
+struct Counted(Drops);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A texture, a flat or a sprite. Its pixels are a resource of the same section: palette indices row by row; for
+/// textures and sprites as many bytes of mask follow.
+#[derive(Debug)]
+struct Image {
+    width: usize,
+    height: usize,
+    pixels: Resource<[u8]>,
+    _counted: Counted,
+}
+
+/// A sound; its samples are a resource of the same section.
+#[derive(Debug)]
+struct Samples {
+    samples: Resource<[i16]>,
+    _counted: Counted,
+}
+
+/// Handles to all resources of a scene.
+#[derive(Debug)]
+pub(super) struct Resources<'g> {
+    walls: &'g [Resource<Image>],
+    flats: &'g [Resource<Image>],
+    sprites: &'g [Resource<Image>],
+    sounds: &'g [Resource<Samples>],
+    /// Names of `walls`, sorted.
+    pub(super) wall_names: &'g [LumpName],
+    /// Names of `flats`, sorted.
+    pub(super) flat_names: &'g [LumpName],
+    /// First letters of `sprites`, sorted.
+    pub(super) sprite_names: &'g [LumpName],
+    drops: Drops,
+    /// Bytes of pixels and samples.
+    pub(super) bytes: u64,
+}
+
+/// The sections of a scene, by kind.
+#[derive(Clone, Copy, Debug)]
+struct Sections<'s> {
+    textures: &'s ResourceArena,
+    flats: &'s ResourceArena,
+    sprites: &'s ResourceArena,
+    sounds: &'s ResourceArena,
+}
+
+impl<'s> Sections<'s> {
+    fn of(scene: &'s Scene) -> Self {
+        // A section that is missing would be a slip in `memory::start`; its resources then resolve to nothing.
+        let [textures, flats, sprites, sounds] = SECTIONS.map(|name| scene.section(name).unwrap_or(scene));
+        Self { textures, flats, sprites, sounds }
+    }
+}
+
+/// Puts a picture into a section, decoded in place by `decode`, and its handle on the list.
+struct Loader<'l> {
+    drops: &'l Drops,
+    bytes: u64,
+}
+
+impl Loader<'_> {
+    fn image(
+        &mut self,
+        section: &ResourceArena,
+        list: &mut ArenaVec<'_, Resource<Image>>,
+        (width, height): (u16, u16),
+        len: usize,
+        decode: impl FnOnce(&mut [u8]) -> Result<(), WadError>,
+    ) -> Result<(), DemoError> {
+        let pixels = section.try_insert_slice_with(len, |pixels| decode(pixels).map_err(DemoError::from))?;
+        let (width, height) = (usize::from(width), usize::from(height));
+        list.try_push(section.try_insert(Image { width, height, pixels, _counted: self.counted() })?)?;
+        self.bytes += len as u64;
+        Ok(())
+    }
+
+    fn counted(&self) -> Counted {
+        Counted(self.drops.clone())
+    }
+}
+
+impl<'g> Resources<'g> {
+    /// Decodes everything that the map uses and the file has into the scene.
+    pub(super) fn load(
+        wad: &Wad<'_>,
+        map: &Map<'_>,
+        stack: &Scope<'g>,
+        scene: &Scene,
+    ) -> Result<Self, DemoError> {
+        let sections = Sections::of(scene);
+        let drops = Drops::default();
+        let mut loader = Loader { drops: &drops, bytes: 0 };
+        let gather = |names: &mut dyn Iterator<Item = LumpName>| -> Result<&'g mut [LumpName], DemoError> {
+            let list = stack.try_alloc_slice_fill_with(assets::most_names(map), |_| LumpName::default())?;
+            let count = assets::gather(names, list);
+            Ok(&mut list[..count])
+        };
+        // Every name that the file has moves to the front of its list, beside the handle of what it names.
+        let mut walls = stack.vec();
+        let names = gather(&mut map.texture_names())?;
+        let textures = wad.textures()?;
+        for at in 0..names.len() {
+            if let Some(texture) = textures.find(names[at]) {
+                let decode = |pixels: &mut [u8]| texture.decode_into(wad, pixels).map(drop);
+                let size = (texture.width, texture.height);
+                loader.image(sections.textures, &mut walls, size, texture.decoded_len(), decode)?;
+                names[walls.len() - 1] = names[at];
+            }
+        }
+        let wall_names = &names[..walls.len()];
+        let walls = stack.try_alloc_slice_copy(&walls)?;
+
+        let mut flats = stack.vec();
+        let names = gather(&mut map.flat_names())?;
+        for at in 0..names.len() {
+            if let Some(flat) = wad.flat(names[at]) {
+                let size = (Flat::SIDE as u16, Flat::SIDE as u16);
+                loader
+                    .image(sections.flats, &mut flats, size, Flat::LEN, |pixels| flat.decode_into(pixels))?;
+                names[flats.len() - 1] = names[at];
+            }
+        }
+        let flat_names = &names[..flats.len()];
+        let flats = stack.try_alloc_slice_copy(&flats)?;
+
+        let mut sprites = stack.vec();
+        let names = gather(&mut assets::sprite_names(map))?;
+        for at in 0..names.len() {
+            if let Some(lump) = assets::sprite_lump(wad, names[at]) {
+                let picture = Picture::parse(lump)?;
+                let size = (picture.width(), picture.height());
+                let decode = |pixels: &mut [u8]| picture.decode_into(pixels);
+                loader.image(sections.sprites, &mut sprites, size, picture.decoded_len(), decode)?;
+                names[sprites.len() - 1] = names[at];
+            }
+        }
+        let sprite_names = &names[..sprites.len()];
+        let sprites = stack.try_alloc_slice_copy(&sprites)?;
+
+        let mut wanted = [LumpName::default(); assets::SOUNDS];
+        let count = assets::sound_names(wad, &mut wanted);
+        let mut sounds = stack.vec();
+        for lump in wanted[..count].iter().filter_map(|name| wad.find(name)) {
+            let sound = Sound::parse(lump)?;
+            let len = sound.decoded_len();
+            let samples = sections
+                .sounds
+                .try_insert_slice_with(len, |samples| sound.decode_into(samples).map_err(DemoError::from))?;
+            sounds.try_push(sections.sounds.try_insert(Samples { samples, _counted: loader.counted() })?)?;
+            loader.bytes += len as u64 * 2;
+        }
+        let sounds = stack.try_alloc_slice_copy(&sounds)?;
+
+        let bytes = loader.bytes;
+        Ok(Self { walls, flats, sprites, sounds, wall_names, flat_names, sprite_names, drops, bytes })
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> u64 {
+        (self.walls.len() + self.flats.len() + self.sprites.len() + self.sounds.len()) as u64
+    }
+
+    /// The counter of those that have been dropped; it outlives the scene.
+    pub(super) fn drops(&self) -> Drops {
+        self.drops.clone()
+    }
+
+    /// The resources as the rules read them, while `scene` is the present one.
+    pub(super) fn of<'s>(&'s self, scene: &'s Scene) -> View<'s> {
+        View { resources: self, sections: Sections::of(scene) }
+    }
+}
+
+/// Resources of the present scene, by handle.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct View<'s> {
+    resources: &'s Resources<'s>,
+    sections: Sections<'s>,
+}
+
+impl Assets for View<'_> {
+    fn picture(&self, sheet: Sheet, index: usize) -> Option<(usize, usize, &[u8])> {
+        let (section, list) = match sheet {
+            Sheet::Wall => (self.sections.textures, self.resources.walls),
+            Sheet::Flat => (self.sections.flats, self.resources.flats),
+            Sheet::Sprite => (self.sections.sprites, self.resources.sprites),
+        };
+        let image = section.get(*list.get(index)?)?;
+        Some((image.width, image.height, section.get(image.pixels)?))
+    }
+
+    fn sounds(&self) -> usize {
+        self.resources.sounds.len()
+    }
+
+    fn sound(&self, index: usize) -> &[i16] {
+        let sound = self.resources.sounds.get(index).and_then(|&handle| self.sections.sounds.get(handle));
+        sound.and_then(|sound| self.sections.sounds.get(sound.samples)).unwrap_or_default()
+    }
+}
