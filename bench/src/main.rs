@@ -1,2 +1,29 @@
-//! Benches.
-fn main() {}
+//! Workloads and every competitor in one place.
+//!
+//! ```text
+//! cargo run --release -p arenite-bench -- arenas [filter]    time the arena workloads whose name contains the filter
+//! cargo run --release -p arenite-bench -- pins               call what ci/instructions counts
+//! ```
+
+mod arenas;
+mod facts;
+mod harness;
+mod pins;
+mod stats;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words[..] {
+        ["arenas"] => arenas::run(""),
+        ["arenas", filter] => arenas::run(filter),
+        ["pins"] => pins::run(),
+        _ => {
+            eprintln!("usage: arenite-bench arenas [filter] | pins");
+            return ExitCode::from(2);
+        }
+    }
+    ExitCode::SUCCESS
+}

@@ -4,7 +4,7 @@
 //! what can be reached; [`walls`] and [`paint_floors`] fill in what things look like.
 
 use super::assets::{Look, Sheet};
-use super::grid::{self, Cell, Grid, REACHED, SOLID, Shape};
+use super::grid::{self, Cell, Grid, SOLID, Shape};
 use super::math::Point;
 use crate::wad::{LumpName, Map, Thing, ThingKind};
 
@@ -36,14 +36,17 @@ pub struct Wall {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoStart;
 
-/// Enough room to play in: a start that reaches this many cells is taken without looking at further ones.
-const ROOMY: usize = 64;
+/// Enough room to play in: a start that reaches this many cells is taken without looking at further ones. Some maps start in
+/// a small part that only a teleporter leads out of.
+const ROOMY: usize = 1024;
+/// The cell has been reached from a start that was tried.
+const TRIED: u8 = 4;
 
 /// Marks the map's walls and everything that can be walked to from its start in `cells`, which is zeroed first, and lists
 /// what can be reached at the front of `open`; returns how many cells that is.
 ///
-/// The start is where player 1 starts; where that is missing, shut in or outside the walls, any other start, then any
-/// monster. Linear in the number of cells and lines, for each start that is tried.
+/// The start is where player 1 starts; where that is missing, outside the walls or in a part with less than 1024 cells, any
+/// other start or any monster with more room. Linear in the number of cells, lines and things.
 ///
 /// # Errors
 /// [`NoStart`] when there is no such place.
@@ -59,23 +62,27 @@ pub fn carve(map: &Map<'_>, shape: Shape, cells: &mut [u8], open: &mut [Cell]) -
     }
     // The best so far: inside the walls, then roomy.
     let mut best: Option<((bool, usize), Cell)> = None;
-    for rank in 0..4 {
+    'search: for rank in 0..4 {
         for thing in map.things().iter().filter(|thing| start_rank(thing) == Some(rank)) {
             let Some(cell) = stand(shape, cells, Point::of_map(thing.x, thing.y)) else { continue };
+            if cells[cell as usize] & TRIED != 0 {
+                continue;
+            }
             let reach = grid::flood(shape, cells, cell, open);
             for &reached in &open[..reach.count] {
-                cells[reached as usize] &= !REACHED;
+                cells[reached as usize] = TRIED;
             }
             let worth = (!reach.leaks, reach.count.min(ROOMY));
             if best.is_none_or(|(other, _)| worth > other) {
                 best = Some((worth, cell));
             }
             if worth == (true, ROOMY) {
-                return Ok(grid::flood(shape, cells, cell, open).count);
+                break 'search;
             }
         }
     }
     let (_, cell) = best.ok_or(NoStart)?;
+    cells.iter_mut().for_each(|flags| *flags &= SOLID);
     Ok(grid::flood(shape, cells, cell, open).count)
 }
 

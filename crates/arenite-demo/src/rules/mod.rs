@@ -48,6 +48,9 @@ pub mod rng;
 pub mod think;
 pub mod tick;
 
+#[cfg(test)]
+mod tests;
+
 /// The most projectiles that fly at once in a scene; a shot beyond them is not fired.
 pub const PROJECTILES: usize = 4096;
 /// The most particles that there are at once in a scene; those beyond them are not made.

@@ -165,8 +165,8 @@ impl Found {
         }
     }
 
-    /// Writes the cells to enter, first to last, to `out`, which has room for [`steps`](Self::steps) of them. `nodes` are
-    /// those of the search, untouched since.
+    /// Writes the cells to enter, first to last, to `out`, which has room for [`steps`](Self::steps) of them; a
+    /// shorter one gets the beginning of the way. `nodes` are those of the search, untouched since.
     pub fn write(self, grid: &Grid<'_>, nodes: &[Node], out: &mut [Cell]) {
         let mut left = self.steps.min(out.len());
         let mut skip = self.steps - left;

@@ -47,10 +47,8 @@ pub struct Intent<P> {
 
 /// How far an agent looks for somebody to hunt, in buckets.
 const RINGS: i32 = 7;
-/// How many frames pass between two times that an agent looks for somebody to hunt.
+/// How many frames pass between two times that an agent looks for somebody to hunt and for a way there.
 const LOOK_EVERY: u32 = 4;
-/// How many frames pass between two times that an agent looks for a way.
-const PATH_EVERY: u32 = 8;
 /// How far a shot is worth it, in map units.
 const SHOT_RANGE: i64 = 768;
 /// Nearer than this an agent circles its target instead of going to it, in map units.
@@ -86,7 +84,7 @@ impl Frozen<'_> {
             && a.0.abs_diff(b.0).max(a.1.abs_diff(b.1)) <= path::RANGE.unsigned_abs()
     }
 
-    /// The nearest enemy that is seen, or the nearest of all.
+    /// The nearest enemy that is seen, among the few nearest; or the nearest of all.
     fn choose_target(&self, agent: &Agent) -> u32 {
         let mut nearest = [(i64::MAX, NOBODY); NEAREST];
         for ring in 0..=RINGS {
@@ -99,9 +97,9 @@ impl Frozen<'_> {
                     }
                 }
             });
-            // Whoever is in a further ring is at least this far away.
+            // Whoever is in a further ring is at least this far away, and can be none of the nearest.
             let further = i64::from(ring) * i64::from(self.buckets.side());
-            if nearest[0].0 <= further * further {
+            if nearest[NEAREST - 1].0 <= further * further {
                 break;
             }
         }
@@ -153,9 +151,7 @@ pub fn think<M: PathMemory>(frozen: &Frozen<'_>, id: u32, memory: &mut M) -> Int
     }
 
     let waypoint = agent.route.next();
-    if agent.speed > 0
-        && (turn.is_multiple_of(PATH_EVERY) || waypoint.is_none() && turn.is_multiple_of(LOOK_EVERY))
-    {
+    if agent.speed > 0 && turn.is_multiple_of(LOOK_EVERY) {
         let goal = match enemy {
             Some(enemy) => frozen.cell(enemy),
             None => roam(&frozen.level.grid, cell, &mut rng),

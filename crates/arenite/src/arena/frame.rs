@@ -110,6 +110,7 @@ impl FrameArenaOptions {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
+#[repr(C)]
 pub struct FrameArena {
     /// Where this frame allocates. First, so that its pointer pair is found without an offset.
     current: Bump,
@@ -125,6 +126,8 @@ pub struct FrameArena {
     idle: IdleTrim,
     /// How many buffers are still to be trimmed, and to what.
     trim: (usize, usize),
+    /// What was asked for at the start is never trimmed away.
+    presize: usize,
 }
 
 #[derive(Debug)]
@@ -256,6 +259,7 @@ impl FrameArena {
             high_water: 0,
             idle: IdleTrim::new(),
             trim: (0, 0),
+            presize: options.presize,
         })
     }
 
@@ -306,7 +310,7 @@ impl FrameArena {
         let used = self.current.used();
         self.high_water = self.high_water.max(used);
         if let Some(keep) = self.idle.observe(used, self.current.committed(), SLACK) {
-            self.trim = (self.others_len + 1, keep);
+            self.trim = (self.others_len + 1, keep.max(self.presize));
         }
         // Both are only kindness to the system and to the frame: what fails here is reported where it is needed.
         if self.trim.0 > 0 {
@@ -516,7 +520,8 @@ impl FrameArena {
                 + others.clone().map(|other| other.bump.committed()).sum::<usize>(),
             reserved: self.current.reserved()
                 + others.clone().map(|other| other.bump.reserved()).sum::<usize>(),
-            lent: others.filter(|other| !other.is_free()).count() + usize::from(self.current.is_sealed()),
+            lent: others.filter(|other| !other.is_free()).count()
+                + usize::from(!lease(&self.current).is_home()),
         }
     }
 

@@ -1,24 +1,28 @@
 //! Job arenas: memory for parallel jobs without a shared lock.
 //!
 //! ```text
-//!   checkout: this thread's last arena, else the first idle one   (one compare-and-swap)
+//!   checkout: the arena parked for this thread                     (one load and one store)
+//!             else the first idle one                              (one compare-and-swap)
 //!   alloc: the arena's own bump                                    (no atomic at all)
-//!   check-in: mark idle                                            (one store)
+//!   check-in: mark idle, or parked                                 (one store)
 //!   reset(&mut self): all of them at once, when no job can be running
 //! ```
 //!
-//! A job that is stolen while another one is suspended on the same thread checks out a second arena; nothing is tied
-//! to the thread but a hint where to look first.
+//! A job that is stolen while another one is suspended on the same thread checks out a second arena. Between its jobs
+//! a thread keeps the arenas it used, until the next reset or its own end; `seat.rs` has the protocol.
 #![expect(unsafe_code, reason = "gives each arena to one job at a time")]
 
 use core::fmt;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
+mod seat;
+
+use self::seat::{IDLE, claim, enrolled, has_ended, here, leave, remember, take};
 use super::bump::Bump;
 use super::scratch::{ScratchBusy, ScratchGuard, ScratchSlot, ScratchStack};
 use super::typed::arena_methods;
-use crate::base::sync::{AtomicU32, Ordering};
+use crate::base::sync::{AtomicUsize, Ordering};
 use crate::ledger::Tag;
 use crate::region::{AllocError, Region, RegionOptions};
 
@@ -41,7 +45,9 @@ impl JobArenasOptions {
         Self { tag, arenas: 64, reserve: 2 * unit, scratch: unit, prefault: false }
     }
 
-    /// How many jobs can hold an arena at the same time: threads times the depth to which their jobs nest.
+    /// How many jobs can hold an arena at the same time: threads times the depth to which their jobs nest. When there
+    /// are 8 or more, up to half of them stay with the threads that used them until the next reset (or the thread's
+    /// end): with more threads than arenas, only the other half is for everybody.
     ///
     /// # Panics
     /// 0, or more than 4096.
@@ -90,6 +96,8 @@ pub struct JobArenas {
     /// `count` slots at the start of `table`, then nothing.
     slots: NonNull<Slot>,
     count: usize,
+    /// How many are parked: roughly, because it only keeps enough of them shared.
+    parked: AtomicUsize,
     table: Region,
 }
 
@@ -99,15 +107,12 @@ unsafe impl Send for JobArenas {}
 // SAFETY: as above.
 unsafe impl Sync for JobArenas {}
 
-const IDLE: u32 = 0;
-const TAKEN: u32 = 1;
-
 /// One arena. 128 bytes apart at the least, so that two jobs never write the same pair of cache lines.
 #[derive(Debug)]
 #[repr(align(128))]
 struct Slot {
-    /// [`IDLE`] or [`TAKEN`]; who changes it to `TAKEN` owns `bump` and `scratch`.
-    state: AtomicU32,
+    /// Whose the arena is; who makes it busy owns `bump` and `scratch`.
+    seat: AtomicUsize,
     bump: Bump,
     scratch: ScratchSlot,
     /// The most that was used at any reset.
@@ -145,52 +150,6 @@ pub struct JobStats {
     pub committed: usize,
 }
 
-/// Finds an idle slot, `hint` first, and takes it.
-fn acquire<'a>(count: usize, hint: usize, state: impl Fn(usize) -> &'a AtomicU32) -> Option<usize> {
-    let hint = if hint < count { hint } else { 0 };
-    let take = |index: usize| {
-        let state = state(index);
-        // The load keeps the scan from writing to lines that others own. Acquire: what the last job and the last
-        // reset did to the arena happened before.
-        state.load(Ordering::Relaxed) == IDLE
-            && state.compare_exchange(IDLE, TAKEN, Ordering::Acquire, Ordering::Relaxed).is_ok()
-    };
-    if take(hint) {
-        return Some(hint);
-    }
-    (0..count).find(|&index| take(index))
-}
-
-fn release(state: &AtomicU32) {
-    // Release: what this job did to the arena happens before the next one takes it.
-    state.store(IDLE, Ordering::Release);
-}
-
-#[cfg(all(feature = "std", not(loom)))]
-std::thread_local! {
-    /// Where this thread's last arena was: a hint, for whichever [`JobArenas`].
-    static HINT: core::cell::Cell<usize> = const { core::cell::Cell::new(usize::MAX) };
-}
-
-#[cfg(all(feature = "std", not(loom)))]
-fn hint() -> usize {
-    HINT.try_with(core::cell::Cell::get).unwrap_or(0)
-}
-
-#[cfg(all(feature = "std", not(loom)))]
-fn remember(index: usize) {
-    let _ = HINT.try_with(|hint| hint.set(index));
-}
-
-/// Without `std` there is no thread to remember anything for.
-#[cfg(any(not(feature = "std"), loom))]
-fn hint() -> usize {
-    0
-}
-
-#[cfg(any(not(feature = "std"), loom))]
-fn remember(_index: usize) {}
-
 impl JobArenas {
     /// Arenas with the default [`JobArenasOptions`].
     ///
@@ -209,7 +168,7 @@ impl JobArenas {
         let size = options.arenas.checked_mul(size_of::<Slot>()).ok_or(AllocError::TooLarge { tag })?;
         let mut table = Region::try_reserve(RegionOptions::new(tag, size).at_least(size))?;
         table.try_grow(size)?;
-        let mut arenas = Self { slots: table.base().cast(), count: 0, table };
+        let mut arenas = Self { slots: table.base().cast(), count: 0, parked: AtomicUsize::new(0), table };
 
         let of = |reserve| {
             RegionOptions::new(tag, reserve).at_least(reserve.min(1 << 16)).prefault(options.prefault)
@@ -238,7 +197,7 @@ impl JobArenas {
                     Ok(stack) => unsafe {
                         let slot = slots.add(stacks);
                         (&raw mut (*slot).scratch).write(ScratchSlot::new(stack));
-                        (&raw mut (*slot).state).write(AtomicU32::new(IDLE));
+                        (&raw mut (*slot).seat).write(AtomicUsize::new(IDLE));
                         (&raw mut (*slot).high_water).write(0);
                     },
                     Err(error) => {
@@ -276,18 +235,25 @@ impl JobArenas {
         unsafe { core::slice::from_raw_parts_mut(self.slots.as_ptr(), self.count) }
     }
 
-    /// An arena for this job alone, until it is dropped: this thread's last one if it is idle. Without a lock; one
-    /// compare-and-swap as a rule.
+    /// An arena for this job alone, until it is dropped: this thread's last one if it can be. Without a lock; a load
+    /// and a store as a rule, one compare-and-swap for a thread's first job after a reset.
     ///
     /// # Panics
     /// All arenas are checked out.
     #[inline]
     #[track_caller]
     pub fn checkout(&self) -> JobArena<'_> {
-        match self.try_checkout() {
-            Ok(arena) => arena,
-            Err(error) => panic!("{error}"),
+        match self.parked_here().or_else(|| self.claimed()) {
+            Some(slot) => JobArena { slot, not_send: PhantomData },
+            None => self.refuse(),
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    #[track_caller]
+    fn refuse(&self) -> ! {
+        panic!("{}", JobError { arenas: self.count })
     }
 
     /// As [`checkout`](Self::checkout), with the refusal as a value.
@@ -296,14 +262,54 @@ impl JobArenas {
     /// All arenas are checked out.
     #[inline]
     pub fn try_checkout(&self) -> Result<JobArena<'_>, JobError> {
-        let slots = self.slots();
-        let hint = hint();
-        let index =
-            acquire(slots.len(), hint, |index| &slots[index].state).ok_or(JobError { arenas: self.count })?;
-        if index != hint {
+        let slot = self.parked_here().or_else(|| self.claimed()).ok_or(JobError { arenas: self.count })?;
+        Ok(JobArena { slot, not_send: PhantomData })
+    }
+
+    /// The arena of this thread's last job, if it is parked for this thread.
+    #[inline(always)]
+    fn parked_here(&self) -> Option<&Slot> {
+        let here = here();
+        if here.seat >= self.count {
+            return None;
+        }
+        // SAFETY: as in `slots`, and the index is below `count`.
+        let slot = unsafe { self.slots.add(here.seat).as_ref() };
+        take(&slot.seat, here.me).then_some(slot)
+    }
+
+    /// Any other arena that this thread can have: another one that is parked for it, else one that is idle.
+    #[inline(never)]
+    fn claimed(&self) -> Option<&Slot> {
+        // A scan is no snapshot: behind it a job may end and the next one begin before it. Refusing would be wrong
+        // then, so nothing found is found out three times.
+        let index = (0..3).find_map(|_| self.scan())?;
+        if index != here().seat {
             remember(index);
         }
-        Ok(JobArena { slot: &slots[index], not_send: PhantomData })
+        // SAFETY: as in `slots`, and a scan answers with an index below `count`.
+        Some(unsafe { self.slots.add(index).as_ref() })
+    }
+
+    fn scan(&self) -> Option<usize> {
+        let slots = self.slots();
+        let me = enrolled();
+        if let Some(mine) = slots.iter().position(|slot| take(&slot.seat, me)) {
+            return Some(mine);
+        }
+        // A small set is for everybody; of a larger one half is.
+        let limit = if self.count < 8 { 0 } else { self.count / 2 };
+        let park = if self.parked.load(Ordering::Relaxed) < limit { me } else { 0 };
+        let hint = Some(here().seat).filter(|&hint| hint < self.count);
+        hint.into_iter().chain(0..self.count).find(|&index| {
+            let was = claim(&slots[index].seat, park, has_ended);
+            match was {
+                Some(IDLE) if park != 0 => _ = self.parked.fetch_add(1, Ordering::Relaxed),
+                Some(was) if was != IDLE && park == 0 => _ = self.parked.fetch_sub(1, Ordering::Relaxed),
+                _ => {}
+            }
+            was.is_some()
+        })
     }
 
     /// Frees what all jobs allocated, at once. No job can be running: `&mut self` proves it, also for those whose
@@ -315,8 +321,9 @@ impl JobArenas {
                 slot.bump.reset();
             }
             slot.scratch.get_mut();
-            release(&slot.state);
+            slot.seat = AtomicUsize::new(IDLE);
         }
+        self.parked = AtomicUsize::new(0);
     }
 
     /// Commits what the options ask for in the first `arenas` of them, so that the first frames need not.
@@ -426,42 +433,9 @@ impl Drop for JobArena<'_> {
     fn drop(&mut self) {
         // SAFETY: guards borrow from this job arena, and `&mut self` proves that no such borrow is left.
         unsafe { self.slot.scratch.close_forgotten() };
-        release(&self.slot.state);
+        leave(&self.slot.seat);
     }
 }
 
 #[cfg(all(test, feature = "std", not(loom)))]
 mod tests;
-
-#[cfg(all(test, loom))]
-mod loom_tests {
-    use super::*;
-    use loom::cell::UnsafeCell;
-    use loom::sync::Arc;
-
-    #[test]
-    #[expect(unsafe_code, reason = "loom's cell stands for the arena")]
-    fn loom_two_jobs_never_hold_one_arena() {
-        loom::model(|| {
-            let slots = Arc::new([(); 2].map(|()| (AtomicU32::new(IDLE), UnsafeCell::new(0u32))));
-            let job = |slots: Arc<[(AtomicU32, UnsafeCell<u32>); 2]>, hint: usize| {
-                for _ in 0..2 {
-                    let taken = acquire(2, hint, |index| &slots[index].0);
-                    let index = taken.expect("two arenas for two jobs");
-                    // SAFETY: loom checks that nobody else has the cell.
-                    slots[index].1.with_mut(|value| unsafe { *value += 1 });
-                    release(&slots[index].0);
-                }
-            };
-            let other = {
-                let slots = Arc::clone(&slots);
-                loom::thread::spawn(move || job(slots, 0))
-            };
-            job(Arc::clone(&slots), 0);
-            other.join().unwrap();
-            // SAFETY: both jobs are done.
-            let total: u32 = slots.iter().map(|slot| slot.1.with(|value| unsafe { *value })).sum();
-            assert_eq!(total, 4);
-        });
-    }
-}

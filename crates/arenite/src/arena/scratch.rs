@@ -69,6 +69,8 @@ impl ScratchStack {
         if self.bump.used() != 0 {
             self.bump.reset();
         }
+        // Growing told the ledger what was in use then; nothing is now.
+        self.bump.publish();
         ScratchGuard { bump: &self.bump, start: self.bump.mark(), open: None }
     }
 

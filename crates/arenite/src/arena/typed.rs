@@ -80,23 +80,36 @@ impl Bump {
     #[track_caller]
     pub(crate) unsafe fn put<'d, T>(&self, value: T) -> &'d mut T {
         const { NoDrop::<T>::CHECK };
-        let block = self.alloc(Layout::new::<T>()).cast::<T>();
+        let Some(block) = self.fast(Layout::new::<T>()) else {
+            // A value of two words goes to the slow path in registers and the whole call is a jump: otherwise the
+            // fast path would save a register for the value's sake. A larger one would be copied to the stack.
+            if size_of::<T>() <= 2 * size_of::<usize>() {
+                // SAFETY: the caller vouches for `'d`.
+                return unsafe { self.put_slow(value) };
+            }
+            let block = self.grow_or_panic(Layout::new::<T>());
+            // SAFETY: as below.
+            return unsafe { place(block.cast(), value) };
+        };
         // SAFETY: the block has the layout of `T` and is ours alone; the caller vouches for `'d`.
-        unsafe {
-            block.write(value);
-            &mut *block.as_ptr()
-        }
+        unsafe { place(block.cast(), value) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    #[track_caller]
+    unsafe fn put_slow<'d, T>(&self, value: T) -> &'d mut T {
+        let block = self.grow_or_panic(Layout::new::<T>());
+        // SAFETY: the block has the layout of `T` and is ours alone; the caller vouches for `'d`.
+        unsafe { place(block.cast(), value) }
     }
 
     #[inline(always)]
     pub(crate) unsafe fn try_put<'d, T>(&self, value: T) -> Result<&'d mut T, AllocError> {
         const { NoDrop::<T>::CHECK };
-        let block = self.try_alloc(Layout::new::<T>())?.cast::<T>();
+        let block = self.try_alloc(Layout::new::<T>())?;
         // SAFETY: the block has the layout of `T` and is ours alone; the caller vouches for `'d`.
-        unsafe {
-            block.write(value);
-            Ok(&mut *block.as_ptr())
-        }
+        Ok(unsafe { place(block.cast(), value) })
     }
 
     #[inline(always)]
@@ -122,12 +135,17 @@ impl Bump {
         &self,
         values: &[T],
     ) -> Result<&'d mut [T], AllocError> {
-        let block = self.try_alloc(Layout::for_value(values))?.cast::<T>();
-        // SAFETY: the block has the layout of the slice, is ours alone and so does not overlap it; `T` is `Copy`.
-        unsafe {
-            core::ptr::copy_nonoverlapping(values.as_ptr(), block.as_ptr(), values.len());
-            Ok(core::slice::from_raw_parts_mut(block.as_ptr(), values.len()))
-        }
+        let block = self.try_alloc(Layout::for_value(values))?;
+        // SAFETY: the block has the layout of the slice and is ours alone; the caller vouches for `'d`.
+        Ok(unsafe { copy_in(block.cast(), values) })
+    }
+
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) unsafe fn put_slice_copy<'d, T: Copy>(&self, values: &[T]) -> &'d mut [T] {
+        let block = self.alloc(Layout::for_value(values));
+        // SAFETY: as above.
+        unsafe { copy_in(block.cast(), values) }
     }
 
     #[inline]
@@ -179,6 +197,13 @@ impl Bump {
         unsafe { Ok(core::str::from_utf8_unchecked_mut(self.try_put_slice_copy(text.as_bytes())?)) }
     }
 
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) unsafe fn put_str<'d>(&self, text: &str) -> &'d mut str {
+        // SAFETY: as above.
+        unsafe { core::str::from_utf8_unchecked_mut(self.put_slice_copy(text.as_bytes())) }
+    }
+
     #[inline]
     pub(crate) unsafe fn try_put_fmt<'d>(&self, text: fmt::Arguments<'_>) -> Result<&'d mut str, AllocError> {
         let mut all = ArenaString::new_in(self);
@@ -186,6 +211,28 @@ impl Bump {
         let text: *mut str = all.into_str();
         // SAFETY: the string has given up its block; the caller vouches for `'d`.
         Ok(unsafe { &mut *text })
+    }
+}
+
+/// # Safety
+/// `'d` as above; `block` has the layout of `T` and is nobody else's.
+#[inline(always)]
+unsafe fn place<'d, T>(block: NonNull<T>, value: T) -> &'d mut T {
+    // SAFETY: the caller's promise.
+    unsafe {
+        block.write(value);
+        &mut *block.as_ptr()
+    }
+}
+
+/// # Safety
+/// `'d` as above; `block` has the layout of `values` and is nobody else's, so it does not overlap them.
+#[inline(always)]
+unsafe fn copy_in<'d, T: Copy>(block: NonNull<T>, values: &[T]) -> &'d mut [T] {
+    // SAFETY: the caller's promise; `T` is `Copy`.
+    unsafe {
+        core::ptr::copy_nonoverlapping(values.as_ptr(), block.as_ptr(), values.len());
+        core::slice::from_raw_parts_mut(block.as_ptr(), values.len())
     }
 }
 
@@ -267,7 +314,9 @@ macro_rules! arena_methods {
         #[inline]
         #[track_caller]
         pub fn alloc_slice_copy<$own, T: Copy>(&$own self, values: &[T]) -> &$data mut [T] {
-            $crate::arena::typed::or_raise(self.try_alloc_slice_copy(values))
+            let $this = self;
+            // SAFETY: as in `alloc`.
+            unsafe { $bump.put_slice_copy(values) }
         }
 
         /// As [`alloc_slice_copy`](Self::alloc_slice_copy), with the refusal as a value.
@@ -372,7 +421,9 @@ macro_rules! arena_methods {
         #[inline]
         #[track_caller]
         pub fn alloc_str<$own>(&$own self, text: &str) -> &$data mut str {
-            $crate::arena::typed::or_raise(self.try_alloc_str(text))
+            let $this = self;
+            // SAFETY: as in `alloc`.
+            unsafe { $bump.put_str(text) }
         }
 
         /// As [`alloc_str`](Self::alloc_str), with the refusal as a value.

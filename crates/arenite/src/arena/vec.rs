@@ -40,6 +40,43 @@ pub struct ArenaVec<'b, T> {
     owns: PhantomData<T>,
 }
 
+/// What growing has to know. By value: a slow path that took the vector itself would force its length into memory,
+/// and each push would wait for the store of the last one.
+struct Room<'b, T> {
+    start: NonNull<T>,
+    capacity: usize,
+    bump: &'b Bump,
+}
+
+impl<T> Room<'_, T> {
+    /// Start and capacity with room for `additional` more than `len` elements, which have moved along.
+    #[cold]
+    #[inline(never)]
+    fn grown(self, len: usize, additional: usize) -> Result<(NonNull<T>, usize), AllocError> {
+        let too_large = AllocError::TooLarge { tag: self.bump.tag() };
+        let needed = len.checked_add(additional).ok_or(too_large)?;
+        let smallest = (64 / size_of::<T>().max(1)).max(4);
+        let generous = needed.max(self.capacity.saturating_mul(2)).max(smallest);
+        match self.grown_to(len, generous) {
+            Err(_) if generous > needed => self.grown_to(len, needed),
+            answer => answer,
+        }
+    }
+
+    fn grown_to(&self, len: usize, capacity: usize) -> Result<(NonNull<T>, usize), AllocError> {
+        let layout =
+            Layout::array::<T>(capacity).map_err(|_| AllocError::TooLarge { tag: self.bump.tag() })?;
+        let old = self.capacity * size_of::<T>();
+        if self.bump.grow_in_place(self.start.cast(), old, layout.size()) {
+            return Ok((self.start, capacity));
+        }
+        let block = self.bump.try_alloc(layout)?.cast::<T>();
+        // SAFETY: the new block has room for more than `len`, and is not the old one.
+        unsafe { core::ptr::copy_nonoverlapping(self.start.as_ptr(), block.as_ptr(), len) };
+        Ok((block, capacity))
+    }
+}
+
 impl<'b, T> ArenaVec<'b, T> {
     pub(crate) const fn new_in(bump: &'b Bump) -> Self {
         let capacity = if size_of::<T>() == 0 { usize::MAX } else { 0 };
@@ -63,10 +100,15 @@ impl<'b, T> ArenaVec<'b, T> {
     /// # Errors
     /// As `try_alloc` of the arena; the vector is as it was.
     pub fn try_reserve(&mut self, additional: usize) -> Result<(), AllocError> {
-        if self.capacity - self.len >= additional {
-            return Ok(());
+        if self.capacity - self.len < additional {
+            (self.start, self.capacity) = self.room().grown(self.len, additional)?;
         }
-        self.grow(additional)
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn room(&self) -> Room<'b, T> {
+        Room { start: self.start, capacity: self.capacity, bump: self.bump }
     }
 
     /// As [`try_reserve`](Self::try_reserve).
@@ -78,33 +120,6 @@ impl<'b, T> ArenaVec<'b, T> {
         or_raise(self.try_reserve(additional));
     }
 
-    #[cold]
-    #[inline(never)]
-    fn grow(&mut self, additional: usize) -> Result<(), AllocError> {
-        let too_large = AllocError::TooLarge { tag: self.bump.tag() };
-        let needed = self.len.checked_add(additional).ok_or(too_large)?;
-        let smallest = (64 / size_of::<T>().max(1)).max(4);
-        let generous = needed.max(self.capacity.saturating_mul(2)).max(smallest);
-        match self.grow_to(generous) {
-            Err(_) if generous > needed => self.grow_to(needed),
-            answer => answer,
-        }
-    }
-
-    fn grow_to(&mut self, capacity: usize) -> Result<(), AllocError> {
-        let layout =
-            Layout::array::<T>(capacity).map_err(|_| AllocError::TooLarge { tag: self.bump.tag() })?;
-        let old = self.capacity * size_of::<T>();
-        if !self.bump.grow_in_place(self.start.cast(), old, layout.size()) {
-            let block = self.bump.try_alloc(layout)?.cast::<T>();
-            // SAFETY: the new block has room for more than `len`, and is not the old one.
-            unsafe { core::ptr::copy_nonoverlapping(self.start.as_ptr(), block.as_ptr(), self.len) };
-            self.start = block;
-        }
-        self.capacity = capacity;
-        Ok(())
-    }
-
     /// Appends a value. Amortised O(1).
     ///
     /// # Panics
@@ -114,7 +129,7 @@ impl<'b, T> ArenaVec<'b, T> {
     pub fn push(&mut self, value: T) {
         if self.len == self.capacity {
             // The value stays where it is: handing it to the slow path would copy it on the fast one.
-            or_raise(self.grow(1));
+            (self.start, self.capacity) = or_raise(self.room().grown(self.len, 1));
         }
         // SAFETY: there is room for one more.
         unsafe { self.start.add(self.len).write(value) };

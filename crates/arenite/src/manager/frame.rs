@@ -13,9 +13,25 @@ use crate::watch::Snapshot;
 #[must_use = "a frame that is not used ends at once"]
 pub struct Frame<'m> {
     memory: &'m mut MemoryManager,
+    start: Counters,
+}
+
+/// What is counted across a frame, as it stood before the frame began.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Counters {
     memory_calls: u64,
-    heap_calls: u64,
-    faults: u64,
+    heap_calls: Option<u64>,
+    faults: Option<u64>,
+}
+
+impl Counters {
+    pub(super) fn read(memory: &MemoryManager) -> Self {
+        Self {
+            memory_calls: os::memory_calls(),
+            heap_calls: memory.heap_calls.map(|count| count()),
+            faults: memory.count_faults.then(|| os::page_faults().minor),
+        }
+    }
 }
 
 /// What one frame did. Sizes are bytes.
@@ -30,7 +46,8 @@ pub struct FrameStats {
     pub high_water: usize,
     /// Allocated in job arenas.
     pub jobs_used: usize,
-    /// Calls about memory that the memory system made to the operating system during the frame, on all threads.
+    /// Calls about memory that the memory system made to the operating system during the frame, its beginning
+    /// included, on all threads.
     pub memory_calls: u64,
     /// General-heap calls during the frame, on all threads; `None` when nobody counts them (see
     /// [`heap_calls`](super::MemoryManagerBuilder::heap_calls)).
@@ -50,10 +67,8 @@ impl Deref for Frame<'_> {
 }
 
 impl<'m> Frame<'m> {
-    pub(super) fn new(memory: &'m mut MemoryManager) -> Self {
-        let heap_calls = memory.heap_calls.map_or(0, |count| count());
-        let faults = if memory.count_faults { os::page_faults().minor } else { 0 };
-        Self { memory, memory_calls: os::memory_calls(), heap_calls, faults }
+    pub(super) fn new(memory: &'m mut MemoryManager, start: Counters) -> Self {
+        Self { memory, start }
     }
 
     /// Arenas for this frame's jobs, from any thread: what they allocate lives until the frame ends.
@@ -116,10 +131,8 @@ impl<'m> Frame<'m> {
     }
 
     fn finish(self) -> FrameStats {
-        let memory = self.memory;
-        let memory_calls = os::memory_calls() - self.memory_calls;
-        let heap_calls = memory.heap_calls.map(|count| count() - self.heap_calls);
-        let page_faults = memory.count_faults.then(|| os::page_faults().minor - self.faults);
+        let (memory, start) = (self.memory, self.start);
+        let end = Counters::read(memory);
         memory.arena.publish();
         memory.jobs.publish();
         memory.jobs_last = memory.jobs.stats();
@@ -129,9 +142,9 @@ impl<'m> Frame<'m> {
             used: arena.used,
             high_water: arena.high_water,
             jobs_used: memory.jobs_last.used,
-            memory_calls,
-            heap_calls,
-            page_faults,
+            memory_calls: end.memory_calls - start.memory_calls,
+            heap_calls: end.heap_calls.zip(start.heap_calls).map(|(end, start)| end - start),
+            page_faults: end.faults.zip(start.faults).map(|(end, start)| end - start),
         }
     }
 }

@@ -75,10 +75,11 @@ impl MemoryManager {
     /// The system refuses to make memory accessible (debug and hardened builds only).
     #[track_caller]
     pub fn begin_frame(&mut self) -> Frame<'_> {
+        let start = frame::Counters::read(self);
         let mut tries = 0u32;
         loop {
             match self.flip() {
-                Ok(()) => return Frame::new(self),
+                Ok(()) => return Frame::new(self, start),
                 Err(FrameError::Memory(error)) => error.raise(),
                 // A render thread is usually done in a moment; when it is not, do not burn its processor.
                 Err(FrameError::AllInFlight) if tries < 100 => thread::yield_now(),
@@ -93,8 +94,9 @@ impl MemoryManager {
     /// # Errors
     /// Every buffer is in flight, or the system refuses to make memory accessible.
     pub fn try_begin_frame(&mut self) -> Result<Frame<'_>, FrameError> {
+        let start = frame::Counters::read(self);
         self.flip()?;
-        Ok(Frame::new(self))
+        Ok(Frame::new(self, start))
     }
 
     fn flip(&mut self) -> Result<(), FrameError> {

@@ -1,0 +1,258 @@
+//! Who has a job arena: one word for each.
+//!
+//! ```text
+//!   IDLE ── claim (compare-and-swap) ──► BUSY ── leave ──► IDLE                  shared
+//!   IDLE ── claim (compare-and-swap) ──► me + BUSY ── leave ──► me ── take ──► me + BUSY …   parked
+//!   me, whose thread has ended ── claim (compare-and-swap) ──► BUSY or other + BUSY
+//! ```
+//!
+//! A parked seat belongs to a thread between its jobs, so that the thread's next job takes it with a load and a store:
+//! an atomic read-modify-write would cost half of what a small job costs in all. Nobody else touches a parked seat
+//! while its thread lives; afterwards the seat is as good as idle.
+
+use crate::base::sync::{AtomicUsize, Ordering};
+
+/// Nobody has the arena.
+pub(super) const IDLE: usize = 0;
+
+/// A job has the arena. The other bits are the number of the thread that it is parked for, or 0.
+const BUSY: usize = 1;
+
+/// Takes a seat that is parked for the thread `me`, which is the calling one.
+#[inline(always)]
+pub(super) fn take(seat: &AtomicUsize, me: usize) -> bool {
+    // Relaxed: only this thread leaves `me` there and only this thread changes it, so the last use of the arena was
+    // this thread's own. (A reset changes it too, by `&mut`.)
+    let mine = me != IDLE && seat.load(Ordering::Relaxed) == me;
+    if mine {
+        seat.store(me | BUSY, Ordering::Relaxed);
+    }
+    mine
+}
+
+/// Tries to get a seat that is idle, or parked for a thread of which `ended` knows that it will never take it again.
+/// It becomes parked for the thread `park`, or shared if that is 0. Answers what it was.
+pub(super) fn claim(seat: &AtomicUsize, park: usize, ended: impl Fn(usize) -> bool) -> Option<usize> {
+    // The load keeps a scan from writing to lines that others own.
+    let was = seat.load(Ordering::Relaxed);
+    if was & BUSY != 0 || (was != IDLE && !ended(was)) {
+        return None;
+    }
+    // Acquire: what the last job and the last reset did to the arena happened before. If it was parked, then all that
+    // its thread did to the word happened before `ended` was true: it is still `was`, or the exchange fails.
+    seat.compare_exchange(was, park | BUSY, Ordering::Acquire, Ordering::Relaxed).ok()
+}
+
+/// The job is done.
+#[inline(always)]
+pub(super) fn leave(seat: &AtomicUsize) {
+    // Nobody else changes a busy seat, so this need not be one atomic step. Release: what this job did to the arena
+    // happens before the next one gets it.
+    seat.store(seat.load(Ordering::Relaxed) & !BUSY, Ordering::Release);
+}
+
+pub(super) use thread::{enrolled, has_ended, here, remember};
+
+/// What a thread knows of itself.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Here {
+    /// Its number, or 0: nothing can be parked for it.
+    pub(super) me: usize,
+    /// Where its last job was: a hint, for whichever set of arenas.
+    pub(super) seat: usize,
+}
+
+#[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
+mod thread {
+    use core::cell::Cell;
+
+    use super::Here;
+    use crate::base::sync::{AtomicUsize, Ordering};
+
+    /// Threads that can have a number at the same time; those that come later share their seats.
+    const THREADS: usize = 256;
+
+    /// The numbers of living threads. A number is a serial number, never given twice, then the index in here, then a
+    /// zero for `BUSY`.
+    static LIVING: [AtomicUsize; THREADS] = [const { AtomicUsize::new(0) }; THREADS];
+
+    std::thread_local! {
+        // Without a destructor, so that it is read without a check, and can be until the thread is gone.
+        static HERE: Cell<Here> = const { Cell::new(Here { me: 0, seat: 0 }) };
+        static ASKED: Cell<bool> = const { Cell::new(false) };
+        static EXIT: Exit = const { Exit };
+    }
+
+    /// Says when the thread ends that it has.
+    struct Exit;
+
+    impl Drop for Exit {
+        fn drop(&mut self) {
+            let Here { me, seat } = HERE.get();
+            // First: no job that another destructor starts takes a parked seat any more.
+            HERE.set(Here { me: 0, seat });
+            if me != 0 {
+                // Release: all that the thread did to its seats happens before others know that it has ended.
+                LIVING[index(me)].store(0, Ordering::Release);
+            }
+        }
+    }
+
+    fn index(number: usize) -> usize {
+        number / 2 % THREADS
+    }
+
+    #[inline(always)]
+    pub(in super::super) fn here() -> Here {
+        HERE.get()
+    }
+
+    pub(in super::super) fn remember(seat: usize) {
+        HERE.set(Here { seat, ..HERE.get() });
+    }
+
+    pub(in super::super) fn has_ended(number: usize) -> bool {
+        // Acquire: see `Exit`.
+        LIVING[index(number)].load(Ordering::Acquire) != number
+    }
+
+    /// This thread's number; draws one if it has not yet asked.
+    pub(in super::super) fn enrolled() -> usize {
+        if !ASKED.replace(true) && EXIT.try_with(|_| ()).is_ok() {
+            static SERIAL: AtomicUsize = AtomicUsize::new(1);
+            let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+            let drawn = LIVING.iter().enumerate().find_map(|(index, place)| {
+                let number = (serial * THREADS + index) * 2;
+                let free = place.load(Ordering::Relaxed) == 0;
+                (free && place.compare_exchange(0, number, Ordering::Relaxed, Ordering::Relaxed).is_ok())
+                    .then_some(number)
+            });
+            HERE.set(Here { me: drawn.unwrap_or(0), ..HERE.get() });
+        }
+        HERE.get().me
+    }
+}
+
+/// Without threads to know of, and where a serial number could come round, nothing is parked.
+#[cfg(any(not(feature = "std"), loom, not(target_pointer_width = "64")))]
+mod thread {
+    use super::Here;
+
+    pub(in super::super) fn here() -> Here {
+        Here { me: 0, seat: 0 }
+    }
+
+    pub(in super::super) fn remember(_seat: usize) {}
+
+    pub(in super::super) fn has_ended(_number: usize) -> bool {
+        false
+    }
+
+    pub(in super::super) fn enrolled() -> usize {
+        0
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parked_seat_is_its_threads_until_the_thread_has_ended() {
+        let seat = AtomicUsize::new(IDLE);
+        assert_eq!(claim(&seat, 6, |_| false), Some(IDLE));
+        assert!(!take(&seat, 6), "busy");
+        leave(&seat);
+        assert!(!take(&seat, 8), "another thread's");
+        assert_eq!(claim(&seat, 8, |_| false), None, "its thread lives");
+        assert!(take(&seat, 6));
+        assert_eq!(claim(&seat, 8, |_| true), None, "its thread has ended, but the job never left");
+        leave(&seat);
+        assert_eq!(claim(&seat, 0, |number| number == 6), Some(6));
+        leave(&seat);
+        assert!(!take(&seat, 0), "a shared seat is claimed, not taken");
+        assert_eq!(claim(&seat, 0, |_| false), Some(IDLE));
+    }
+
+    #[cfg(all(feature = "std", target_pointer_width = "64"))]
+    #[test]
+    fn a_thread_has_ended_when_it_was_joined() {
+        let mine = enrolled();
+        let other = std::thread::spawn(enrolled).join().unwrap();
+        assert!(mine != 0 && other != 0 && mine != other);
+        assert!(!has_ended(mine));
+        assert!(has_ended(other));
+        assert_eq!(enrolled(), mine);
+    }
+}
+
+#[cfg(all(test, loom))]
+mod loom_tests {
+    use super::*;
+    use loom::cell::UnsafeCell;
+    use loom::sync::Arc;
+
+    #[test]
+    #[expect(unsafe_code, reason = "loom's cell stands for the arena")]
+    fn loom_two_jobs_never_hold_one_arena() {
+        loom::model(|| {
+            let slots = Arc::new([(); 2].map(|()| (AtomicUsize::new(IDLE), UnsafeCell::new(0u32))));
+            let job = |slots: Arc<[(AtomicUsize, UnsafeCell<u32>); 2]>| {
+                let mut held = 0;
+                for _ in 0..2 {
+                    // None when one scan just missed the other job's change of place; `JobArenas` scans again then.
+                    if let Some(slot) = slots.iter().find(|slot| claim(&slot.0, 0, |_| false).is_some()) {
+                        // SAFETY: loom checks that nobody else has the cell.
+                        slot.1.with_mut(|value| unsafe { *value += 1 });
+                        leave(&slot.0);
+                        held += 1;
+                    }
+                }
+                held
+            };
+            let other = {
+                let slots = Arc::clone(&slots);
+                loom::thread::spawn(move || job(slots))
+            };
+            let held = job(Arc::clone(&slots)) + other.join().unwrap();
+            // SAFETY: both jobs are done.
+            let total: u32 = slots.iter().map(|slot| slot.1.with(|value| unsafe { *value })).sum();
+            assert_eq!(total, held);
+            assert!(held > 0);
+        });
+    }
+
+    #[test]
+    #[expect(unsafe_code, reason = "loom's cell stands for the arena")]
+    fn loom_a_parked_arena_changes_hands_only_after_its_thread() {
+        const OWNER: usize = 2;
+        loom::model(|| {
+            let shared = Arc::new((AtomicUsize::new(IDLE), UnsafeCell::new(0u32), AtomicUsize::new(OWNER)));
+            let work = |cell: &UnsafeCell<u32>| {
+                // SAFETY: loom checks that nobody else has the cell.
+                cell.with_mut(|value| unsafe { *value += 1 });
+            };
+            let owner = {
+                let shared = Arc::clone(&shared);
+                loom::thread::spawn(move || {
+                    let (seat, cell, living) = &*shared;
+                    if claim(seat, OWNER, |_| false).is_some() {
+                        work(cell);
+                        leave(seat);
+                    }
+                    if take(seat, OWNER) {
+                        work(cell);
+                        leave(seat);
+                    }
+                    living.store(0, Ordering::Release);
+                })
+            };
+            let (seat, cell, living) = &*shared;
+            if claim(seat, 0, |number| living.load(Ordering::Acquire) != number).is_some() {
+                work(cell);
+                leave(seat);
+            }
+            owner.join().unwrap();
+        });
+    }
+}

@@ -1,0 +1,52 @@
+//! Random programs against every arena, compared with naive models; see [`program`]. The fuzz target `arenas` runs the
+//! same programs on inputs of its own.
+#![allow(missing_docs, reason = "a test")]
+
+mod program;
+
+use program::{frame, growing, job, resource, scratch};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+/// Programs of up to 120 ops. Shrinks to few and small ones.
+fn program<Op: From<[u8; 4]> + std::fmt::Debug>() -> impl Strategy<Value = Vec<Op>> {
+    vec(any::<[u8; 4]>().prop_map(Op::from), 0..120)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn frame_arenas_agree_with_the_model(ops in program()) {
+        frame::run(&ops);
+    }
+
+    #[test]
+    fn scratch_stacks_agree_with_the_model(ops in program()) {
+        scratch::run(&ops);
+    }
+
+    #[test]
+    fn resource_arenas_agree_with_the_model(ops in program()) {
+        resource::run(&ops);
+    }
+
+    #[test]
+    fn job_arenas_agree_with_the_model(ops in program()) {
+        job::run(&ops);
+    }
+
+    #[test]
+    fn vectors_and_strings_agree_with_the_standard_ones(ops in program()) {
+        growing::run(&ops);
+    }
+}
+
+#[test]
+fn any_bytes_are_a_program() {
+    program::run_any(&[]);
+    for first in 0..5 {
+        let bytes: Vec<u8> = (0..4000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        program::run_any(&[&[first], &*bytes].concat());
+    }
+}

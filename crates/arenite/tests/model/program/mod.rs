@@ -1,0 +1,55 @@
+//! Random programs against every arena, compared with naive models. One `Op` type per structure, decoded from four bytes
+//! each, so that property tests (`tests/model/main.rs`) shrink them and the fuzz target (`fuzz/fuzz_targets/arenas.rs`)
+//! mutates them; both run the same interpreters.
+//!
+//! | program | checks |
+//! |---|---|
+//! | [`frame`] | flips, kept values readable exactly one frame, packets, the figures of each frame |
+//! | [`scratch`] | nested scopes, marks, boxes with destructors |
+//! | [`resource`] | handles, destructors in reverse order and exactly once, clears |
+//! | [`job`] | several arenas at once, their scratch, resets |
+//! | [`growing`] | `ArenaVec` and `ArenaString` against `Vec` and `String` |
+//!
+//! All of them check that live blocks do not overlap, are aligned, and keep their content; that an error says the truth
+//! and changes nothing; that the ledger's accounts equal the figures of the arena; and that they are zero at the end.
+//! Failures of the system and budgets are ops like any other. No `unsafe`: scopes are recursion.
+
+pub(crate) mod block;
+pub(crate) mod frame;
+pub(crate) mod growing;
+pub(crate) mod job;
+pub(crate) mod resource;
+pub(crate) mod scratch;
+pub(crate) mod world;
+
+use std::fmt::Debug;
+
+/// Reads a program: four bytes are one op, a remainder is left out.
+pub(crate) fn decode<Op: From<[u8; 4]>>(bytes: &[u8]) -> Vec<Op> {
+    bytes.as_chunks::<4>().0.iter().copied().map(Op::from).collect()
+}
+
+/// A size from one byte: as a rule small, now and then some pages.
+pub(crate) fn size(byte: u8) -> usize {
+    let low = usize::from(byte & 63);
+    match byte >> 6 {
+        0 | 1 => usize::from(byte),
+        2 => low * 67,
+        _ => low * 4099,
+    }
+}
+
+/// Runs the programs of all structures, picked by the first byte: what a fuzz target calls.
+pub(crate) fn run_any(bytes: &[u8]) {
+    fn run<Op: From<[u8; 4]> + Debug>(bytes: &[u8], program: fn(&[Op])) {
+        program(&decode(bytes));
+    }
+    let Some((first, rest)) = bytes.split_first() else { return };
+    match first % 5 {
+        0 => run(rest, frame::run),
+        1 => run(rest, scratch::run),
+        2 => run(rest, resource::run),
+        3 => run(rest, job::run),
+        _ => run(rest, growing::run),
+    }
+}
