@@ -24,7 +24,10 @@ fn threads_do_not_matter_and_seeds_do() {
 /// Every machine and every build comes to this number. Whoever changes the rules or the embedded WAD on purpose changes it.
 #[test]
 fn the_checksum_is_the_same_everywhere() {
-    assert_eq!(checksum(&Config { scenes: 3, frames: 100, agents: 64, seed: 1, ..config() }), "3b0c8b0b4bef617e");
+    assert_eq!(
+        checksum(&Config { scenes: 3, frames: 100, agents: 64, seed: 1, ..config() }),
+        "3b0c8b0b4bef617e"
+    );
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! alloc (inline: load, align, compare, store)
-//!   └─ miss: grow (cold) → Region::try_grow → ledger → os
+//!   └─ miss: grow (cold) → Region::next_step → ledger (callbacks!) → Region::commit_step → os
 //! free: only of the last block (rewind), or of everything (reset)
 //! ```
 //!
@@ -18,7 +18,7 @@ use core::ptr::NonNull;
 use crate::base::align::align_up_wrapping;
 use crate::base::{HARDENED, POISON};
 use crate::os::Access;
-use crate::region::{AllocError, Region};
+use crate::region::{AllocError, Region, Step};
 
 /// Every block starts at a multiple of this many bytes, and every size is rounded up to one.
 pub(crate) const MIN_ALIGN: usize = 8;
@@ -43,8 +43,6 @@ pub(crate) struct Bump {
     /// Another owner may read what was allocated: nothing is handed out, committed or given back any more. Then
     /// `end == ptr`, so that the fast path need not ask.
     sealed: bool,
-    /// Pages are being committed at this moment, and a pressure callback may come back here. Then `end <= ptr`.
-    growing: Cell<bool>,
     /// Whether `region` is still this bump's to drop.
     owned: bool,
 }
@@ -56,6 +54,14 @@ unsafe impl Send for Bump {}
 /// A moment to rewind to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Mark(*mut u8);
+
+/// Where a block came to lie.
+pub(crate) enum Place {
+    /// There, with nothing but padding since the mark.
+    At(Mark, NonNull<u8>),
+    /// Nowhere yet: this must be committed first.
+    Missing(Step),
+}
 
 impl Bump {
     /// Starts handing out at `floor` bytes into the region, which are committed for the owner's own use.
@@ -71,7 +77,6 @@ impl Bump {
             floor: start,
             region: UnsafeCell::new(ManuallyDrop::new(region)),
             sealed: false,
-            growing: Cell::new(false),
             owned: true,
         })
     }
@@ -126,55 +131,98 @@ impl Bump {
         Some(unsafe { NonNull::new_unchecked(start) })
     }
 
+    /// As [`try_alloc`](Self::try_alloc), and tells the moment just before the block, from which only its padding
+    /// separates it: whatever a pressure callback allocated here meanwhile lies below.
+    #[inline(always)]
+    pub(crate) fn try_alloc_marked(&self, layout: Layout) -> Result<(Mark, NonNull<u8>), AllocError> {
+        let before = self.mark();
+        match self.fast(layout) {
+            Some(block) => Ok((before, block)),
+            None => self.grow_marked(layout),
+        }
+    }
+
+    /// As [`try_alloc_marked`](Self::try_alloc_marked), but a refusal panics with its reason.
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn alloc_marked(&self, layout: Layout) -> (Mark, NonNull<u8>) {
+        let before = self.mark();
+        match self.fast(layout) {
+            Some(block) => (before, block),
+            None => self.grow_marked_or_panic(layout),
+        }
+    }
+
     #[cold]
     #[inline(never)]
     fn grow(&self, layout: Layout) -> Result<NonNull<u8>, AllocError> {
-        let (base, tag) = (self.base().as_ptr(), self.tag());
+        self.grow_marked(layout).map(|(_, block)| block)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn grow_marked(&self, layout: Layout) -> Result<(Mark, NonNull<u8>), AllocError> {
+        // Again after each step: the pressure callbacks of its charge may have allocated here.
+        loop {
+            match self.place(layout)? {
+                Place::At(before, block) => {
+                    self.publish_grown();
+                    return Ok((before, block));
+                }
+                Place::Missing(step) => step.make(|step| self.commit_step(step))?,
+            }
+        }
+    }
+
+    /// As the fast way, for every layout; tells what would have to be committed first. Calls no code of the program.
+    pub(crate) fn place(&self, layout: Layout) -> Result<Place, AllocError> {
+        let region = self.region();
+        let base = region.base().as_ptr();
+        let tag = region.tag();
         if self.sealed {
             return Err(AllocError::Sealed { tag });
         }
-        if self.growing.get() {
-            return Err(AllocError::Growing { tag });
+        let too_large = AllocError::TooLarge { tag };
+        let before = self.mark();
+        let start = before.0.addr().checked_next_multiple_of(layout.align()).ok_or(too_large)?;
+        let size = layout.size().checked_next_multiple_of(MIN_ALIGN).ok_or(too_large)?;
+        let next = start.checked_add(size).ok_or(too_large)?;
+        if let Some(step) = region.next_step(next - base.addr())? {
+            return Ok(Place::Missing(step));
         }
-        let place = || {
-            let start = self.ptr.get().addr().checked_next_multiple_of(layout.align())?;
-            let size = layout.size().checked_next_multiple_of(MIN_ALIGN)?;
-            Some((start, start.checked_add(size)?))
-        };
-        let (_, needed) = place().ok_or(AllocError::TooLarge { tag })?;
-        self.commit(needed - base.addr())?;
-        // A pressure callback may have freed the last block meanwhile, so look again; what it could not do is go up.
-        let (start, next) = place().ok_or(AllocError::TooLarge { tag })?;
         self.ptr.set(base.with_addr(next));
-        // SAFETY: one thread at a time (not `Sync`), and publishing calls nothing that could come back here.
-        unsafe { &mut *self.region.get() }.publish_live(self.used());
         // SAFETY: at or above the pointer, which is never null.
-        Ok(unsafe { NonNull::new_unchecked(base.with_addr(start)) })
+        Ok(Place::At(before, unsafe { NonNull::new_unchecked(base.with_addr(start)) }))
     }
 
-    /// Commits at least `needed` bytes from the start of the region. Pressure callbacks run meanwhile, and one of them
-    /// may use this very bump (a thread-local one): it sees the old figures, can free but not allocate.
-    fn commit(&self, needed: usize) -> Result<(), AllocError> {
-        let end = self.end.replace(self.ptr.get());
-        self.growing.set(true);
-        // SAFETY: one of the two copies is forgotten below: the old one, when this one takes its place. Nobody changes
-        // the old one meanwhile, because of `growing`; no callback unwinds.
-        let mut region = unsafe { core::ptr::read(self.region.get()) };
-        let answer = region.try_grow(needed);
-        let committed = region.committed();
-        // SAFETY: as above; the reference that a callback had to the old copy is over.
-        unsafe { self.region.get().write(region) };
-        self.growing.set(false);
-        // The end must not be raised by a refusal: the pages behind it are as they were.
-        self.end.set(if answer.is_ok() { self.base().as_ptr().wrapping_add(committed) } else { end });
+    /// Commits a step that [`place`](Self::place) asked for and that has been charged.
+    pub(crate) fn commit_step(&self, step: Step) -> Result<(), AllocError> {
+        // SAFETY: one thread at a time (not `Sync`), and while this reference lives nothing is called that could come
+        // back here: the pressure callbacks are over.
+        let region = unsafe { &mut *self.region.get() };
+        let answer = region.commit_step(step);
+        self.end.set(region.base().as_ptr().wrapping_add(region.committed()));
         answer
+    }
+
+    /// Tells the ledger how much is in use now: after a block that pages had to be committed for.
+    pub(crate) fn publish_grown(&self) {
+        // SAFETY: as in `commit_step`; publishing runs no callback.
+        unsafe { &mut *self.region.get() }.publish_live(self.used());
     }
 
     #[cold]
     #[inline(never)]
     #[track_caller]
     pub(super) fn grow_or_panic(&self, layout: Layout) -> NonNull<u8> {
-        match self.grow(layout) {
+        self.grow_marked_or_panic(layout).1
+    }
+
+    #[cold]
+    #[inline(never)]
+    #[track_caller]
+    fn grow_marked_or_panic(&self, layout: Layout) -> (Mark, NonNull<u8>) {
+        match self.grow_marked(layout) {
             Ok(block) => block,
             Err(error) => error.raise(),
         }
@@ -185,13 +233,21 @@ impl Bump {
     #[inline]
     pub(crate) fn grow_in_place(&self, start: NonNull<u8>, old: usize, new: usize) -> bool {
         let old = align_up_wrapping(old, MIN_ALIGN);
-        if start.as_ptr().wrapping_add(old) != self.ptr.get() || old == 0 {
+        let top = start.as_ptr().wrapping_add(old);
+        if top != self.ptr.get() || old == 0 {
             return false;
         }
         let Ok(more) = Layout::from_size_align(align_up_wrapping(new, MIN_ALIGN) - old, 1) else {
             return false;
         };
-        self.try_alloc(more).is_ok()
+        let Ok(block) = self.try_alloc(more) else { return false };
+        if block.as_ptr() == top {
+            return true;
+        }
+        // A pressure callback has allocated here, so that the room lies elsewhere.
+        // SAFETY: the room was allocated a moment ago and nobody uses it.
+        unsafe { self.shrink_in_place(block, more.size(), 0) };
+        false
     }
 
     /// Gives the end of the block `[start, start + old)` back, if it is the last one; the first `new` bytes stay.
@@ -251,8 +307,7 @@ impl Bump {
     /// The region's figures, without touching what is allocated.
     #[inline]
     fn region(&self) -> &Region {
-        // SAFETY: the only `&mut Region`s are made in `grow`, to publish, which calls nothing that could come back
-        // here, and by `&mut self` methods. `commit` works on a copy and writes it back when no reference is left.
+        // SAFETY: the only `&mut Region` are made by functions that call nothing that could come back here, and by `&mut self` methods.
         unsafe { &*self.region.get() }
     }
 

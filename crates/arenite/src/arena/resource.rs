@@ -19,7 +19,7 @@ use core::hash::{Hash, Hasher};
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
-use super::bump::{Bump, Mark};
+use super::bump::{Bump, Mark, Place};
 use super::typed::or_raise;
 use crate::base::next_stamp;
 use crate::base::sync::{AtomicU32, Lock, Ordering};
@@ -397,12 +397,26 @@ impl ResourceArena {
         }
     }
 
-    /// Takes a block, so that a constructor can run without the lock.
+    /// Takes a block, so that a constructor can run without the lock. Charging runs without it too: a pressure
+    /// callback may look into this very arena.
     fn take(&self, layout: Layout) -> Result<Pending<'_>, AllocError> {
-        let inner = self.inner.lock();
-        let before = inner.values.mark();
-        let start = inner.values.try_alloc(layout)?;
-        Ok(Pending { arena: self, before, start, size: layout.size() })
+        let mut grown = false;
+        loop {
+            let inner = self.inner.lock();
+            match inner.values.place(layout)? {
+                Place::At(before, start) => {
+                    if grown {
+                        inner.values.publish_grown();
+                    }
+                    return Ok(Pending { arena: self, before, start, size: layout.size() });
+                }
+                Place::Missing(step) => {
+                    drop(inner);
+                    step.make(|step| self.inner.lock().values.commit_step(step))?;
+                    grown = true;
+                }
+            }
+        }
     }
 
     /// Makes the value findable and droppable.
@@ -435,19 +449,25 @@ impl ResourceArena {
     }
 
     fn push(&self, slot: Slot) -> Result<u32, AllocError> {
-        let mut inner = self.inner.lock();
-        let index = self.len.load(Ordering::Relaxed);
-        let count = index as usize + 1;
-        let tag = inner.table.tag();
-        if count > inner.capacity {
-            let (reserved, needed) = (inner.table.reserved(), count * size_of::<Slot>());
-            return Err(AllocError::Exhausted { tag, reserved, needed });
+        loop {
+            let inner = self.inner.lock();
+            let index = self.len.load(Ordering::Relaxed);
+            let count = index as usize + 1;
+            let tag = inner.table.tag();
+            if count > inner.capacity {
+                let (reserved, needed) = (inner.table.reserved(), count * size_of::<Slot>());
+                return Err(AllocError::Exhausted { tag, reserved, needed });
+            }
+            if let Some(step) = inner.table.next_step(count * size_of::<Slot>())? {
+                drop(inner);
+                step.make(|step| self.inner.lock().table.commit_step(step))?;
+                continue;
+            }
+            // SAFETY: committed, inside the table, not yet counted by `len`, and written under the lock only.
+            unsafe { self.slots.add(index as usize).write(slot) };
+            self.len.store(index + 1, Ordering::Release);
+            return Ok(index);
         }
-        inner.table.try_grow(count * size_of::<Slot>())?;
-        // SAFETY: committed above, inside the table, not yet counted by `len`, and written under the lock only.
-        unsafe { self.slots.add(index as usize).write(slot) };
-        self.len.store(index + 1, Ordering::Release);
-        Ok(index)
     }
 
     /// The value under this handle; `None` if it is of another arena, of a time before a clear, or of another type.
@@ -564,9 +584,20 @@ impl Drop for Clear<'_> {
 
 impl Drop for ResourceArena {
     fn drop(&mut self) {
-        if !self.is_empty() {
-            self.clear();
+        if self.is_empty() {
+            return;
         }
+        // A panic is under way already (of another arena of the same scene, say): a second one that left this drop
+        // would end the process, so it is swallowed. The first one goes on.
+        #[cfg(feature = "std")]
+        if std::thread::panicking() {
+            if let Err(second) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.clear())) {
+                // Dropping it could panic again.
+                core::mem::forget(second);
+            }
+            return;
+        }
+        self.clear();
     }
 }
 

@@ -37,15 +37,15 @@ struct Reserved<'b> {
 impl<'b> Reserved<'b> {
     #[inline(always)]
     fn try_new(bump: &'b Bump, layout: Layout) -> Result<Self, AllocError> {
-        let before = bump.mark();
-        Ok(Self { bump, start: bump.try_alloc(layout)?, size: layout.size(), before })
+        let (before, start) = bump.try_alloc_marked(layout)?;
+        Ok(Self { bump, start, size: layout.size(), before })
     }
 
     #[inline(always)]
     #[track_caller]
     fn new(bump: &'b Bump, layout: Layout) -> Self {
-        let before = bump.mark();
-        Self { bump, start: bump.alloc(layout), size: layout.size(), before }
+        let (before, start) = bump.alloc_marked(layout);
+        Self { bump, start, size: layout.size(), before }
     }
 
     /// The block is initialised and stays.

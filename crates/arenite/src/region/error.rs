@@ -34,11 +34,6 @@ pub enum AllocError {
         /// Whom the arena is charged to.
         tag: Tag,
     },
-    /// A pressure callback asked the very arena that is committing pages at this moment.
-    Growing {
-        /// Whom the arena is charged to.
-        tag: Tag,
-    },
     /// The size asked for does not fit the address space.
     TooLarge {
         /// Whom the allocation would have been charged to.
@@ -55,7 +50,6 @@ impl AllocError {
             Self::Exhausted { tag, .. }
             | Self::Os { tag, .. }
             | Self::Sealed { tag }
-            | Self::Growing { tag }
             | Self::TooLarge { tag } => *tag,
         }
     }
@@ -81,9 +75,6 @@ impl fmt::Display for AllocError {
             ),
             Self::Os { tag, error } => write!(f, "tag `{tag}`: {error}"),
             Self::Sealed { tag } => write!(f, "tag `{tag}`: this frame is frozen; begin the next one first"),
-            Self::Growing { tag } => {
-                write!(f, "tag `{tag}`: this arena is growing; a pressure callback can not allocate in it")
-            }
             Self::TooLarge { tag } => {
                 write!(f, "tag `{tag}`: the size asked for does not fit the address space")
             }

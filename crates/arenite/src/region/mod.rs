@@ -91,7 +91,7 @@ impl Region {
     /// # Errors
     /// The system has not even [`RegionOptions::at_least`] bytes of address space to give.
     pub fn try_reserve(options: RegionOptions) -> Result<Self, AllocError> {
-        let plan = Plan::new(&options, 1)?;
+        let plan = Plan::new(&options, None)?;
         let (base, reserved, size) = plan.reserve(&options, 0)?;
         options.tag.charge_reserved(size);
         Ok(Self::with(&options, base, reserved, Owner::Alone { base, size }))
@@ -112,7 +112,7 @@ impl Region {
             return Ok(());
         }
         let tag = options.tag;
-        let plan = Plan::new(&options, count)?;
+        let plan = Plan::new(&options, Some(count))?;
         let page = os::page_size();
         let (start, reserved, size) = plan.reserve(&options, plan.unit)?;
         let committed = tag.try_charge_committed(page).map_err(AllocError::Budget).and_then(|()| {
@@ -144,13 +144,14 @@ impl Region {
 
     fn with(options: &RegionOptions, base: NonNull<u8>, reserved: usize, owner: Owner) -> Self {
         let unit = commit_unit(options.huge);
+        let largest = align_down(usize::MAX, unit);
         Self {
             base,
             reserved,
             committed: 0,
             live: 0,
-            step_min: checked_align_up(options.step_min.max(1), unit).unwrap_or(unit),
-            step_max: checked_align_up(options.step_max.max(1), unit).unwrap_or(unit),
+            step_min: checked_align_up(options.step_min.max(1), unit).unwrap_or(largest),
+            step_max: checked_align_up(options.step_max.max(1), unit).unwrap_or(largest),
             tag: options.tag,
             huge: options.huge,
             prefault: options.prefault,
@@ -200,8 +201,16 @@ impl Region {
     /// # Errors
     /// The range is too small, a budget would be broken, or the system refused; nothing has changed then.
     pub fn try_grow(&mut self, needed: usize) -> Result<(), AllocError> {
+        match self.next_step(needed)? {
+            Some(step) => step.make(|step| self.commit_step(step)),
+            None => Ok(()),
+        }
+    }
+
+    /// What would have to be committed for `needed` bytes; `None` when they are.
+    pub(crate) fn next_step(&self, needed: usize) -> Result<Option<Step>, AllocError> {
         if needed <= self.committed {
-            return Ok(());
+            return Ok(None);
         }
         let tag = self.tag;
         if needed > self.reserved {
@@ -214,19 +223,21 @@ impl Region {
         let generous = exact.max(self.committed.saturating_add(step)).min(self.reserved);
         // A step that only generosity makes too large is not worth a refusal, which would call for memory to be freed.
         let generous = generous.min(self.committed.saturating_add(tag.headroom()));
-        let generous = align_down(generous, unit).max(exact);
-        match self.commit_to(generous) {
-            Err(_) if generous > exact => self.commit_to(exact),
-            answer => answer,
-        }
+        let to = align_down(generous, unit).max(exact);
+        Ok(Some(Step { tag, from: self.committed, exact, to }))
     }
 
-    fn commit_to(&mut self, target: usize) -> Result<(), AllocError> {
-        let tag = self.tag;
-        let size = target - self.committed;
-        // SAFETY: `committed < target <= reserved`, so the range is inside the reservation.
-        let start = unsafe { self.base.add(self.committed) };
-        tag.try_charge_committed(size)?;
+    /// Commits a step that has been charged. If the region has grown or shrunk since the step was planned, the charge
+    /// is given back and nothing else happens: plan again.
+    pub(crate) fn commit_step(&mut self, step: Step) -> Result<(), AllocError> {
+        let Step { tag, from, to, .. } = step;
+        let size = to - from;
+        if from != self.committed {
+            tag.credit_committed(size);
+            return Ok(());
+        }
+        // SAFETY: `committed < to <= reserved`, so the range is inside the reservation.
+        let start = unsafe { self.base.add(from) };
         // SAFETY: both bounds are multiples of the commit unit, so these are whole pages that this region owns.
         if let Err(error) = unsafe { self.make_real(start, size) } {
             // Some of the pages may have become real; they are uncharged, so take them back. A refusal of that too
@@ -236,7 +247,7 @@ impl Region {
             tag.credit_committed(size);
             return Err(AllocError::Os { tag, error });
         }
-        self.committed = target;
+        self.committed = to;
         Ok(())
     }
 
@@ -309,6 +320,41 @@ impl Region {
     }
 }
 
+/// One growth of a region that is planned but not made.
+///
+/// Charging runs pressure callbacks: code of the program, which may reach the very structure that grows (a thread-local
+/// arena, a shared one). So the structure plans the step, lets go of the region and of its lock, makes the step, which
+/// lends the region again only after the charge, and then looks at its own state anew.
+#[derive(Clone, Copy, Debug)]
+#[must_use]
+pub(crate) struct Step {
+    tag: Tag,
+    /// The watermark when the step was planned.
+    from: usize,
+    /// The watermark that is needed.
+    exact: usize,
+    /// The watermark that would save later calls.
+    to: usize,
+}
+
+impl Step {
+    /// Charges the step and hands it to `commit`, which passes it to [`Region::commit_step`]; when it is refused, once
+    /// more for just what is needed. Nothing of the region may be borrowed by the caller.
+    pub(crate) fn make(
+        self,
+        mut commit: impl FnMut(Self) -> Result<(), AllocError>,
+    ) -> Result<(), AllocError> {
+        let mut attempt = |step: Self| {
+            step.tag.try_charge_committed(step.to - step.from)?;
+            commit(step)
+        };
+        match attempt(self) {
+            Err(_) if self.to > self.exact => attempt(Self { to: self.exact, ..self }),
+            answer => answer,
+        }
+    }
+}
+
 impl Drop for Region {
     fn drop(&mut self) {
         self.publish_live(0);
@@ -362,14 +408,15 @@ struct Plan {
 }
 
 impl Plan {
-    fn new(options: &RegionOptions, count: usize) -> Result<Self, AllocError> {
+    /// One range that starts where the reservation does, or an array of them behind a head.
+    fn new(options: &RegionOptions, array: Option<usize>) -> Result<Self, AllocError> {
         let tag = options.tag;
         let align = options.align.max(commit_unit(options.huge));
         // A start at a multiple of the alignment, for each of them.
-        let unit = if count == 1 { commit_unit(options.huge) } else { align };
+        let unit = if array.is_some() { align } else { commit_unit(options.huge) };
         let round = |size: usize| checked_align_up(size.max(1), unit).ok_or(AllocError::TooLarge { tag });
         Ok(Self {
-            count,
+            count: array.unwrap_or(1),
             unit,
             guard: if options.guard { os::page_size() } else { 0 },
             align,

@@ -213,3 +213,31 @@ fn the_page_after_the_range_is_a_guard() {
     assert_eq!(os::query(after), Ok(os::PageState::Reserved));
     assert_eq!(os::query(after.wrapping_sub(1)), Ok(os::PageState::Committed { writable: true }));
 }
+
+#[test]
+fn commit_steps_have_no_upper_bound_that_panics() {
+    let tag = fresh_tag();
+    let options = RegionOptions::new(tag, 1 << 20).commit_steps(128 << 10, usize::MAX);
+    let mut region = Region::try_reserve(options).unwrap();
+    region.try_grow(1).unwrap();
+    assert_eq!(region.committed(), 128 << 10);
+    let options = RegionOptions::new(tag, 1 << 20).commit_steps(usize::MAX, usize::MAX);
+    let mut region = Region::try_reserve(options).unwrap();
+    region.try_grow(1).unwrap();
+    assert_eq!(region.committed(), region.reserved());
+}
+
+#[test]
+fn an_array_of_one_is_aligned_too() {
+    let tag = fresh_tag();
+    for align in [1, 1 << 16, 1 << 21] {
+        let mut parts = Vec::new();
+        Region::try_reserve_array(RegionOptions::new(tag, 1 << 20).align(align), 1, |part| parts.push(part))
+            .unwrap();
+        assert_eq!(parts[0].base().as_ptr().addr() % align, 0, "{align}");
+        let all = parts[0].reserved();
+        parts[0].try_grow(all).unwrap();
+        touch(&parts[0], all);
+    }
+    assert_eq!((committed(tag), tag.account().subtree.reserved), (0, 0));
+}
