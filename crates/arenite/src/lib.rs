@@ -1,4 +1,55 @@
 //! A memory system for game engines: reserve address space once, commit pages as needed, charge every page to a tag.
+//!
+//! A reserved range never moves, so arenas grow in place; a budget is checked only when a watermark moves, never on the
+//! fast path; and since every page belongs to a [`Tag`], a running game can say where each byte went.
+//!
+//! | floor | room | what lives there |
+//! |---|---|---|
+//! | 0 | [`base`] | rounding, the wording of sizes, the only door to atomics and locks |
+//! | 1 | [`os`] | what an operating system must offer |
+//! | 2 | [`ledger`] | [`Tag`]s, accounts, [`Budget`]s, pressure callbacks |
+//! | 3 | [`region`] | [`Region`]: the only way memory enters the system |
+//! | 4 | [`arena`] | [`FrameArena`], [`ScratchStack`], [`ResourceArena`], [`JobArenas`], [`ArenaVec`], [`ArenaString`] |
+//! | 5 | [`watch`] | [`Snapshot`]s |
+//! | 6 | [`manager`] | [`MemoryManager`]: what an engine holds |
+//!
+//! ```
+//! use arenite::{Budget, MemoryManager, Resource};
+//!
+//! struct Texture {
+//!     width: usize,
+//!     pixels: Resource<[u8]>,
+//! }
+//!
+//! let mut memory = MemoryManager::builder().budget("frame", Budget::hard(64 << 20).warn_at(0.8)).build()?;
+//!
+//! // A scene owns its resources; it may be filled on another thread.
+//! let scene = memory.load_scene();
+//! let pixels = scene.insert_slice_with(64 * 64, |pixels: &mut [u8]| pixels.fill(7));
+//! let wall = scene.insert(Texture { width: 64, pixels });
+//! memory.change_scene(scene);
+//!
+//! let mut last = None;
+//! for number in 0..10u32 {
+//!     let frame = memory.begin_frame();
+//!     let texture = frame.resources().get(wall).expect("a texture of this scene");
+//!     let pixels = frame.resources().get(texture.pixels).expect("its pixels");
+//!     assert_eq!(pixels[texture.width], 7);
+//!
+//!     // Kept for the next frame, and gone after that.
+//!     let (draws, kept) = frame.keep_slice_from_iter((0..100u32).filter(|id| id % 3 == number % 3));
+//!     let before = last.and_then(|ticket| frame.get(ticket)).map_or(0, <[u32]>::len);
+//!     let label = frame.alloc_fmt(format_args!("{} draws, {before} before", draws.len()));
+//!     assert!(label.contains("draws"));
+//!     last = Some(kept);
+//!     frame.end();
+//! }
+//! println!("{}", memory.shutdown());
+//! # Ok::<(), arenite::BuildError>(())
+//! ```
+//!
+//! Features: `std` (default; floors 0 to 4 need neither it nor `alloc`), `serde`, `allocator-api2`, `hardened`,
+//! `fault-injection`.
 #![no_std]
 #[cfg(any(feature = "std", test))]
 extern crate std;
@@ -27,3 +78,8 @@ pub use manager::{
 pub use region::{AllocError, Region, RegionOptions};
 #[cfg(feature = "std")]
 pub use watch::{Snapshot, TagSnapshot};
+
+/// The programs of the README are tests, too.
+#[cfg(all(doctest, feature = "std"))]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
