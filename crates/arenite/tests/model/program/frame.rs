@@ -156,7 +156,7 @@ pub(crate) fn run(ops: &[Op]) {
         model.check(&arena, &world);
     }
     // A packet may outlive its arena, and the other way round.
-    world.set(Weather::Calm);
+    world.wind_down();
     let flights = std::mem::take(&mut model.flights);
     if model.frame.is_multiple_of(2) {
         drop(arena);

@@ -126,18 +126,23 @@ impl World {
         }
     }
 
-    /// Everything is given back, also when giving pages back is refused a few times: what is released takes all with
-    /// it. `arena` is the last owner.
-    pub(crate) fn end<T>(mut self, arena: T) {
-        self.set(Weather::NoBudget);
-        let refusals = self.plan.take().map_or(u64::MAX, |plan| plan.seen());
-        let plan = fake::fail_after(Call::Decommit, refusals);
-        drop(arena);
-        drop(plan);
+    /// From here on structures only go away. Giving pages back is refused if a plan was running, after as many times
+    /// as that plan had seen calls: what is released takes all with it.
+    pub(crate) fn wind_down(&mut self) {
+        let allowed = self.plan.take().map_or(u64::MAX, |plan| plan.seen());
+        self.plan = Some(fake::fail_after(Call::Decommit, allowed));
+    }
+
+    /// Everything is given back. `last` owns the last of it.
+    pub(crate) fn end<T>(mut self, last: T) {
+        self.wind_down();
+        drop(last);
+        self.plan = None;
+        self.tag.set_budget(Budget::NONE);
         self.assert_empty();
     }
 
-    pub(crate) fn assert_empty(&self) {
+    fn assert_empty(&self) {
         let own = self.tag.account().own;
         assert_eq!(
             (own.reserved, own.committed, own.live),
