@@ -21,7 +21,7 @@ struct Thing {
 
 /// Moves with the frame. A regular pattern: what is measured is memory, not the processor's guesses about a filter.
 fn seen(thing: Thing, frame: u64) -> bool {
-    (u64::from(thing.id) + frame) % 8 != 0
+    !(u64::from(thing.id) + frame).is_multiple_of(8)
 }
 
 /// The members of one cell that need work: how many is not known before.
@@ -91,7 +91,7 @@ fn bumpalo(world: &[Thing], bump: &mut Bump) -> u64 {
         let labels: BumpVec<'_, &str> = visible
             .iter()
             .step_by(8)
-            .map(|it| &*bumpalo::format!(in arena, "thing {} hp {}", it.id, it.health).into_bump_str())
+            .map(|it| bumpalo::format!(in arena, "thing {} hp {}", it.id, it.health).into_bump_str())
             .collect_in(arena);
         let cells: BumpVec<'_, &[u32]> = visible
             .chunks(PER_CELL)
