@@ -65,7 +65,7 @@ fn contest<T: Copy + 'static>(
     blink.reset();
 
     let mut scope: bump_scope::Bump = bump_scope::Bump::with_size(bytes);
-    let scope_answer = digest(indices.clone().map(|i| &*scope.alloc(value(i)).into_ref()), word);
+    let scope_answer = digest(indices.clone().map(|i| scope.alloc(value(i)).into_ref()), word);
 
     let mut vec: Vec<T> = Vec::with_capacity(blocks);
     vec.extend(indices.clone().map(value));

@@ -22,7 +22,7 @@ struct Thing {
 
 /// Moves with the frame, so that every list has another length in every frame.
 fn seen(thing: Thing, frame: u64) -> bool {
-    (u64::from(thing.id).wrapping_mul(2_654_435_761) ^ frame).count_ones() % 3 != 0
+    !(u64::from(thing.id).wrapping_mul(2_654_435_761) ^ frame).count_ones().is_multiple_of(3)
 }
 
 /// The members of one cell that need work: how many is not known before.
@@ -88,7 +88,7 @@ fn bumpalo(world: &[Thing], bump: &mut Bump) -> u64 {
         let labels: BumpVec<'_, &str> = visible
             .iter()
             .step_by(8)
-            .map(|it| &*bumpalo::format!(in arena, "thing {} hp {}", it.id, it.health).into_bump_str())
+            .map(|it| bumpalo::format!(in arena, "thing {} hp {}", it.id, it.health).into_bump_str())
             .collect_in(arena);
         let cells: BumpVec<'_, &[u32]> = visible
             .chunks(PER_CELL)

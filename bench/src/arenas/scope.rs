@@ -35,7 +35,7 @@ pub(super) fn written() {
     let peer = {
         let mut guard = theirs.scope_guard();
         let inner = guard.scope();
-        digest(blocks(7).map(|block| &*inner.alloc(block).into_ref()), |block| block[7])
+        digest(blocks(7).map(|block| inner.alloc(block).into_ref()), |block| block[7])
     };
     assert_eq!(theirs.stats().allocated(), 0);
     let mut their_closures: bump_scope::Bump = bump_scope::Bump::with_size(ROOM);

@@ -101,7 +101,7 @@ fn copy(name: &'static str, bytes: usize, slices: usize) {
             for _ in 0..FILLS {
                 let arena = hidden(&mut scope);
                 for _ in 0..slices {
-                    used(&*arena.alloc_slice_copy(black_box(source)).into_ref());
+                    used(arena.alloc_slice_copy(black_box(source)).into_ref());
                 }
                 arena.reset();
             }

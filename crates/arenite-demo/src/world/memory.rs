@@ -101,32 +101,31 @@ pub(super) fn sample(drawn: &Drawn, stats: &FrameStats, ms: f64) -> (FrameSample
 
 /// The WAD file's bytes: those of the embedded one, or a file's in a resource arena.
 #[derive(Debug)]
-pub(super) enum File {
-    Embedded,
-    Read { arena: ResourceArena, bytes: Resource<[u8]> },
+pub(super) struct File {
+    read: Option<(ResourceArena, Resource<[u8]>)>,
 }
 
 impl File {
     pub(super) fn open(config: &Config) -> Result<Self, DemoError> {
-        let Some(path) = &config.wad else { return Ok(Self::Embedded) };
+        let Some(path) = &config.wad else { return Ok(Self { read: None }) };
         let refused = |source| DemoError::Read { path: path.clone(), source };
         let mut file = std::fs::File::open(path).map_err(refused)?;
         let len = file.metadata().map_err(refused)?.len();
-        let len = usize::try_from(len)
-            .map_err(|_| DemoError::Memory(format!("{} is too large", path.display())))?;
-        let options =
-            ResourceArenaOptions::new(tag("wad")?).reserve(len.max(1).next_multiple_of(1 << 20)).capacity(1);
+        let too_large = |_| DemoError::Memory(format!("{} is too large", path.display()));
+        let len = usize::try_from(len).map_err(too_large)?;
+        let reserve = len.max(1).next_multiple_of(1 << 20);
+        let options = ResourceArenaOptions::new(tag("wad")?).reserve(reserve).capacity(1);
         let arena = ResourceArena::try_with(options)?;
-        let bytes =
-            arena.try_insert_slice_with(len, |bytes: &mut [u8]| file.read_exact(bytes).map_err(refused))?;
-        Ok(Self::Read { arena, bytes })
+        let fill = |bytes: &mut [u8]| file.read_exact(bytes).map_err(refused);
+        let bytes = arena.try_insert_slice_with(len, fill)?;
+        Ok(Self { read: Some((arena, bytes)) })
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Embedded => EMBEDDED,
+        match &self.read {
+            None => EMBEDDED,
             // The arena is not cleared while it is borrowed.
-            Self::Read { arena, bytes } => arena.get(*bytes).unwrap_or_default(),
+            Some((arena, bytes)) => arena.get(*bytes).unwrap_or_default(),
         }
     }
 }

@@ -355,6 +355,7 @@ impl JobArenas {
     pub fn publish(&mut self) {
         for slot in self.slots_mut() {
             slot.bump.publish();
+            slot.scratch.get_mut().publish();
         }
     }
 

@@ -163,8 +163,8 @@ impl<'b, T> ArenaVec<'b, T> {
     /// As `try_alloc` of the arena; what was appended so far stays.
     pub fn try_extend(&mut self, values: impl IntoIterator<Item = T>) -> Result<(), AllocError> {
         let mut values = values.into_iter();
-        // A claim, not a promise: at most a hint for the first reservation, and never an error.
-        let _ = self.try_reserve(values.size_hint().0.min(isize::MAX as usize / size_of::<T>().max(1) / 2));
+        // A claim, not a promise: believed for at most 64 KiB, so that a wrong one commits little, and never an error.
+        let _ = self.try_reserve(values.size_hint().0.min((64 << 10) / size_of::<T>().max(1)));
         values.try_for_each(|value| self.try_push(value))
     }
 

@@ -158,7 +158,7 @@ pub(crate) fn run(ops: &[Op]) {
     // A packet may outlive its arena, and the other way round.
     world.set(Weather::Calm);
     let flights = std::mem::take(&mut model.flights);
-    if model.frame % 2 == 0 {
+    if model.frame.is_multiple_of(2) {
         drop(arena);
         flights.iter().for_each(Flight::check);
         world.end(flights);

@@ -154,7 +154,7 @@ fn scratch(job: &JobArena<'_>, bytes: u8, world: &World) {
     });
     blocks.check();
     drop(blocks);
-    if bytes % 16 == 0 {
+    if bytes.is_multiple_of(16) {
         std::mem::forget(guard);
     }
 }
