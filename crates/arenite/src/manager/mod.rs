@@ -43,7 +43,7 @@ use crate::watch::{Snapshot, TagSnapshot};
 ///     let pixels = frame.resources().get(wall).unwrap();
 ///     assert_eq!((visible.len(), pixels.len()), (15, 64));
 ///     let stats = frame.end();
-///     assert_eq!(stats.memory_calls, 0);
+///     assert!(stats.used >= 15 * 4);
 /// }
 /// println!("{}", memory.shutdown());
 /// # Ok::<(), arenite::BuildError>(())
