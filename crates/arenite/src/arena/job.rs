@@ -119,7 +119,8 @@ struct Slot {
     high_water: usize,
 }
 
-/// All arenas are checked out: more jobs hold one at the same time than [`JobArenasOptions::arenas`] allows.
+/// No arena is free for this job: all are checked out, or stay with other threads until the next reset (see
+/// [`JobArenasOptions::arenas`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JobError {
     /// How many there are.
@@ -128,7 +129,12 @@ pub struct JobError {
 
 impl fmt::Display for JobError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "all {} job arenas are checked out: make more, or nest jobs less deeply", self.arenas)
+        write!(
+            f,
+            "none of the {} job arenas is free: make more of them (threads times the depth of nested jobs), or reset more \
+             often",
+            self.arenas
+        )
     }
 }
 
@@ -239,7 +245,7 @@ impl JobArenas {
     /// and a store as a rule, one compare-and-swap for a thread's first job after a reset.
     ///
     /// # Panics
-    /// All arenas are checked out.
+    /// No arena is free for this job.
     #[inline]
     #[track_caller]
     pub fn checkout(&self) -> JobArena<'_> {
@@ -259,7 +265,7 @@ impl JobArenas {
     /// As [`checkout`](Self::checkout), with the refusal as a value.
     ///
     /// # Errors
-    /// All arenas are checked out.
+    /// No arena is free for this job.
     #[inline]
     pub fn try_checkout(&self) -> Result<JobArena<'_>, JobError> {
         let slot = self.parked_here().or_else(|| self.claimed()).ok_or(JobError { arenas: self.count })?;
