@@ -179,6 +179,15 @@ pub fn sort(items: &mut [DrawItem]) {
     items.sort_unstable_by_key(DrawItem::key);
 }
 
+/// What a frame drew.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Drawn {
+    /// Items in the draw list.
+    pub items: u32,
+    /// Of those, how many were not in the last frame's list.
+    pub fresh: u32,
+}
+
 /// What changed from one draw list to the next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Delta {

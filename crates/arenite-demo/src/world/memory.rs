@@ -7,11 +7,11 @@ use arenite::{
     ScratchStack, Tag, TagError,
 };
 
-use super::scene::Drawn;
 use crate::config::Config;
 use crate::error::DemoError;
 use crate::host::Counts;
 use crate::outcome::{FrameSample, SAMPLED_TAGS};
+use crate::rules::draw::Drawn;
 use crate::wad::EMBEDDED;
 
 /// Names of the scene's sections; their tags are below the scene's.

@@ -13,7 +13,7 @@ use crate::rules::agent::{self, Agent};
 use crate::rules::assets::Look;
 use crate::rules::buckets::Buckets;
 use crate::rules::checksum::Checksum;
-use crate::rules::draw::{self, Camera, DrawItem, Scenery};
+use crate::rules::draw::{self, Camera, DrawItem, Drawn, Scenery};
 use crate::rules::flight::{Crowd, Particle, Projectile};
 use crate::rules::grid::{Cell, Grid, Shape};
 use crate::rules::level::{self, Wall};
@@ -107,15 +107,6 @@ pub(super) struct Level<'g> {
     /// The draw list of the frame before.
     last: Option<FrameRef<[DrawItem]>>,
     tick: Tick,
-}
-
-/// What a frame drew.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Drawn {
-    /// Items in the draw list.
-    pub(super) items: u32,
-    /// Of those, how many were not in the last frame's list.
-    pub(super) fresh: u32,
 }
 
 /// Agents that one job thinks for.
