@@ -136,17 +136,16 @@ impl MemoryManager {
     pub fn change_scene(&mut self, next: Scene) -> SceneReport {
         let mut old = core::mem::replace(&mut self.scene, next);
         self.jobs.reset();
-        old.close()
+        old.clear()
     }
 
-    /// Ends the present scene and leaves an empty one.
+    /// Ends the present scene and leaves it empty, with its address space still set aside.
     ///
     /// # Panics
-    /// As [`change_scene`](Self::change_scene), or the address space for the empty scene can not be had.
-    #[track_caller]
+    /// As [`change_scene`](Self::change_scene).
     pub fn clear_scene(&mut self) -> SceneReport {
-        let empty = self.load_scene();
-        self.change_scene(empty)
+        self.jobs.reset();
+        self.scene.clear()
     }
 
     /// The present scene.
@@ -196,7 +195,7 @@ impl MemoryManager {
         let Self { arena, scratch, jobs, mut scene, .. } = self;
         let (frames, high_water) = (arena.frame(), arena.stats().high_water);
         drop((arena, scratch, jobs));
-        let last_scene = scene.close();
+        let last_scene = scene.clear();
         drop(scene);
         let tags = TagSnapshot::all(ledger);
         let tags = match root {

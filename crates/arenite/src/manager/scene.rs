@@ -1,6 +1,7 @@
 //! A scene: the resources of one level, with an account of its own.
 
 use core::ops::Deref;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::vec::Vec;
 
 use crate::arena::{ResourceArena, ResourceArenaOptions, ResourceStats};
@@ -128,21 +129,32 @@ impl Scene {
         core::iter::once(&self.own).chain(&self.sections)
     }
 
-    /// Drops all resources, sections in reverse order, the scene's own arena last.
-    pub(super) fn close(&mut self) -> SceneReport {
+    /// Drops all resources, sections in reverse order, the scene's own arena last. The scene is empty afterwards and
+    /// can be filled again.
+    ///
+    /// # Panics
+    /// A destructor panics: every arena is emptied before the first panic goes on.
+    pub(super) fn clear(&mut self) -> SceneReport {
         let before = self.stats();
-        // A drop guard per arena: when one of them panics the others are still emptied, by their own drop.
-        while let Some(mut section) = self.sections.pop() {
-            section.clear();
+        let mut first = None;
+        for arena in self.sections.iter_mut().rev().chain([&mut self.own]) {
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| arena.clear())) {
+                match first {
+                    None => first = Some(panic),
+                    // Dropping the payload could panic again.
+                    Some(_) => core::mem::forget(panic),
+                }
+            }
         }
-        self.own.clear();
+        if let Some(panic) = first {
+            resume_unwind(panic);
+        }
         let account = self.tag.account().subtree;
-        let table = self.own.stats().committed;
         SceneReport {
             dropped: before.count,
             freed: before.used,
             live_after: account.live,
-            committed_after: account.committed.saturating_sub(table),
+            committed_after: account.committed,
         }
     }
 }
