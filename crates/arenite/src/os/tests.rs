@@ -105,18 +105,27 @@ fn query_follows_a_page_through_its_life() {
 fn resident_memory_rises_with_use_and_falls_with_decommit() {
     const SIZE: usize = 64 << 20;
     let range = Reservation::new(SIZE, page_size());
-    let before = process_memory().resident;
-    // SAFETY: whole pages of the reservation above; nothing in them is in use when they are decommitted.
-    unsafe {
-        commit(range.base, SIZE).unwrap();
-        fill(range.base, SIZE, 1);
-        let used = process_memory().resident;
-        assert!(used >= before + SIZE * 3 / 4, "{before} then {used}");
-        decommit(range.base, SIZE).unwrap();
-        let after = process_memory().resident;
-        assert!(after + SIZE * 3 / 4 <= used, "{used} then {after}");
-        assert!(process_memory().resident_peak >= used * 3 / 4);
-    }
+    // The other tests of this process use memory, too: one undisturbed round is enough to tell.
+    let round = || {
+        let before = process_memory().resident;
+        // SAFETY: whole pages of the reservation above; nothing in them is in use when they are decommitted.
+        unsafe {
+            commit(range.base, SIZE).unwrap();
+            fill(range.base, SIZE, 1);
+            let used = process_memory().resident;
+            decommit(range.base, SIZE).unwrap();
+            let after = process_memory().resident;
+            assert!(process_memory().resident_peak >= SIZE);
+            (before, used, after)
+        }
+    };
+    let mut rounds = std::vec::Vec::new();
+    let told = (0..50).any(|_| {
+        let (before, used, after) = round();
+        rounds.push((before, used, after));
+        used >= before + SIZE * 3 / 4 && after + SIZE * 3 / 4 <= used
+    });
+    assert!(told, "before, used, after: {rounds:?}");
 }
 
 #[test]
