@@ -94,7 +94,7 @@ fn reason(found: &[&str], code: &str) -> bool {
 }
 
 #[test]
-fn what_must_not_compile_does_not() {
+fn compile_fail_what_must_not_compile_does_not() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compile_fail");
     let library = library(&folder.join("probe.rs"));
     let mut sources: Vec<_> =
