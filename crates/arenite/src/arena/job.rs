@@ -325,6 +325,9 @@ impl JobArenas {
             slot.high_water = slot.high_water.max(slot.bump.used());
             if slot.bump.used() != 0 {
                 slot.bump.reset();
+            } else {
+                // Growing told the ledger of what was rewound since, by the last vector say.
+                slot.bump.publish();
             }
             slot.scratch.get_mut();
             slot.seat = AtomicUsize::new(IDLE);
