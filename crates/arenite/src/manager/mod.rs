@@ -129,12 +129,13 @@ impl MemoryManager {
     }
 
     /// Makes `next` the scene and ends the old one: its destructors run, the last resource's first, and its memory
-    /// goes back to the system. Handles of the old scene resolve to nothing from here on.
+    /// goes back to the system. Handles of the old scene resolve to nothing from here on. What jobs allocated is freed,
+    /// too.
     ///
     /// # Panics
     /// A destructor panics: the change is complete and every other destructor has run before the panic goes on.
     pub fn change_scene(&mut self, next: Scene) -> SceneReport {
-        let mut old = core::mem::replace(&mut self.scene, next);
+        let old = core::mem::replace(&mut self.scene, next);
         self.jobs.reset();
         old.close()
     }
@@ -193,11 +194,10 @@ impl MemoryManager {
     #[must_use]
     pub fn shutdown(self) -> ShutdownReport {
         let (ledger, root) = (self.arena.tag().ledger(), self.root);
-        let Self { arena, scratch, jobs, mut scene, .. } = self;
+        let Self { arena, scratch, jobs, scene, .. } = self;
         let (frames, high_water) = (arena.frame(), arena.stats().high_water);
         drop((arena, scratch, jobs));
         let last_scene = scene.close();
-        drop(scene);
         let tags = TagSnapshot::all(ledger);
         let tags = match root {
             None => tags,

@@ -128,21 +128,22 @@ impl Scene {
         core::iter::once(&self.own).chain(&self.sections)
     }
 
-    /// Drops all resources, sections in reverse order, the scene's own arena last.
-    pub(super) fn close(&mut self) -> SceneReport {
+    /// Drops all resources, sections in reverse order, the scene's own arena last, and gives their memory back.
+    pub(super) fn close(mut self) -> SceneReport {
         let before = self.stats();
         // A drop guard per arena: when one of them panics the others are still emptied, by their own drop.
         while let Some(mut section) = self.sections.pop() {
             section.clear();
         }
         self.own.clear();
+        // Gone before the account is read: what is charged then is what nobody gives back any more.
+        drop(self.own);
         let account = self.tag.account().subtree;
-        let table = self.own.stats().committed;
         SceneReport {
             dropped: before.count,
             freed: before.used,
             live_after: account.live,
-            committed_after: account.committed.saturating_sub(table),
+            committed_after: account.committed,
         }
     }
 }
