@@ -162,11 +162,12 @@ impl MemoryManager {
         &self.jobs
     }
 
-    /// Gives memory that the arenas hold but did not use lately back to the system. Between frames, when there is
-    /// time: after a scene change, in a menu.
+    /// Gives all memory of the job arenas and of the scratch stack back to the system, also what was committed for them
+    /// at the start, and frees what jobs allocated. The frame arena gives back by itself what it did not use lately.
+    /// Between frames, when there is time: the next frames commit again what they need.
     ///
     /// # Errors
-    /// The system refused; the memory stays committed.
+    /// The system refused; some of the memory stays committed.
     pub fn try_trim(&mut self) -> Result<(), AllocError> {
         self.jobs.try_trim(0)?;
         self.scratch.get_mut().try_trim(0)
