@@ -133,10 +133,15 @@ mod tests {
         let folder = Folder::new("links");
         let (file, link) = (folder.0.join("file"), folder.0.join("link"));
         fs::write(&file, "old").expect("a file");
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        fs::set_permissions(&file, private).expect("a private file");
         std::os::unix::fs::symlink(&file, &link).expect("a link");
         Target::check(&link).expect("writable").write(b"new").expect("written");
         assert_eq!(fs::read(&file).expect("the file"), b"new");
         assert!(fs::symlink_metadata(&link).expect("the link").is_symlink());
+        let mode =
+            std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&file).expect("the file").permissions());
+        assert_eq!(mode & 0o777, 0o600, "still private");
         let device = Target::check(Path::new("/dev/null")).expect("writable");
         assert_eq!(device, Target::Stream(PathBuf::from("/dev/null")));
         device.write(b"gone").expect("written");
