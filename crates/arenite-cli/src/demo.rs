@@ -1,13 +1,11 @@
 //! Runs the game once and writes what came of it.
 
-use std::borrow::Cow;
 use std::path::Path;
 use std::{fs, io};
 
 use arenite_demo::config::Config;
 use arenite_demo::error::DemoError;
 use arenite_demo::outcome::{Outcome, Record};
-use arenite_demo::wad::{EMBEDDED, Wad};
 use arenite_demo::{report, world};
 
 use crate::args::{DemoArgs, MOST_FRAMES, Scenes};
@@ -81,7 +79,7 @@ pub(crate) fn configure(args: &DemoArgs) -> Result<Config, Fault> {
     let scenes = match args.scenes {
         Some(Scenes::Count(count)) => count.get(),
         _ if named > 0 => named,
-        Some(Scenes::All) => maps_of(args.wad.as_deref())?,
+        Some(Scenes::All) => maps_of(args)?,
         None => defaults.scenes,
     };
     let frames = u64::from(scenes) * u64::from(args.frames);
@@ -105,15 +103,9 @@ pub(crate) fn configure(args: &DemoArgs) -> Result<Config, Fault> {
 }
 
 /// How many maps the file has, for `--scenes all`.
-fn maps_of(wad: Option<&Path>) -> Result<u32, Fault> {
-    let bytes = match wad {
-        Some(path) => {
-            let read = |source| DemoError::Read { path: path.to_owned(), source };
-            Cow::Owned(fs::read(path).map_err(read)?)
-        }
-        None => Cow::Borrowed(EMBEDDED),
-    };
-    let maps = Wad::parse(&bytes).map_err(DemoError::from)?.maps().count();
+fn maps_of(args: &DemoArgs) -> Result<u32, Fault> {
+    let config = Config { wad: args.wad.clone(), budgets: args.budgets.clone(), ..Config::default() };
+    let maps = world::count_maps(&config)?;
     match u32::try_from(maps) {
         // The game itself says what is missing.
         Ok(0) => Ok(1),

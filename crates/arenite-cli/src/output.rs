@@ -1,10 +1,10 @@
 //! Where results go: files that are written whole or not at all, and standard output that may be closed.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use arenite_demo::report::{unfinished_path, write_whole};
+use arenite_demo::report::{create_unfinished, unfinished_path, write_whole};
 
 use crate::fault::Fault;
 
@@ -63,7 +63,7 @@ fn probe(path: &Path) -> io::Result<Target> {
     };
     // Whether a file can be made there is known for sure only by making one.
     let unfinished = unfinished_path(&path)?;
-    File::create(&unfinished)?;
+    drop(create_unfinished(&unfinished)?);
     fs::remove_file(&unfinished)?;
     Ok(Target::File(path))
 }
@@ -133,13 +133,33 @@ mod tests {
         let folder = Folder::new("links");
         let (file, link) = (folder.0.join("file"), folder.0.join("link"));
         fs::write(&file, "old").expect("a file");
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        fs::set_permissions(&file, private).expect("a private file");
         std::os::unix::fs::symlink(&file, &link).expect("a link");
         Target::check(&link).expect("writable").write(b"new").expect("written");
         assert_eq!(fs::read(&file).expect("the file"), b"new");
         assert!(fs::symlink_metadata(&link).expect("the link").is_symlink());
+        let mode =
+            std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&file).expect("the file").permissions());
+        assert_eq!(mode & 0o777, 0o600, "still private");
         let device = Target::check(Path::new("/dev/null")).expect("writable");
         assert_eq!(device, Target::Stream(PathBuf::from("/dev/null")));
         device.write(b"gone").expect("written");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_under_the_unfinished_name_is_not_followed() {
+        let folder = Folder::new("trap");
+        let (precious, path) = (folder.0.join("precious"), folder.0.join("out.json"));
+        fs::write(&precious, "old").expect("a file");
+        let trap = unfinished_path(&path).expect("a path");
+        std::os::unix::fs::symlink(&precious, &trap).expect("a link");
+        let target = Target::check(&path).expect("writable");
+        std::os::unix::fs::symlink(&precious, &trap).expect("a link");
+        target.write(b"new").expect("written");
+        assert_eq!(fs::read(&precious).expect("the file"), b"old");
+        assert_eq!(fs::read(&path).expect("the result"), b"new");
     }
 
     #[test]

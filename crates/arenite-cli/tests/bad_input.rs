@@ -107,6 +107,18 @@ fn files_that_are_no_wad_are_refused() {
 }
 
 #[test]
+fn a_file_larger_than_its_budget_is_refused_unread() {
+    let folder = Folder::new("large");
+    let path = folder.path("large.wad");
+    // Takes no room on disk; read whole it would be more than the machine has, or nearly.
+    fs::File::create(&path).and_then(|file| file.set_len(8 << 30)).expect("a sparse file");
+    for options in [&["--wad", &path][..], &["--wad", &path, "--scenes", "all"]] {
+        let line = refusal(options);
+        assert!(line.contains("`wad`") && line.contains("budget"), "{line}");
+    }
+}
+
+#[test]
 fn an_unwritable_path_is_found_before_the_run() {
     let folder = Folder::new("paths");
     let old = folder.file("old.json", b"old");

@@ -89,13 +89,18 @@ pub fn write_page(path: &Path, record: &Record) -> io::Result<()> {
     write_whole(path, page.as_bytes())
 }
 
-/// Writes `bytes` to the file `path`, all of them or none: into a file beside it, which then takes its name.
+/// Writes `bytes` to the file `path`, all of them or none: into a file beside it, which then takes its name and the
+/// permissions of the file that had it.
 ///
 /// # Errors
 /// What the file system says; the unfinished file is removed and an existing file is as it was.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let unfinished = unfinished_path(path)?;
-    let written = File::create(&unfinished).and_then(|mut file| {
+    let written = create_unfinished(&unfinished).and_then(|mut file| {
+        // Whoever may not read the old file may not read the new one; a file that is not there has no say.
+        if let Ok(old) = fs::metadata(path) {
+            file.set_permissions(old.permissions())?;
+        }
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&unfinished, path)
@@ -105,6 +110,18 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
         let _ = fs::remove_file(&unfinished);
     }
     written
+}
+
+/// Makes the file at an [`unfinished_path`]. In a folder where others may write, a link that waits under this name must
+/// not lead elsewhere: whatever is there is removed, never followed.
+///
+/// # Errors
+/// What the file system says.
+pub fn create_unfinished(unfinished: &Path) -> io::Result<File> {
+    match fs::remove_file(unfinished) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => File::create_new(unfinished),
+    }
 }
 
 /// Where [`write_whole`] writes before the file takes its name: hidden, in the same folder, of this process alone.

@@ -48,6 +48,16 @@ pub fn run(config: &Config, observer: &mut dyn Observer) -> Result<Record, DemoE
     host::on_pool(config, || play(config, observer))
 }
 
+/// How many maps the run's file has. The file is read as the run reads it: on the account and within the budget of `wad`.
+///
+/// # Errors
+/// Whatever is wrong with the file or the budgets; see [`DemoError`].
+pub fn count_maps(config: &Config) -> Result<usize, DemoError> {
+    memory::set_budgets(&config.budgets)?;
+    let file = memory::File::open(config)?;
+    Ok(Wad::parse(file.bytes())?.maps().count())
+}
+
 fn play(config: &Config, observer: &mut dyn Observer) -> Result<Record, DemoError> {
     let file = memory::File::open(config)?;
     let wad = Wad::parse(file.bytes())?;

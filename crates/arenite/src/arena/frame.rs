@@ -57,7 +57,7 @@ impl FrameArenaOptions {
         self
     }
 
-    /// Bytes to commit for each buffer from the start.
+    /// Bytes to commit for each buffer from the start; at most what is reserved for it.
     pub const fn presize(mut self, bytes: usize) -> Self {
         self.presize = bytes;
         self

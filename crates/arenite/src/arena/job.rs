@@ -146,7 +146,7 @@ impl core::error::Error for JobError {}
 pub struct JobStats {
     /// Arenas there are.
     pub arenas: usize,
-    /// Arenas that were ever checked out.
+    /// Arenas that have memory committed.
     pub touched: usize,
     /// Allocated since the last reset.
     pub used: usize,
@@ -325,6 +325,9 @@ impl JobArenas {
             slot.high_water = slot.high_water.max(slot.bump.used());
             if slot.bump.used() != 0 {
                 slot.bump.reset();
+            } else {
+                // Growing told the ledger of what was rewound since, by the last vector say.
+                slot.bump.publish();
             }
             slot.scratch.get_mut();
             slot.seat = AtomicUsize::new(IDLE);
@@ -332,10 +335,11 @@ impl JobArenas {
         self.parked = AtomicUsize::new(0);
     }
 
-    /// Commits what the options ask for in the first `arenas` of them, so that the first frames need not.
+    /// Commits `bytes` for results and as much for scratch (at most what is reserved for each) in the first `arenas` of
+    /// them, so that the first frames need not.
     ///
     /// # Errors
-    /// A budget would be broken, or the system refused.
+    /// A budget would be broken, or the system refused; what was committed until then stays.
     pub fn try_presize(&mut self, arenas: usize, bytes: usize) -> Result<(), AllocError> {
         for slot in self.slots_mut().iter_mut().take(arenas) {
             slot.bump.try_presize(bytes)?;
@@ -347,7 +351,7 @@ impl JobArenas {
     /// Gives memory beyond `keep` bytes per arena and scratch stack back to the system. Frees what jobs allocated.
     ///
     /// # Errors
-    /// The system refused; the memory stays committed.
+    /// The system refused; that arena's memory and that of those behind it stays committed.
     pub fn try_trim(&mut self, keep: usize) -> Result<(), AllocError> {
         self.reset();
         for slot in self.slots_mut() {

@@ -104,7 +104,7 @@ impl ScratchStack {
         self.bump.tag()
     }
 
-    /// Commits room for `bytes` ahead of time.
+    /// Commits room for `bytes`, at most for what is reserved, ahead of time.
     ///
     /// # Errors
     /// A budget would be broken, or the system refused.

@@ -121,7 +121,8 @@ impl MemoryManagerBuilder {
         self
     }
 
-    /// A budget for one of the manager's tags, for example `("scene", Budget::hard(64 << 20))`.
+    /// A budget for one of the manager's tags, for example `("scene", Budget::hard(64 << 20))`. Set by
+    /// [`build`](Self::build), which registers a tag that does not exist.
     pub fn budget(mut self, tag: &'static str, budget: Budget) -> Self {
         self.budgets.push((tag, budget));
         self
@@ -161,11 +162,11 @@ impl MemoryManagerBuilder {
             Some(root) => root.child(name),
             None => Ledger::process().register(name),
         };
-        for (name, budget) in &self.budgets {
-            tag(name)?.set_budget(*budget);
-        }
         if self.sections.len() >= MAX_SECTIONS {
             return Err(BuildError::TooManySections { most: MAX_SECTIONS - 1 });
+        }
+        for (name, budget) in &self.budgets {
+            tag(name)?.set_budget(*budget);
         }
         let mut frame = FrameArenaOptions::new(tag("frame")?)
             .presize(self.frame_presize)
@@ -200,7 +201,7 @@ impl MemoryManagerBuilder {
     }
 }
 
-/// Why a manager could not start. Nothing is left behind.
+/// Why a manager could not start. No memory is left behind; tags that were registered and budgets that were set stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BuildError {

@@ -129,14 +129,15 @@ impl MemoryManager {
     }
 
     /// Makes `next` the scene and ends the old one: its destructors run, the last resource's first, and its memory
-    /// goes back to the system. Handles of the old scene resolve to nothing from here on.
+    /// goes back to the system. Handles of the old scene resolve to nothing from here on. What jobs allocated is freed,
+    /// too.
     ///
     /// # Panics
     /// A destructor panics: the change is complete and every other destructor has run before the panic goes on.
     pub fn change_scene(&mut self, next: Scene) -> SceneReport {
-        let mut old = core::mem::replace(&mut self.scene, next);
+        let old = core::mem::replace(&mut self.scene, next);
         self.jobs.reset();
-        old.clear()
+        old.close()
     }
 
     /// Ends the present scene and leaves it empty, with its address space still set aside.
@@ -160,11 +161,12 @@ impl MemoryManager {
         &self.jobs
     }
 
-    /// Gives memory that the arenas hold but did not use lately back to the system. Between frames, when there is
-    /// time: after a scene change, in a menu.
+    /// Gives all memory of the job arenas and of the scratch stack back to the system, also what was committed for them
+    /// at the start, and frees what jobs allocated. The frame arena gives back by itself what it did not use lately.
+    /// Between frames, when there is time: the next frames commit again what they need.
     ///
     /// # Errors
-    /// The system refused; the memory stays committed.
+    /// The system refused; some of the memory stays committed.
     pub fn try_trim(&mut self) -> Result<(), AllocError> {
         self.jobs.try_trim(0)?;
         self.scratch.get_mut().try_trim(0)
@@ -192,11 +194,10 @@ impl MemoryManager {
     #[must_use]
     pub fn shutdown(self) -> ShutdownReport {
         let (ledger, root) = (self.arena.tag().ledger(), self.root);
-        let Self { arena, scratch, jobs, mut scene, .. } = self;
+        let Self { arena, scratch, jobs, scene, .. } = self;
         let (frames, high_water) = (arena.frame(), arena.stats().high_water);
         drop((arena, scratch, jobs));
-        let last_scene = scene.clear();
-        drop(scene);
+        let last_scene = scene.close();
         let tags = TagSnapshot::all(ledger);
         let tags = match root {
             None => tags,

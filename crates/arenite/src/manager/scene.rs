@@ -149,12 +149,25 @@ impl Scene {
         if let Some(panic) = first {
             resume_unwind(panic);
         }
-        let account = self.tag.account().subtree;
-        SceneReport {
-            dropped: before.count,
-            freed: before.used,
-            live_after: account.live,
-            committed_after: account.committed,
-        }
+        SceneReport { dropped: before.count, freed: before.used, ..SceneReport::default() }.after(self.tag)
+    }
+
+    /// Clears the scene and gives its address space back, too.
+    ///
+    /// # Panics
+    /// As [`clear`](Self::clear).
+    pub(super) fn close(mut self) -> SceneReport {
+        let (report, tag) = (self.clear(), self.tag);
+        // Gone before the account is read: what is charged then is what nobody gives back any more.
+        drop(self);
+        report.after(tag)
+    }
+}
+
+impl SceneReport {
+    /// With what the account holds now.
+    fn after(self, tag: Tag) -> Self {
+        let account = tag.account().subtree;
+        Self { live_after: account.live, committed_after: account.committed, ..self }
     }
 }

@@ -175,6 +175,24 @@ fn forgotten_guards_are_closed_by_the_next_frame() {
     assert_eq!((stats.frame, stats.jobs_used), (11, 0));
 }
 
+#[test]
+fn a_scene_that_the_system_does_not_take_back_is_told_of() {
+    let mut memory = MemoryManager::builder().root(root()).scene_sections(&["textures"]).build().unwrap();
+    let next = memory.load_scene();
+    next.insert_slice_copy(&[1u8; 100_000]);
+    next.section("textures").unwrap().insert_slice_copy(&[2u8; 100_000]);
+    let tag = next.tag();
+    memory.change_scene(next);
+    let empty = memory.load_scene();
+    let report = {
+        let _plan = fake::fail_all_after(0);
+        memory.change_scene(empty)
+    };
+    let held = tag.account().subtree;
+    assert!(held.committed >= 200_000, "{held:?}");
+    assert_eq!((report.live_after, report.committed_after), (held.live, held.committed));
+}
+
 #[cfg(feature = "serde")]
 #[test]
 fn a_snapshot_survives_json() {

@@ -366,7 +366,7 @@ pub fn query(address: *const u8) -> Result<PageState, OsError> {
     counted(Call::Query, 0, || imp::query(address))
 }
 
-/// Memory of this process. Zero where the system does not tell. Reads three small files on Linux: not for hot paths.
+/// Memory of this process. Zero where the system does not tell. Reads a small file on Linux: not for hot paths.
 #[must_use]
 pub fn process_memory() -> ProcessMemory {
     imp::process_memory()

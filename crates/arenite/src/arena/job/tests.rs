@@ -223,6 +223,20 @@ fn figures_and_budgets() {
 }
 
 #[test]
+fn a_reset_tells_the_ledger_of_what_went_back_before_it() {
+    let tag = fresh_tag();
+    let mut jobs = JobArenas::try_with(small(tag)).unwrap();
+    {
+        let job = jobs.checkout();
+        let mut list = job.vec();
+        list.extend_from_slice(&[1u64; 20_000]);
+    }
+    assert_eq!(jobs.stats().used, 0, "the vector has given its room back");
+    jobs.reset();
+    assert_eq!(tag.account().subtree.live, 0);
+}
+
+#[test]
 fn every_refused_call_is_survived() {
     for allowed in 0.. {
         let tag = fresh_tag();

@@ -1,1 +1,0 @@
-//! Panic-proof loops.
