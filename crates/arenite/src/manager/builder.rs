@@ -14,6 +14,8 @@ use crate::region::{AllocError, RegionOptions};
 /// Describes a [`MemoryManager`]. Sizes are bytes; what is reserved is address space, not memory.
 ///
 /// Its tags are `frame`, `scratch`, `jobs` and `scene`, on the process's ledger or under [`root`](Self::root).
+/// Scenes take turns at the accounts `scene/0` to `scene/3`. Managers with the same root share their accounts and
+/// budgets.
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct MemoryManagerBuilder {
@@ -108,7 +110,8 @@ impl MemoryManagerBuilder {
         self
     }
 
-    /// The most that one scene can hold, all its sections together. Default: 8 GiB.
+    /// The most that one scene can hold. Default: 8 GiB. Its own arena and its sections get equal parts: with two
+    /// sections none of the three can hold more than a third.
     pub const fn scene_reserve(mut self, bytes: usize) -> Self {
         self.scene_reserve = bytes;
         self
@@ -121,7 +124,20 @@ impl MemoryManagerBuilder {
         self
     }
 
-    /// A budget for one of the manager's tags, for example `("scene", Budget::hard(64 << 20))`.
+    /// A budget for one of the manager's tags: `frame`, `scratch`, `jobs` or `scene`. The one of `frame` is for all of
+    /// its buffers together, the one of `scene` also for the scene that loads while another one runs.
+    ///
+    /// Any other name is taken too, as a tag of that name beside the manager's, for memory that you charge yourself; so
+    /// a misspelt name is not refused, and limits nothing.
+    ///
+    /// ```
+    /// use arenite::{Budget, MemoryManager};
+    /// let memory = MemoryManager::builder()
+    ///     .budget("frame", Budget::hard(64 << 20).warn_at(0.8))
+    ///     .budget("scene", Budget::hard(2 << 30))
+    ///     .build()?;
+    /// # Ok::<(), arenite::BuildError>(())
+    /// ```
     pub fn budget(mut self, tag: &'static str, budget: Budget) -> Self {
         self.budgets.push((tag, budget));
         self
@@ -140,7 +156,7 @@ impl MemoryManagerBuilder {
     }
 
     /// How to read the program's count of general-heap calls, so that [`FrameStats`](super::FrameStats) can tell how
-    /// many a frame made. The program that installs a counting global allocator knows.
+    /// many a frame made. The program that installs a counting global allocator knows; the example `frame` has one.
     pub const fn heap_calls(mut self, count: fn() -> u64) -> Self {
         self.heap_calls = Some(count);
         self
