@@ -48,8 +48,14 @@
 //! # Ok::<(), arenite::BuildError>(())
 //! ```
 //!
-//! Features: `std` (default; floors 0 to 4 need neither it nor `alloc`), `serde`, `allocator-api2`, `hardened`,
-//! `fault-injection`.
+//! # Features
+//!
+//! - `std` (default): the manager, snapshots, panic-proof clearing. Floors 0 to 4 need neither it nor `alloc`.
+//! - `serde`: `Serialize` and `Deserialize` for snapshots and statistics.
+//! - `allocator-api2`: `&FrameArena` (of a manager's frame: `&*frame`), `&Scope` and `&JobArena` are allocators, for
+//!   `hashbrown` maps with its feature of the same name and for `allocator_api2`'s own containers.
+//! - `hardened`: what debug builds do, in release builds: more frame buffers, poisoned memory, closed stale buffers.
+//! - `fault-injection`: makes calls to the operating system fail, for tests.
 #![no_std]
 #[cfg(any(feature = "std", test))]
 extern crate std;

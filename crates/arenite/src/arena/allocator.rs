@@ -20,6 +20,25 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! Inside the manager's [`Frame`](crate::Frame), which dereferences to its frame arena, that is `&*frame`:
+//!
+//! ```
+//! use arenite::MemoryManager;
+//! use hashbrown::HashMap;
+//! use std::hash::RandomState;
+//!
+//! let mut memory = MemoryManager::builder().build()?;
+//! let frame = memory.begin_frame();
+//! let mut in_frame = HashMap::with_hasher_in(RandomState::new(), &*frame);
+//! in_frame.insert("doors", 3);
+//! let mut guard = frame.scratch();
+//! let scope = guard.scope();
+//! let mut in_scope = HashMap::with_hasher_in(RandomState::new(), &scope);
+//! in_scope.insert("seen", 1);
+//! assert_eq!((in_frame["doors"], in_scope["seen"]), (3, 1));
+//! # Ok::<(), arenite::BuildError>(())
+//! ```
+//!
 //! A block grows and shrinks in place while it is the last one of its arena, and goes back to the arena when it is
 //! freed as the last one; otherwise growing copies, and what is freed waits for the arena's own moment. Destructors of
 //! the elements run with the container, as always; a container that is forgotten is only memory that is freed later.

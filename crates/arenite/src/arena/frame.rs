@@ -446,6 +446,37 @@ impl FrameArena {
         Ok(self.ticket(copy))
     }
 
+    /// Formats text in place for this frame and the next; see [`alloc_fmt`](Self::alloc_fmt).
+    ///
+    /// # Panics
+    /// As [`alloc_fmt`](Self::alloc_fmt).
+    #[inline]
+    #[track_caller]
+    pub fn keep_fmt(&self, text: fmt::Arguments<'_>) -> (&mut str, FrameRef<str>) {
+        self.ticket(self.alloc_fmt(text))
+    }
+
+    /// As [`keep_fmt`](Self::keep_fmt), with the refusal as a value.
+    ///
+    /// # Errors
+    /// As [`try_alloc`](Self::try_alloc).
+    #[inline]
+    pub fn try_keep_fmt(&self, text: fmt::Arguments<'_>) -> Result<(&mut str, FrameRef<str>), AllocError> {
+        Ok(self.ticket(self.try_alloc_fmt(text)?))
+    }
+
+    /// As [`keep_slice_copy`](Self::keep_slice_copy), with the refusal as a value.
+    ///
+    /// # Errors
+    /// As [`try_alloc`](Self::try_alloc).
+    #[inline]
+    pub fn try_keep_slice_copy<T: Copy>(
+        &self,
+        values: &[T],
+    ) -> Result<(&mut [T], FrameRef<[T]>), AllocError> {
+        Ok(self.ticket(self.try_alloc_slice_copy(values)?))
+    }
+
     /// Copies a string in for this frame and the next.
     ///
     /// # Panics

@@ -79,6 +79,9 @@ impl JobArenasOptions {
 /// Arenas for jobs on any number of threads; checked out per job, so that work stealing and re-entry are safe. `Send`
 /// and `Sync`. Choose it for what a job produces for the rest of the frame; [`JobArena::scratch`] is for the rest.
 ///
+/// Under rayon, a loop that is to make no general-heap call runs on a worker itself (`ThreadPool::install`): jobs that
+/// come in from another thread go through a queue of rayon's that allocates now and then. The example `frame` shows it.
+///
 /// ```
 /// use arenite::{JobArenas, Tag};
 /// let mut jobs = JobArenas::try_new(Tag::register("jobs")?)?;

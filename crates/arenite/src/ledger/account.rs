@@ -152,6 +152,21 @@ impl Books {
         tag.chain().map(room).min().unwrap_or(usize::MAX)
     }
 
+    /// What can be committed before a mark of the chain is crossed that is not crossed yet, and within its hard
+    /// budgets.
+    pub(super) fn calm_room(&mut self, tag: Tag) -> usize {
+        let room = |holder| {
+            let entry = self.entry(holder);
+            let in_use = entry.subtree.committed;
+            // A warning is told when its mark is reached, a limit when it is passed.
+            let warning = entry.budget.warning().map(|mark| mark.saturating_sub(1));
+            let marks = [warning, entry.budget.limit()];
+            let ahead = marks.into_iter().flatten().filter(|&mark| mark >= in_use).min();
+            ahead.map_or(usize::MAX, |mark| mark - in_use)
+        };
+        tag.chain().map(room).min().unwrap_or(usize::MAX).min(self.headroom(tag))
+    }
+
     /// Adds `bytes` to a figure of the tag and of all above it. False when a sum would not fit: then it is cut to what
     /// does, so that the sums of the tree still agree.
     pub(super) fn add(&mut self, tag: Tag, kind: Kind, bytes: usize) -> bool {

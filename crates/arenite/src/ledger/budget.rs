@@ -45,6 +45,10 @@ impl Budget {
 
     /// Adds a warning from this fraction of the limit on: `0.8` warns when four fifths are in use.
     ///
+    /// What counts is committed memory, which runs ahead of what is allocated by up to one commit step: as much as the
+    /// region has committed already, at most 4 MiB. So with a budget of 8 MiB the warning may come when half of it is
+    /// allocated and all of it is committed; with large budgets the step hardly matters.
+    ///
     /// Below 0 counts as 0, above 1 (and NaN) as 1. Without a limit there is nothing to warn of and this does nothing.
     #[must_use]
     pub const fn warn_at(mut self, fraction: f64) -> Self {
@@ -147,7 +151,8 @@ pub struct BudgetExceeded {
     pub limit: usize,
     /// Bytes committed under that tag.
     pub in_use: usize,
-    /// Bytes asked for.
+    /// Bytes of further memory that would have to be committed. Less than the allocation when a part of it still fits in
+    /// what is committed: a refused 1 MiB may want 4 KiB.
     pub wanted: usize,
 }
 

@@ -131,6 +131,34 @@ impl Tag {
     /// the worst. When a charge is refused the callbacks may free something, and the charge is tried again. A panic in
     /// a callback is caught and counted ([`Ledger::callback_panics`]); without the `std` feature it ends the process.
     ///
+    /// A function or a closure that captures nothing is `'static` behind a plain `&`; what a callback needs to know or
+    /// to change lives in a `static`.
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicBool, Ordering};
+    ///
+    /// use arenite::ledger::{Pressure, PressureLevel};
+    /// use arenite::{Budget, Bytes, FrameArena, Tag};
+    ///
+    /// static DROP_MIPS: AtomicBool = AtomicBool::new(false); // the streamer looks at it once a frame
+    ///
+    /// fn react(pressure: &Pressure) {
+    ///     match pressure.level {
+    ///         PressureLevel::Warning => DROP_MIPS.store(true, Ordering::Relaxed),
+    ///         _ => eprintln!("{}: {} in use of a {}", pressure.tag, Bytes(pressure.in_use), pressure.budget),
+    ///     }
+    /// }
+    ///
+    /// let effects = Tag::register("example/effects")?;
+    /// effects.set_budget(Budget::hard(64 << 20).warn_at(0.8));
+    /// effects.on_pressure(&react)?;
+    /// let mut arena = FrameArena::try_new(effects)?;
+    /// arena.begin_frame();
+    /// arena.alloc_slice_fill_with(52 << 20, |_| 0u8);
+    /// assert!(DROP_MIPS.load(Ordering::Relaxed));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`CallbacksFull`] when the tag has [`CALLBACKS_MAX`](super::CALLBACKS_MAX) already.
     pub fn on_pressure(self, callback: PressureCallback) -> Result<(), CallbacksFull> {
@@ -157,6 +185,14 @@ impl Tag {
     #[must_use]
     pub fn headroom(self) -> usize {
         self.0.owner.ledger().books.lock().headroom(self)
+    }
+
+    /// How many bytes can be committed without crossing a mark (a warning, a limit) of this tag or of anything above it
+    /// that is not crossed yet, and within their hard budgets: what a generous step may take, so that a warning comes
+    /// when its mark is reached and not when the next step happens to pass it.
+    #[must_use]
+    pub fn calm_room(self) -> usize {
+        self.0.owner.ledger().books.lock().calm_room(self)
     }
 
     /// Gives address space back.

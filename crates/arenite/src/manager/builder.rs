@@ -14,6 +14,8 @@ use crate::region::{AllocError, RegionOptions};
 /// Describes a [`MemoryManager`]. Sizes are bytes; what is reserved is address space, not memory.
 ///
 /// Its tags are `frame`, `scratch`, `jobs` and `scene`, on the process's ledger or under [`root`](Self::root).
+/// Scenes take turns at the accounts `scene/0` to `scene/3`. Managers with the same root share their accounts and
+/// budgets.
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct MemoryManagerBuilder {
@@ -108,7 +110,8 @@ impl MemoryManagerBuilder {
         self
     }
 
-    /// The most that one scene can hold, all its sections together. Default: 8 GiB.
+    /// The most that one scene can hold. Default: 8 GiB. Its own arena and its sections get equal parts: with two
+    /// sections none of the three can hold more than a third.
     pub const fn scene_reserve(mut self, bytes: usize) -> Self {
         self.scene_reserve = bytes;
         self
@@ -121,8 +124,20 @@ impl MemoryManagerBuilder {
         self
     }
 
-    /// A budget for one of the manager's tags, for example `("scene", Budget::hard(64 << 20))`. Set by
-    /// [`build`](Self::build), which registers a tag that does not exist.
+    /// A budget for one of the manager's tags: `frame`, `scratch`, `jobs` or `scene`. The one of `frame` is for all of
+    /// its buffers together, the one of `scene` also for the scene that loads while another one runs.
+    ///
+    /// [`build`](Self::build) refuses any other name: a misspelt one would limit nothing. Tags of your own have
+    /// [`Tag::set_budget`].
+    ///
+    /// ```
+    /// use arenite::{Budget, MemoryManager};
+    /// let memory = MemoryManager::builder()
+    ///     .budget("frame", Budget::hard(64 << 20).warn_at(0.8))
+    ///     .budget("scene", Budget::hard(2 << 30))
+    ///     .build()?;
+    /// # Ok::<(), arenite::BuildError>(())
+    /// ```
     pub fn budget(mut self, tag: &'static str, budget: Budget) -> Self {
         self.budgets.push((tag, budget));
         self
@@ -141,7 +156,7 @@ impl MemoryManagerBuilder {
     }
 
     /// How to read the program's count of general-heap calls, so that [`FrameStats`](super::FrameStats) can tell how
-    /// many a frame made. The program that installs a counting global allocator knows.
+    /// many a frame made. The program that installs a counting global allocator knows; the example `frame` has one.
     pub const fn heap_calls(mut self, count: fn() -> u64) -> Self {
         self.heap_calls = Some(count);
         self
@@ -164,6 +179,9 @@ impl MemoryManagerBuilder {
         };
         if self.sections.len() >= MAX_SECTIONS {
             return Err(BuildError::TooManySections { most: MAX_SECTIONS - 1 });
+        }
+        if let Some((name, _)) = self.budgets.iter().find(|(name, _)| !TAGS.contains(name)) {
+            return Err(BuildError::UnknownTag { name });
         }
         for (name, budget) in &self.budgets {
             tag(name)?.set_budget(*budget);
@@ -201,6 +219,9 @@ impl MemoryManagerBuilder {
     }
 }
 
+/// The manager's own tags.
+const TAGS: [&str; 4] = ["frame", "scratch", "jobs", "scene"];
+
 /// Why a manager could not start. No memory is left behind; tags that were registered and budgets that were set stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -209,6 +230,11 @@ pub enum BuildError {
     Tag(TagError),
     /// Memory or address space could not be had.
     Memory(AllocError),
+    /// A budget for a tag that the manager does not have.
+    UnknownTag {
+        /// The name that was given.
+        name: &'static str,
+    },
     /// More scene sections than there is room for.
     TooManySections {
         /// The most there can be.
@@ -221,6 +247,9 @@ impl fmt::Display for BuildError {
         match self {
             Self::Tag(error) => error.fmt(f),
             Self::Memory(error) => error.fmt(f),
+            Self::UnknownTag { name } => {
+                write!(f, "the manager has no tag `{name}` to give a budget to; it has {}", TAGS.join(", "))
+            }
             Self::TooManySections { most } => write!(f, "a scene can have at most {most} further sections"),
         }
     }

@@ -72,6 +72,23 @@ impl<'m> Frame<'m> {
     }
 
     /// Arenas for this frame's jobs, from any thread: what they allocate lives until the frame ends.
+    ///
+    /// A frame stays on its thread; [`JobArenas`] do not. So take them before the closure that other threads run:
+    ///
+    /// ```
+    /// use arenite::MemoryManager;
+    /// use rayon::prelude::*;
+    /// let mut memory = MemoryManager::builder().build()?;
+    /// let frame = memory.begin_frame();
+    /// let jobs = frame.jobs(); // `frame.jobs()` inside the closure would share the frame itself
+    /// let found: &mut [&[usize]] = frame.alloc_slice_fill_with(4, |_| &[][..]);
+    /// found.par_iter_mut().enumerate().for_each(|(job, list)| {
+    ///     *list = jobs.checkout().alloc_slice_from_iter((0..100).filter(|i| i % 4 == job));
+    /// });
+    /// assert_eq!(found[3][..2], [3, 7]);
+    /// frame.end();
+    /// # Ok::<(), arenite::BuildError>(())
+    /// ```
     #[inline]
     #[must_use]
     pub fn jobs(&self) -> &JobArenas {

@@ -63,6 +63,9 @@ impl Plan {
 /// The resources of one level: made by [`MemoryManager::load_scene`](super::MemoryManager::load_scene), filled on any
 /// thread, made current by [`change_scene`](super::MemoryManager::change_scene). Dereferences to its own
 /// [`ResourceArena`]. `Send` and `Sync`.
+///
+/// Each [section](Self::section) is an arena of its own: a handle resolves only in the one that gave it out, so
+/// `scene.get(handle)` answers `None` for what `scene.section("textures")` holds.
 #[derive(Debug)]
 pub struct Scene {
     tag: Tag,
@@ -75,9 +78,9 @@ pub struct Scene {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct SceneReport {
-    /// Resources that were dropped.
+    /// Resources that were dropped, of all sections; slices and strings count, too.
     pub dropped: usize,
-    /// What they took.
+    /// What they took, without what was committed ahead.
     pub freed: usize,
     /// Still live on the scene's account; 0 unless something is broken, or shares the account.
     pub live_after: usize,

@@ -153,6 +153,10 @@ fn a_budget_that_is_too_small_is_an_error_with_a_name() {
     assert!(matches!(error, BuildError::Memory(AllocError::Budget(_))), "{text}");
     assert!(text.contains("test/frame") && text.contains("budget"), "{text}");
     assert_eq!(root.account().subtree.reserved, 0, "nothing is left behind");
+    let misspelt = MemoryManager::builder().root(root).budget("scnee", Budget::hard(1 << 20)).build();
+    let text = std::format!("{}", misspelt.unwrap_err());
+    assert!(text.contains("scnee") && text.contains("scene"), "{text}");
+    assert!(root.ledger().find("test/scnee").is_none(), "no such tag was made");
     let many = ["a", "b", "c", "d", "e", "f", "g", "h"];
     assert!(matches!(
         MemoryManager::builder().root(root).scene_sections(&many).build(),

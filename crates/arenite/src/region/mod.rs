@@ -221,8 +221,9 @@ impl Region {
         let exact = checked_align_up(needed, unit).unwrap_or(self.reserved).min(self.reserved);
         let step = self.committed.clamp(self.step_min, self.step_max);
         let generous = exact.max(self.committed.saturating_add(step)).min(self.reserved);
-        // A step that only generosity makes too large is not worth a refusal, which would call for memory to be freed.
-        let generous = generous.min(self.committed.saturating_add(tag.headroom()));
+        // A step that only generosity makes too large is worth neither a refusal, which would call for memory to be
+        // freed, nor a warning before its time.
+        let generous = generous.min(self.committed.saturating_add(tag.calm_room()));
         let to = align_down(generous, unit).max(exact);
         Ok(Some(Step { tag, from: self.committed, exact, to }))
     }

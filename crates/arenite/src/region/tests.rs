@@ -88,6 +88,27 @@ fn a_budget_stops_the_step_before_it_stops_the_need() {
 }
 
 #[test]
+fn a_warning_comes_when_its_mark_is_passed_and_not_a_step_before() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    static TOLD_AT: AtomicUsize = AtomicUsize::new(0);
+    let tag = fresh_tag();
+    tag.set_budget(Budget::hard(8 << 20).warn_at(0.8));
+    tag.on_pressure(&|pressure| {
+        TOLD_AT.compare_exchange(0, pressure.in_use, Ordering::Relaxed, Ordering::Relaxed).ok();
+    })
+    .unwrap();
+    let mark = tag.budget().warning().unwrap();
+    let mut region = Region::try_reserve(RegionOptions::new(tag, 64 << 20)).unwrap();
+    let mut needed = 0;
+    while TOLD_AT.load(Ordering::Relaxed) == 0 {
+        needed += 10_000;
+        region.try_grow(needed).unwrap();
+    }
+    assert!(needed > mark - os::page_size(), "{needed} were needed, the mark is {mark}");
+    assert!(TOLD_AT.load(Ordering::Relaxed) <= mark + 10_000 + os::page_size());
+}
+
+#[test]
 fn a_range_that_is_used_up_says_so() {
     let tag = fresh_tag();
     let mut region = Region::try_reserve(RegionOptions::new(tag, 1 << 20)).unwrap();

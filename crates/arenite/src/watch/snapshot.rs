@@ -84,7 +84,7 @@ impl fmt::Display for Snapshot {
     }
 }
 
-/// One line per tag.
+/// One line per tag that ever had anything.
 pub(crate) fn write_table(f: &mut fmt::Formatter<'_>, tags: &[TagSnapshot]) -> fmt::Result {
     let width = tags.iter().map(|tag| tag.name.chars().count()).max().unwrap_or(0).max(3);
     let heads = ["reserved", "committed", "live", "peak", "budget"];
@@ -93,7 +93,8 @@ pub(crate) fn write_table(f: &mut fmt::Formatter<'_>, tags: &[TagSnapshot]) -> f
         write!(f, "  {head:>10}")?;
     }
     writeln!(f)?;
-    for tag in tags {
+    for tag in tags.iter().filter(|tag| tag.peak_committed != 0 || tag.reserved != 0 || tag.budget.is_some())
+    {
         write!(f, "{:<width$}", tag.name)?;
         for size in [tag.reserved, tag.committed, tag.live, tag.peak_committed] {
             write!(f, "  {:>10}", std::format!("{}", Bytes(size)))?;

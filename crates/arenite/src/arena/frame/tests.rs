@@ -641,3 +641,19 @@ fn a_stale_access_faults_at_once() {
     let caught = String::from_utf8_lossy(&stale.stderr).contains("SEGV");
     assert!(died_of == Some(11) || died_of == Some(10) || caught, "{stale:?}");
 }
+
+#[test]
+fn formatted_text_and_copies_are_kept_for_one_frame() {
+    let mut arena = FrameArena::try_with(small(fresh_tag())).unwrap();
+    arena.begin_frame();
+    let (text, label) = arena.keep_fmt(format_args!("{} hp", 83));
+    assert_eq!(text, "83 hp");
+    let (_, tried) = arena.try_keep_fmt(format_args!("{:>4}", 7)).unwrap();
+    let (_, copy) = arena.try_keep_slice_copy(&[1u16, 2, 3]).unwrap();
+    assert_eq!((arena.get(label), arena.get(copy)), (None, None));
+    arena.begin_frame();
+    assert_eq!((arena.get(label), arena.get(tried)), (Some("83 hp"), Some("   7")));
+    assert_eq!(arena.get(copy), Some(&[1u16, 2, 3][..]));
+    arena.begin_frame();
+    assert_eq!((arena.get(label), arena.get(copy)), (None, None));
+}
