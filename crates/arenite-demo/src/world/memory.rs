@@ -54,8 +54,9 @@ fn tag(name: &str) -> Result<Tag, DemoError> {
 pub(super) fn start(config: &Config) -> Result<MemoryManager, DemoError> {
     // A frame's lists grow with the agents: buckets, an intent each, a few items to draw.
     let frame = (1 << 20) + 512 * config.agents as usize;
-    // In a job's scratch a search has its nodes (16 KiB) and its open list; the paths found need less.
-    let job = 256 << 10;
+    // In a job's scratch a search has its nodes (16 KiB) and its open list; the paths found need less. Of many threads
+    // each has a smaller share of the work, and all of them together half of the usual budget.
+    let job = (16 << 20) / config.threads.max(64);
     let mut builder = MemoryManager::builder()
         .frame_presize(frame)
         .job_arenas(4 * config.threads.max(16))

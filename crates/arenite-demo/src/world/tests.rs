@@ -37,6 +37,14 @@ fn both_worlds_and_any_number_of_threads_play_the_same_game() {
 }
 
 #[test]
+fn as_many_threads_as_the_program_allows_fit_the_usual_budgets() {
+    let short = Config { scenes: 1, frames: 5, ..config() };
+    let one = run(&short).expect("sound").outcome;
+    let many = run(&Config { threads: 256, ..short }).expect("fits").outcome;
+    assert_eq!(many.checksum, one.checksum);
+}
+
+#[test]
 fn every_scene_leaves_nothing_behind() {
     let record = run(&Config { scenes: 4, ..config() }).expect("sound");
     assert_eq!((record.outcome.scenes.len(), record.timeline.len(), record.pictures.len()), (4, 480, 4));
