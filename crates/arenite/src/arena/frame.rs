@@ -24,7 +24,7 @@ use super::vec::ArenaVec;
 use crate::base::{HARDENED, next_stamp};
 use crate::ledger::Tag;
 use crate::os::Access;
-use crate::region::{AllocError, IdleTrim, Region, RegionOptions};
+use crate::region::{AllocError, IDLE_SLACK, IdleTrim, Region, RegionOptions};
 
 /// The most buffers an arena can have: four frames in flight and the protected one.
 const MAX_BUFFERS: usize = 5;
@@ -309,7 +309,7 @@ impl FrameArena {
 
         let used = self.current.used();
         self.high_water = self.high_water.max(used);
-        if let Some(keep) = self.idle.observe(used, self.current.committed(), SLACK) {
+        if let Some(keep) = self.idle.observe(used, self.current.committed(), IDLE_SLACK) {
             self.trim = (self.others_len + 1, keep.max(self.presize));
         }
         // Both are only kindness to the system and to the frame: what fails here is reported where it is needed.
@@ -572,9 +572,6 @@ impl FrameArena {
         &self.current
     }
 }
-
-/// Committed beyond twice the recent use before anything is given back.
-const SLACK: usize = 256 << 10;
 
 impl Drop for FrameArena {
     fn drop(&mut self) {

@@ -24,7 +24,7 @@ use super::scratch::{ScratchBusy, ScratchGuard, ScratchSlot, ScratchStack};
 use super::typed::arena_methods;
 use crate::base::sync::{AtomicUsize, Ordering};
 use crate::ledger::Tag;
-use crate::region::{AllocError, Region, RegionOptions};
+use crate::region::{AllocError, IDLE_SLACK, IdleTrim, Region, RegionOptions};
 
 /// How [`JobArenas`] are made. Sizes are bytes.
 #[derive(Clone, Copy, Debug)]
@@ -120,6 +120,10 @@ struct Slot {
     scratch: ScratchSlot,
     /// The most that was used at any reset.
     high_water: usize,
+    /// Watched at each reset, so that a burst is given back after a while.
+    idle: IdleTrim,
+    /// What was asked for ahead is never given back by that.
+    presize: usize,
 }
 
 /// No arena is free for this job: all are checked out, or stay with other threads until the next reset (see
@@ -208,6 +212,8 @@ impl JobArenas {
                         (&raw mut (*slot).scratch).write(ScratchSlot::new(stack));
                         (&raw mut (*slot).seat).write(AtomicUsize::new(IDLE));
                         (&raw mut (*slot).high_water).write(0);
+                        (&raw mut (*slot).idle).write(IdleTrim::new());
+                        (&raw mut (*slot).presize).write(0);
                     },
                     Err(error) => {
                         failed.get_or_insert(error);
@@ -322,15 +328,22 @@ impl JobArenas {
     }
 
     /// Frees what all jobs allocated, at once. No job can be running: `&mut self` proves it, also for those whose
-    /// arena was forgotten. O(arenas that were used).
+    /// arena was forgotten. What an arena used only in a burst goes back to the system after a few hundred resets; its
+    /// scratch keeps what it has until [`try_trim`](Self::try_trim). O(arenas).
     pub fn reset(&mut self) {
         for slot in self.slots_mut() {
-            slot.high_water = slot.high_water.max(slot.bump.used());
-            if slot.bump.used() != 0 {
+            let used = slot.bump.used();
+            slot.high_water = slot.high_water.max(used);
+            let idle = slot.idle.observe(used, slot.bump.committed(), IDLE_SLACK);
+            if used != 0 {
                 slot.bump.reset();
             } else {
                 // Growing told the ledger of what was rewound since, by the last vector say.
                 slot.bump.publish();
+            }
+            if let Some(keep) = idle {
+                // A kindness to the system: what it does not take back stays committed and charged.
+                let _ = slot.bump.try_trim(keep.max(slot.presize));
             }
             slot.scratch.get_mut();
             slot.seat = AtomicUsize::new(IDLE);
@@ -346,6 +359,7 @@ impl JobArenas {
     pub fn try_presize(&mut self, arenas: usize, bytes: usize) -> Result<(), AllocError> {
         for slot in self.slots_mut().iter_mut().take(arenas) {
             slot.bump.try_presize(bytes)?;
+            slot.presize = slot.presize.max(bytes);
             slot.scratch.get_mut().try_presize(bytes)?;
         }
         Ok(())

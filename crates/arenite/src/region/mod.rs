@@ -17,6 +17,7 @@ mod trim;
 
 pub use error::AllocError;
 pub use options::RegionOptions;
+pub(crate) use trim::IDLE_SLACK;
 pub use trim::IdleTrim;
 
 use core::ptr::NonNull;

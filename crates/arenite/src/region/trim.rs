@@ -15,6 +15,9 @@ pub struct IdleTrim {
     warm: bool,
 }
 
+/// What an arena may have committed beyond twice its recent use before anything is given back.
+pub(crate) const IDLE_SLACK: usize = 256 << 10;
+
 /// Observations in one window.
 const WINDOW: u32 = 128;
 

@@ -268,3 +268,20 @@ fn every_refused_call_is_survived() {
         }
     }
 }
+
+#[test]
+fn a_burst_of_a_job_goes_back_to_the_system_and_steady_use_calls_nobody() {
+    let tag = fresh_tag();
+    let mut jobs = JobArenas::try_with(JobArenasOptions::new(tag).arenas(2)).unwrap();
+    jobs.checkout().alloc_slice_fill_with(4 << 20, |_| 1u8);
+    jobs.reset();
+    let burst = tag.account().subtree.committed;
+    assert!(burst >= 4 << 20);
+    let calls = crate::os::fake::fail_all_after(u64::MAX);
+    for _ in 0..1000 {
+        jobs.checkout().alloc_slice_fill_with(10_000, |_| 1u8);
+        jobs.reset();
+    }
+    assert!(tag.account().subtree.committed < 1 << 20, "{burst} then {}", tag.account().subtree.committed);
+    assert!(calls.seen() <= 2, "{} calls in 1000 resets", calls.seen());
+}
