@@ -10,6 +10,20 @@ const ROUNDS: usize = 101;
 /// Rounds that are run and forgotten, until caches, pages and the branch predictor know the work.
 const WARM_UP: usize = 3;
 
+/// Runs the workloads whose name contains `filter`.
+pub(crate) fn run(workloads: &[(&str, fn())], filter: &str) {
+    let chosen: Vec<_> = workloads.iter().filter(|(name, _)| name.contains(filter)).collect();
+    if chosen.is_empty() {
+        let names: Vec<_> = workloads.iter().map(|(name, _)| *name).collect();
+        eprintln!("no workload has {filter:?} in its name; there are: {}", names.join(", "));
+        return;
+    }
+    crate::facts::print();
+    for (_, workload) in chosen {
+        workload();
+    }
+}
+
 /// One program that does the work.
 pub(crate) struct Competitor<'w> {
     name: &'static str,

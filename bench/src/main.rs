@@ -2,13 +2,16 @@
 //!
 //! ```text
 //! cargo run --release -p arenite-bench -- arenas [filter]    time the arena workloads whose name contains the filter
+//! cargo run --release -p arenite-bench -- pools [filter]     the same for the pools
 //! cargo run --release -p arenite-bench -- pins               call what ci/instructions counts
 //! ```
 
 mod arenas;
 mod facts;
 mod harness;
+mod opaque;
 mod pins;
+mod pools;
 mod stats;
 
 use std::process::ExitCode;
@@ -19,9 +22,11 @@ fn main() -> ExitCode {
     match words[..] {
         ["arenas"] => arenas::run(""),
         ["arenas", filter] => arenas::run(filter),
+        ["pools"] => pools::run(""),
+        ["pools", filter] => pools::run(filter),
         ["pins"] => pins::run(),
         _ => {
-            eprintln!("usage: arenite-bench arenas [filter] | pins");
+            eprintln!("usage: arenite-bench arenas [filter] | pools [filter] | pins");
             return ExitCode::from(2);
         }
     }

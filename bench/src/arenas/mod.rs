@@ -1,7 +1,4 @@
 //! The arenas against the best of their kind.
-#![expect(unsafe_code, reason = "hides references from the compiler without storing them")]
-
-use std::arch::asm;
 
 mod bump;
 mod cold;
@@ -10,6 +7,8 @@ mod jobs;
 mod scope;
 mod text;
 mod vec;
+
+use crate::opaque::{digest, hidden, used};
 
 /// Runs the workloads whose name contains `filter`.
 pub(crate) fn run(filter: &str) {
@@ -30,49 +29,5 @@ pub(crate) fn run(filter: &str) {
         // Last, because it changes the settings of the system's malloc.
         ("cold", cold::run),
     ];
-    let chosen: Vec<_> = workloads.iter().filter(|(name, _)| name.contains(filter)).collect();
-    if chosen.is_empty() {
-        let names: Vec<_> = workloads.iter().map(|(name, _)| *name).collect();
-        eprintln!("no workload has {filter:?} in its name; there are: {}", names.join(", "));
-        return;
-    }
-    crate::facts::print();
-    for (_, workload) in chosen {
-        workload();
-    }
-}
-
-/// Tells the compiler that what a reference points to is read. Unlike `black_box` it does not store the reference,
-/// which in loops of a few instructions would be a good part of what is measured.
-#[inline(always)]
-fn used<T: ?Sized>(value: &T) {
-    let address = std::ptr::from_ref(value).cast::<u8>();
-    // SAFETY: no instructions at all; the compiler has to assume that they read and write memory.
-    unsafe { asm!("/* {} */", in(reg) address, options(nostack, preserves_flags)) };
-}
-
-/// The same reference, of which the compiler knows nothing any more.
-#[inline(always)]
-fn hidden<T>(value: &mut T) -> &mut T {
-    let mut address = std::ptr::from_mut(value);
-    // SAFETY: no instructions at all, so the address stays what it was.
-    unsafe {
-        asm!("/* {} */", inout(reg) address, options(nostack, preserves_flags));
-        &mut *address
-    }
-}
-
-/// What a set of allocations holds, after a look at whether they are allocations at all: aligned, and nobody's twice.
-fn digest<'a, T: 'a>(blocks: impl IntoIterator<Item = &'a T>, word: impl Fn(&T) -> u64) -> u64 {
-    let mut starts = Vec::new();
-    let mut sum = 0u64;
-    for block in blocks {
-        let start = std::ptr::from_ref(block).addr();
-        assert_eq!(start % align_of::<T>(), 0, "a block is not aligned");
-        starts.push(start);
-        sum = sum.wrapping_mul(31).wrapping_add(word(block));
-    }
-    starts.sort_unstable();
-    assert!(starts.windows(2).all(|pair| pair[1] - pair[0] >= size_of::<T>()), "two blocks overlap");
-    sum
+    crate::harness::run(&workloads, filter);
 }

@@ -10,6 +10,7 @@
 //! | 2 | [`ledger`] | [`Tag`]s, accounts, [`Budget`]s, pressure callbacks |
 //! | 3 | [`region`] | [`Region`]: the only way memory enters the system |
 //! | 4 | [`arena`] | [`FrameArena`], [`ScratchStack`], [`ResourceArena`], [`JobArenas`], [`ArenaVec`], [`ArenaString`] |
+//! | 4 | [`pool`] | [`PoolOptions`], [`Handle`] |
 //! | 5 | [`watch`] | [`Snapshot`]s |
 //! | 6 | [`manager`] | [`MemoryManager`]: what an engine holds |
 //!
@@ -66,6 +67,7 @@ pub mod ledger;
 #[cfg(feature = "std")]
 pub mod manager;
 pub mod os;
+pub mod pool;
 pub mod region;
 #[cfg(feature = "std")]
 pub mod watch;
@@ -81,6 +83,7 @@ pub use ledger::{AccountSnapshot, Budget, BudgetExceeded, BudgetStatus, Ledger, 
 pub use manager::{
     BuildError, Frame, FrameStats, MemoryManager, MemoryManagerBuilder, Scene, SceneReport, ShutdownReport,
 };
+pub use pool::{Handle, PoolOptions};
 pub use region::{AllocError, Region, RegionOptions};
 #[cfg(feature = "std")]
 pub use watch::{Snapshot, TagSnapshot};

@@ -29,6 +29,13 @@ pub enum AllocError {
         /// What the system said.
         error: OsError,
     },
+    /// Every slot of the pool is taken, and it was made for no more.
+    Full {
+        /// Whom the pool is charged to.
+        tag: Tag,
+        /// How many slots it has.
+        capacity: usize,
+    },
     /// The frame was frozen: it allocates again after the next frame has begun.
     Sealed {
         /// Whom the arena is charged to.
@@ -48,6 +55,7 @@ impl AllocError {
         match self {
             Self::Budget(exceeded) => exceeded.tag,
             Self::Exhausted { tag, .. }
+            | Self::Full { tag, .. }
             | Self::Os { tag, .. }
             | Self::Sealed { tag }
             | Self::TooLarge { tag } => *tag,
@@ -73,6 +81,9 @@ impl fmt::Display for AllocError {
                 Bytes(*reserved),
                 Bytes(*needed)
             ),
+            Self::Full { tag, capacity } => {
+                write!(f, "tag `{tag}`: all {capacity} slots are taken; make the pool with a larger capacity")
+            }
             Self::Os { tag, error } => write!(f, "tag `{tag}`: {error}"),
             Self::Sealed { tag } => write!(f, "tag `{tag}`: this frame is frozen; begin the next one first"),
             Self::TooLarge { tag } => {

@@ -13,10 +13,12 @@
 
 mod error;
 mod options;
+mod table;
 mod trim;
 
 pub use error::AllocError;
 pub use options::RegionOptions;
+pub use table::{ColumnLayout, Table};
 pub(crate) use trim::IDLE_SLACK;
 pub use trim::IdleTrim;
 
@@ -226,14 +228,14 @@ impl Region {
         // freed, nor a warning before its time.
         let generous = generous.min(self.committed.saturating_add(tag.calm_room()));
         let to = align_down(generous, unit).max(exact);
-        Ok(Some(Step { tag, from: self.committed, exact, to }))
+        let from = self.committed;
+        Ok(Some(Step { tag, from, exact, exact_bytes: exact - from, to, bytes: to - from }))
     }
 
     /// Commits a step that has been charged. If the region has grown or shrunk since the step was planned, the charge
     /// is given back and nothing else happens: plan again.
     pub(crate) fn commit_step(&mut self, step: Step) -> Result<(), AllocError> {
-        let Step { tag, from, to, .. } = step;
-        let size = to - from;
+        let Step { tag, from, to, bytes: size, .. } = step;
         if from != self.committed {
             tag.credit_committed(size);
             return Ok(());
@@ -331,12 +333,14 @@ impl Region {
 #[must_use]
 pub(crate) struct Step {
     tag: Tag,
-    /// The watermark when the step was planned.
+    /// The watermark when the step was planned: bytes of a region, rows of a table.
     from: usize,
-    /// The watermark that is needed.
+    /// The watermark that is needed, and what it costs.
     exact: usize,
-    /// The watermark that would save later calls.
+    exact_bytes: usize,
+    /// The watermark that would save later calls, and what it costs.
     to: usize,
+    bytes: usize,
 }
 
 impl Step {
@@ -347,11 +351,13 @@ impl Step {
         mut commit: impl FnMut(Self) -> Result<(), AllocError>,
     ) -> Result<(), AllocError> {
         let mut attempt = |step: Self| {
-            step.tag.try_charge_committed(step.to - step.from)?;
+            step.tag.try_charge_committed(step.bytes)?;
             commit(step)
         };
         match attempt(self) {
-            Err(_) if self.to > self.exact => attempt(Self { to: self.exact, ..self }),
+            Err(_) if self.to > self.exact => {
+                attempt(Self { to: self.exact, bytes: self.exact_bytes, ..self })
+            }
             answer => answer,
         }
     }
