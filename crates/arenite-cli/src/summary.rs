@@ -70,6 +70,8 @@ fn scenes(scenes: &[SceneOutcome]) -> Table {
     let mut table = Table::new(&[
         "scene",
         "agents",
+        "deaths",
+        "stale",
         "loaded",
         "dropped",
         "left",
@@ -83,6 +85,8 @@ fn scenes(scenes: &[SceneOutcome]) -> Table {
         table.row(vec![
             scene.map.clone(),
             count(u64::from(scene.agents)),
+            count(scene.deaths),
+            count(scene.stale_handles),
             count(scene.resources_loaded),
             count(scene.resources_dropped),
             bytes(scene.live_bytes_after),
@@ -106,6 +110,8 @@ mod tests {
             map: "MAP01".to_owned(),
             checksum: "1".repeat(16),
             agents: 20_000,
+            deaths: 4321,
+            stale_handles: 987,
             resources_loaded: 1234,
             resources_dropped: 1234,
             resource_bytes: 9 << 20,

@@ -46,6 +46,10 @@ pub struct SceneOutcome {
     pub checksum: String,
     /// Agents in the scene.
     pub agents: u32,
+    /// Agents that died.
+    pub deaths: u64,
+    /// How often a handle resolved to nothing because its agent had died: as a target, or as who had shot.
+    pub stale_handles: u64,
     /// Textures, flats, sounds and other resources that were loaded.
     pub resources_loaded: u64,
     /// Destructors that ran when the scene was left.

@@ -7,50 +7,22 @@ use std::collections::BinaryHeap;
 
 use arenite_demo::config::{Config, Silent};
 use arenite_demo::heap_count::CountingAllocator;
-use arenite_demo::plain;
-use arenite_demo::rules::agent::{self, Agent, REMEMBERED};
+use arenite_demo::plain::{self, Limited, Slots};
+use arenite_demo::rules::agent::{self, REMEMBERED};
 use arenite_demo::rules::assets::{self, Assets, Look, Sheet};
 use arenite_demo::rules::buckets::Buckets;
+use arenite_demo::rules::crew::Crew;
 use arenite_demo::rules::draw::{self, Camera, DrawItem, Scenery};
-use arenite_demo::rules::flight::Crowd;
 use arenite_demo::rules::grid::{Cell, Grid, Shape};
 use arenite_demo::rules::level::{self, Level};
 use arenite_demo::rules::path::{self, Node, OpenList};
 use arenite_demo::rules::think::{Intent, PathMemory, think};
-use arenite_demo::rules::tick::{MIXED, Tick};
+use arenite_demo::rules::tick::{Label, MIXED, Tick};
 use arenite_demo::rules::{PARTICLES, PROJECTILES};
 use arenite_demo::wad::{EMBEDDED, Flat, LumpName, Map, Picture, Sound, Wad};
 
 #[global_allocator]
 static HEAP: CountingAllocator = CountingAllocator::new();
-
-/// A vector that is never asked for more than it was made for.
-struct Roomy<T>(Vec<T>);
-
-impl<T> Crowd<T> for Roomy<T> {
-    fn add(&mut self, item: T) -> bool {
-        let fits = self.0.len() < self.0.capacity();
-        if fits {
-            self.0.push(item);
-        }
-        fits
-    }
-
-    fn retain(&mut self, keep: impl FnMut(&mut T) -> bool) {
-        self.0.retain_mut(keep);
-    }
-
-    fn iter<'a>(&'a self) -> impl Iterator<Item = &'a T>
-    where
-        T: 'a,
-    {
-        self.0.iter()
-    }
-
-    fn len(&self) -> usize {
-        self.0.len()
-    }
-}
 
 /// Memory for one search after the other.
 struct Searches {
@@ -190,35 +162,37 @@ fn play(config: &Config) -> (String, u64) {
 
     let level = Level { grid, open: &open[..count], walls: &walls, floors: &floors };
     let mut tick = Tick::start(config.seed, 0, name.as_bytes());
-    let mut agents = vec![Agent::default(); agent::count(&map, config.agents)];
-    agent::populate(&map, &level, &decoded.names[2], tick.rng(), &mut agents);
+    let count = agent::count(&map, config.agents);
+    let mut crew = Slots::with_capacity(count);
+    let Ok(()) = tick.populate(&map, &level, &decoded.names[2], count, &mut crew);
+    let mut fallen = Limited::with_capacity(count);
 
     let (mut projectiles, mut particles) =
-        (Roomy(Vec::with_capacity(PROJECTILES)), Roomy(Vec::with_capacity(PARTICLES)));
+        (Limited::with_capacity(PROJECTILES), Limited::with_capacity(PARTICLES));
     let mut searches = Searches {
         nodes: vec![Node::default(); path::NODES],
         open: BinaryHeap::with_capacity(path::NODES * 8),
     };
-    let (mut starts, mut ids) = (vec![0; Buckets::starts_len(shape)], vec![0; agents.len()]);
-    let mut intents: Vec<Intent<Beginning>> = Vec::with_capacity(agents.len());
+    let (mut starts, mut slots) = (vec![0; Buckets::starts_len(shape)], vec![0; count]);
+    let mut intents: Vec<Intent<Beginning>> = Vec::with_capacity(count);
     let (mut last, mut items) = (Vec::<DrawItem>::with_capacity(1 << 16), Vec::with_capacity(1 << 16));
     let mut text = String::with_capacity(1 << 8);
     let mut mixed = [0; MIXED];
 
     let before = CountingAllocator::calls();
     for _ in 0..config.frames {
-        let buckets = Buckets::build(shape, &agents, &mut starts, &mut ids);
-        let frozen = tick.freeze(level, &agents, buckets);
+        let buckets = Buckets::build(shape, &crew, &mut starts, &mut slots);
+        let frozen = tick.freeze(level, &crew, buckets);
         // Backwards: the order in which agents think is of no account.
-        intents.extend((0..agents.len() as u32).rev().map(|id| think(&frozen, id, &mut searches)));
-        tick.apply(&level, &mut agents, intents.drain(..).rev(), &mut projectiles);
-        tick.fly(&level, &mut agents, &buckets, &mut projectiles, &mut particles);
+        intents.extend((0..crew.slots() as u32).rev().map(|slot| think(&frozen, slot, &mut searches)));
+        tick.apply(&level, &mut crew, intents.drain(..).rev(), &mut projectiles);
+        tick.fly(&level, &mut crew, &buckets, &mut projectiles, &mut particles, &mut fallen);
         tick.drift(&level, &mut particles);
-        tick.respawn(&level, &mut agents);
-        let camera = Camera::follow(&agents);
+        tick.respawn(&level, &mut crew, &mut fallen);
+        let camera = Camera::over(tick.eye(&crew));
         let scenery = Scenery {
             level,
-            agents: &agents,
+            crew: &crew,
             projectiles: &projectiles,
             particles: &particles,
             assets: &decoded,
@@ -228,14 +202,15 @@ fn play(config: &Config) -> (String, u64) {
         draw::collect(&scenery, &camera, |item| items.push(item));
         draw::sort(&mut items);
         tick.submit(&items, draw::compare(&last, &items));
-        for id in draw::labelled(&items) {
+        for slot in draw::labelled(&items) {
             text.clear();
-            let label = arenite_demo::rules::tick::Label { id, agent: &agents[id as usize] };
+            let agent = crew.at(slot).expect("it was drawn");
+            let label = Label { slot, agent };
             std::fmt::Write::write_fmt(&mut text, format_args!("{label}")).expect("a string takes all");
             tick.label(&text);
         }
         tick.mix(&decoded, &mut mixed);
-        tick.finish(&agents, &projectiles, &particles);
+        tick.finish(&crew, &projectiles, &particles);
         std::mem::swap(&mut last, &mut items);
     }
     let calls = CountingAllocator::calls() - before;

@@ -7,6 +7,7 @@ use crate::config::{Config, Observer};
 use crate::error::DemoError;
 use crate::outcome::{FrameSample, Outcome, Picture, Record, SceneOutcome};
 use crate::rules::checksum::Checksum;
+use crate::rules::totals::Totals;
 use crate::wad::LumpName;
 
 /// Runs `game` on a pool of as many threads as the configuration says, on one of those threads: handing each frame's
@@ -128,6 +129,8 @@ impl<'a> Run<'a> {
             map: left.map.to_string(),
             checksum: super::hex(checksum),
             agents: left.agents as u32,
+            deaths: left.totals.deaths,
+            stale_handles: left.totals.stale,
             resources_loaded: left.loaded,
             resources_dropped: left.dropped,
             resource_bytes: left.bytes,
@@ -159,6 +162,8 @@ pub struct Left {
     pub map: LumpName,
     /// Agents there were.
     pub agents: usize,
+    /// What happened.
+    pub totals: Totals,
     /// Resources that were loaded.
     pub loaded: u64,
     /// Destructors of resources that ran.

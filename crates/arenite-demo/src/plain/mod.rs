@@ -3,12 +3,16 @@
 //!
 //! | file | what lives there |
 //! |---|---|
+//! | `crew` | agents in slots, as one writes it without a pool |
+//! | `crowd` | a vector with a limit |
 //! | `scene` | a scene and its frame |
 //! | `resources` | decoded textures, flats, sprites and sounds |
 //! | `think` | paths in `Vec`s |
 //!
 //! The rules are those of [`rules`](crate::rules); `world`, the same game on Arenite, is not known here.
 
+mod crew;
+mod crowd;
 mod resources;
 mod scene;
 mod think;
@@ -18,6 +22,8 @@ use crate::error::DemoError;
 use crate::host::{self, Clock, Counts, Left, Resident, Run};
 use crate::outcome::{FrameSample, Record};
 use crate::wad::Wad;
+pub use crew::Slots;
+pub use crowd::Limited;
 use scene::Scene;
 
 /// Plays the whole run.
@@ -60,6 +66,7 @@ fn play(config: &Config, observer: &mut dyn Observer) -> Result<Record, DemoErro
         let left = Left {
             map: map.name(),
             agents: scene.agents(),
+            totals: scene.totals(),
             loaded: scene.resources_loaded(),
             dropped: 0,
             bytes: scene.resource_bytes(),

@@ -4,62 +4,25 @@ use rayon::prelude::*;
 
 use super::resources::{Drops, Resources};
 use super::think::Allocate;
+use super::{Limited, Slots};
 use crate::config::Config;
 use crate::error::DemoError;
 use crate::host;
 use crate::outcome::Picture;
-use crate::rules::agent::{self, Agent};
+use crate::rules::agent;
 use crate::rules::assets::Look;
 use crate::rules::buckets::Buckets;
 use crate::rules::checksum::Checksum;
+use crate::rules::crew::Crew;
 use crate::rules::draw::{self, Camera, DrawItem, Drawn, Scenery};
-use crate::rules::flight::{Crowd, Particle, Projectile};
+use crate::rules::flight::{Crowd, Fallen, Particle, Projectile};
 use crate::rules::grid::{Cell, Grid, Shape};
 use crate::rules::level::{self, Level, Wall};
 use crate::rules::think::{Intent, think};
-#[cfg(test)]
-use crate::rules::tick::Totals;
 use crate::rules::tick::{Label, MIXED, Tick};
+use crate::rules::totals::Totals;
 use crate::rules::{PARTICLES, PROJECTILES};
 use crate::wad::{Map, Wad};
-
-/// A vector that does not grow beyond what it was made for.
-#[derive(Debug)]
-struct Limited<T> {
-    items: Vec<T>,
-    most: usize,
-}
-
-impl<T> Limited<T> {
-    fn new(most: usize) -> Self {
-        Self { items: Vec::new(), most }
-    }
-}
-
-impl<T> Crowd<T> for Limited<T> {
-    fn add(&mut self, item: T) -> bool {
-        let fits = self.items.len() < self.most;
-        if fits {
-            self.items.push(item);
-        }
-        fits
-    }
-
-    fn retain(&mut self, keep: impl FnMut(&mut T) -> bool) {
-        self.items.retain_mut(keep);
-    }
-
-    fn iter<'a>(&'a self) -> impl Iterator<Item = &'a T>
-    where
-        T: 'a,
-    {
-        self.items.iter()
-    }
-
-    fn len(&self) -> usize {
-        self.items.len()
-    }
-}
 
 /// The map as the game sees it, in vectors.
 #[derive(Debug)]
@@ -99,7 +62,8 @@ impl Terrain {
 pub(super) struct Scene {
     terrain: Terrain,
     resources: Resources,
-    agents: Vec<Agent>,
+    crew: Slots,
+    fallen: Limited<Fallen>,
     projectiles: Limited<Projectile>,
     particles: Limited<Particle>,
     /// The draw list of the frame before.
@@ -118,12 +82,13 @@ impl Scene {
         let resources = Resources::load(wad, map)?;
         let terrain = Terrain::load(map, &resources)?;
         let mut tick = Tick::start(config.seed, number, map.name().as_bytes());
-        let mut agents = vec![Agent::default(); agent::count(map, config.agents)];
-        agent::populate(map, &terrain.level(), &resources.sprite_names, tick.rng(), &mut agents);
+        let (mut crew, count) = (Slots::default(), agent::count(map, config.agents));
+        let Ok(()) = tick.populate(map, &terrain.level(), &resources.sprite_names, count, &mut crew);
         Ok(Self {
             terrain,
             resources,
-            agents,
+            crew,
+            fallen: Limited::new(count),
             projectiles: Limited::new(PROJECTILES),
             particles: Limited::new(PARTICLES),
             last: Vec::new(),
@@ -133,37 +98,38 @@ impl Scene {
 
     /// Plays one frame. Thinks on the pool of the thread that calls.
     pub(super) fn frame(&mut self) -> Drawn {
-        let Self { terrain, resources, agents, projectiles, particles, last, tick } = self;
+        let Self { terrain, resources, crew, fallen, projectiles, particles, last, tick } = self;
         let level = terrain.level();
 
         let mut starts = vec![0; Buckets::starts_len(terrain.shape)];
-        let mut ids = vec![0; agents.len()];
-        let buckets = Buckets::build(terrain.shape, agents, &mut starts, &mut ids);
+        let mut slots = vec![0; crew.len()];
+        let buckets = Buckets::build(terrain.shape, crew, &mut starts, &mut slots);
 
-        let frozen = tick.freeze(level, agents, buckets);
-        let everybody = (0..frozen.agents.len() as u32).into_par_iter().with_min_len(16);
-        let intents: Vec<Intent<Vec<Cell>>> = everybody.map(|id| think(&frozen, id, &mut Allocate)).collect();
+        let frozen = tick.freeze(level, crew, buckets);
+        let everybody = (0..crew.slots() as u32).into_par_iter().with_min_len(16);
+        let intents: Vec<Intent<Vec<Cell>>> =
+            everybody.map(|slot| think(&frozen, slot, &mut Allocate)).collect();
 
-        tick.apply(&level, agents, intents.into_iter(), projectiles);
-        tick.fly(&level, agents, &buckets, projectiles, particles);
+        tick.apply(&level, crew, intents.into_iter(), projectiles);
+        tick.fly(&level, crew, &buckets, projectiles, particles, fallen);
         tick.drift(&level, particles);
-        tick.respawn(&level, agents);
+        tick.respawn(&level, crew, fallen);
 
-        let camera = Camera::follow(agents);
+        let camera = Camera::over(tick.eye(crew));
         let frame = tick.frame();
-        let scenery = Scenery { level, agents, projectiles, particles, assets: resources, frame };
+        let scenery = Scenery { level, crew, projectiles, particles, assets: resources, frame };
         let mut items = Vec::new();
         draw::collect(&scenery, &camera, |item| items.push(item));
         draw::sort(&mut items);
         let delta = draw::compare(last, &items);
         tick.submit(&items, delta);
-        for id in draw::labelled(&items) {
-            let text = Label { id, agent: &agents[id as usize] }.to_string();
-            tick.label(&text);
+        for slot in draw::labelled(&items) {
+            let Some(agent) = crew.at(slot) else { continue };
+            tick.label(&Label { slot, agent }.to_string());
         }
         let mut mixed = vec![0; MIXED];
         tick.mix(resources, &mut mixed);
-        tick.finish(agents, projectiles, particles);
+        tick.finish(crew, projectiles, particles);
 
         let drawn = Drawn { items: items.len() as u32, fresh: delta.fresh };
         *last = items;
@@ -172,7 +138,8 @@ impl Scene {
 
     /// The scene seen from above.
     pub(super) fn picture(&self, map: &Map<'_>) -> Picture {
-        host::picture(map, &self.agents, &self.projectiles, &self.particles)
+        let eye = self.tick.eye(&self.crew);
+        host::picture(map, &self.crew, &self.fallen, &self.projectiles, &self.particles, eye)
     }
 
     /// The checksum so far.
@@ -180,9 +147,9 @@ impl Scene {
         self.tick.checksum()
     }
 
-    /// How many agents there are.
+    /// How many agents there are, the fallen included.
     pub(super) fn agents(&self) -> usize {
-        self.agents.len()
+        self.crew.len() + self.fallen.len()
     }
 
     /// How many resources were loaded.
@@ -207,7 +174,6 @@ impl Scene {
     }
 
     /// What happened so far.
-    #[cfg(test)]
     pub(super) fn totals(&self) -> Totals {
         self.tick.totals()
     }

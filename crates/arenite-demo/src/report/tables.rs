@@ -123,6 +123,8 @@ pub(super) fn scenes(out: &mut dyn Write, outcome: &Outcome) -> fmt::Result {
     let head = [
         "Scene",
         "Agents",
+        "Deaths",
+        "Stale handles",
         "Loaded",
         "Dropped",
         "Resources",
@@ -138,6 +140,8 @@ pub(super) fn scenes(out: &mut dyn Write, outcome: &Outcome) -> fmt::Result {
         vec![
             format!("{} {}", index + 1, scene.map),
             count(u64::from(scene.agents)),
+            count(scene.deaths),
+            count(scene.stale_handles),
             count(scene.resources_loaded),
             count(scene.resources_dropped),
             bytes(scene.resource_bytes),

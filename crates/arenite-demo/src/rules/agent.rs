@@ -1,6 +1,7 @@
 //! Agents: two teams that hunt each other, and how a map is filled with them.
 
 use super::assets::{Look, Sheet};
+use super::crew::{Crew, Name};
 use super::grid::Cell;
 use super::level::Level;
 use super::math::{Point, UNIT};
@@ -16,8 +17,6 @@ pub const FILL: [u16; 5] = [3004, 9, 3001, 3002, 65];
 pub const WIDEST: i32 = 48 * UNIT;
 /// Waypoints that an agent remembers.
 pub const REMEMBERED: usize = 16;
-/// Stands for "nobody".
-pub const NOBODY: u32 = u32::MAX;
 
 const PLAYER_HEALTH: i32 = 100;
 /// Map units per second.
@@ -65,18 +64,16 @@ pub struct Agent {
     pub facing: Point,
     /// Hit points left; dead at 0 and below.
     pub health: i32,
-    /// Hit points after it has come back to life.
+    /// Hit points that its kind begins with.
     pub full_health: i32,
     /// The length of its step in a frame, in units of [`Point`].
     pub speed: i32,
     /// Half its width, in units of [`Point`]. At most [`WIDEST`].
     pub radius: i32,
-    /// The agent that it hunts, or [`NOBODY`].
-    pub target: u32,
+    /// The agent that it hunts. May have died since, and then resolves to nobody.
+    pub target: Name,
     /// How many it has killed.
     pub kills: u32,
-    /// Frames until it comes back to life; counts only while it is dead.
-    pub waits: u16,
     /// Frames until it may shoot again.
     pub reloads: u8,
     /// 0 or 1.
@@ -87,7 +84,7 @@ pub struct Agent {
     pub route: Route,
 }
 
-/// The agent that memory is filled with before it is populated.
+/// Nobody in particular, and dead.
 impl Default for Agent {
     fn default() -> Self {
         Self {
@@ -97,9 +94,8 @@ impl Default for Agent {
             full_health: 0,
             speed: 0,
             radius: 0,
-            target: NOBODY,
+            target: Name::NOBODY,
             kills: 0,
-            waits: 0,
             reloads: 0,
             team: 0,
             look: Look::NONE,
@@ -159,13 +155,25 @@ pub fn count(map: &Map<'_>, wanted: u32) -> usize {
     (1 + monsters(map).count()).max(wanted as usize).min(AGENTS as usize)
 }
 
-/// Fills `agents` (as many as [`count`] said): the player at the start, then the map's monsters where they stand, then
-/// others at random places. Monsters whose place cannot be reached get a random one. `sprites` are the scene's, sorted.
+/// Fills an empty crew with `count` agents (as many as [`count`] said): the player at the start, then the map's monsters
+/// where they stand, then others at random places. Monsters whose place cannot be reached get a random one. `sprites` are
+/// the scene's, sorted. Answers the player's name.
 ///
 /// Nothing is asked of the heap; linear in the number of agents and things.
-pub fn populate(map: &Map<'_>, level: &Level<'_>, sprites: &[LumpName], rng: &mut Rng, agents: &mut [Agent]) {
+///
+/// # Errors
+/// The crew has no room for all of them.
+pub fn populate<C: Crew>(
+    map: &Map<'_>,
+    level: &Level<'_>,
+    sprites: &[LumpName],
+    rng: &mut Rng,
+    count: usize,
+    crew: &mut C,
+) -> Result<Name, C::Refused> {
     let mut own = monsters(map);
-    for (id, slot) in agents.iter_mut().enumerate() {
+    let mut player = Name::NOBODY;
+    for id in 0..count {
         let mut agent = if id == 0 {
             // The cells that can be reached start with the one where the game does.
             Agent::player(
@@ -182,8 +190,12 @@ pub fn populate(map: &Map<'_>, level: &Level<'_>, sprites: &[LumpName], rng: &mu
             Agent::player(random_place(level, rng), sprites)
         };
         agent.team = (id % 2) as u8;
-        *slot = agent;
+        let name = crew.join(agent)?;
+        if id == 0 {
+            player = name;
+        }
     }
+    Ok(player)
 }
 
 /// The middle of a random cell that can be reached.

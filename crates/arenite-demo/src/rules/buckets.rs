@@ -1,6 +1,7 @@
-//! Who is near whom: agents sorted into squares of a few cells.
+//! Who is near whom: agents' slots sorted into squares of a few cells.
 
 use super::agent::Agent;
+use super::crew::Crew;
 use super::grid::Shape;
 use super::math::{Point, UNIT};
 
@@ -13,9 +14,9 @@ pub struct Buckets<'a> {
     shape: Shape,
     columns: u32,
     rows: u32,
-    /// Where each bucket begins in `ids`; each ends where the next begins.
+    /// Where each bucket begins in `slots`; each ends where the next begins.
     starts: &'a [u32],
-    ids: &'a [u32],
+    slots: &'a [u32],
 }
 
 impl<'a> Buckets<'a> {
@@ -24,12 +25,12 @@ impl<'a> Buckets<'a> {
         shape.width.div_ceil(CELLS) as usize * shape.height.div_ceil(CELLS) as usize + 2
     }
 
-    /// Sorts the living agents by where they stand. `starts` has [`starts_len`](Self::starts_len) numbers, `ids` as many as
-    /// there are agents; both are overwritten. Within a bucket agents are in the order of their numbers. Linear.
+    /// Sorts the agents by where they stand. `starts` has [`starts_len`](Self::starts_len) numbers, `slots` as many as
+    /// there are agents; both are overwritten. Within a bucket agents are in the order of their slots. Linear.
     ///
     /// # Panics
     /// When one of the slices is too short.
-    pub fn build(shape: Shape, agents: &[Agent], starts: &'a mut [u32], ids: &'a mut [u32]) -> Self {
+    pub fn build(shape: Shape, crew: &impl Crew, starts: &'a mut [u32], slots: &'a mut [u32]) -> Self {
         let (columns, rows) = (shape.width.div_ceil(CELLS), shape.height.div_ceil(CELLS));
         let starts = &mut starts[..Self::starts_len(shape)];
         let bucket = |agent: &Agent| {
@@ -41,18 +42,18 @@ impl<'a> Buckets<'a> {
         // Counting sort. Counts are two places further than their bucket, so that after adding up, the place in between
         // is the bucket's cursor, and after filling, its end.
         starts.fill(0);
-        for agent in agents.iter().filter(|agent| agent.lives()) {
+        for (_, agent) in crew.each() {
             starts[bucket(agent) + 2] += 1;
         }
         for at in 2..starts.len() {
             starts[at] += starts[at - 1];
         }
-        for (id, agent) in agents.iter().enumerate().filter(|(_, agent)| agent.lives()) {
+        for (slot, agent) in crew.each() {
             let cursor = &mut starts[bucket(agent) + 1];
-            ids[*cursor as usize] = id as u32;
+            slots[*cursor as usize] = slot;
             *cursor += 1;
         }
-        Self { shape, columns, rows, starts, ids }
+        Self { shape, columns, rows, starts, slots }
     }
 
     /// Side of a bucket, in units of [`Point`].
@@ -66,7 +67,7 @@ impl<'a> Buckets<'a> {
         (column.div_euclid(CELLS as i32), row.div_euclid(CELLS as i32))
     }
 
-    /// The agents in the bucket in this column and row; none outside the grid.
+    /// The slots of the agents in the bucket in this column and row; none outside the grid.
     #[inline]
     pub fn at(&self, column: i32, row: i32) -> &'a [u32] {
         let (column, row) = (column.cast_unsigned(), row.cast_unsigned());
@@ -74,28 +75,28 @@ impl<'a> Buckets<'a> {
             return &[];
         }
         let bucket = (row * self.columns + column) as usize;
-        &self.ids[self.starts[bucket] as usize..self.starts[bucket + 1] as usize]
+        &self.slots[self.starts[bucket] as usize..self.starts[bucket + 1] as usize]
     }
 
-    /// Visits the agents in all buckets that lie in a square around a position, or are cut by it.
+    /// Visits the slots of the agents in all buckets that lie in a square around a position, or are cut by it.
     pub fn around(&self, at: Point, reach: i32, mut visit: impl FnMut(u32)) {
         let reach = Point { x: reach, y: reach };
         let (low, high) = (self.place(at - reach), self.place(at + reach));
         for row in low.1..=high.1 {
             for column in low.0..=high.0 {
-                self.at(column, row).iter().for_each(|&id| visit(id));
+                self.at(column, row).iter().for_each(|&slot| visit(slot));
             }
         }
     }
 
-    /// Visits the agents in the buckets that are `ring` buckets away from the one at a position.
+    /// Visits the slots of the agents in the buckets that are `ring` buckets away from the one at a position.
     pub fn ring(&self, at: Point, ring: i32, mut visit: impl FnMut(u32)) {
         let (column, row) = self.place(at);
         for y in row - ring..=row + ring {
             // Whole rows at the ring's lower and upper side, their two ends in between.
             let step = if (y - row).abs() == ring { 1 } else { (2 * ring).max(1) };
             for x in (column - ring..=column + ring).step_by(step as usize) {
-                self.at(x, y).iter().for_each(|&id| visit(id));
+                self.at(x, y).iter().for_each(|&slot| visit(slot));
             }
         }
     }

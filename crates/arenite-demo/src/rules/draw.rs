@@ -1,8 +1,8 @@
 //! The draw list: what the camera sees, sorted, and compared with the frame before.
 
-use super::agent::Agent;
 use super::assets::{self, Assets, Look};
-use super::flight::{Crowd, Particle, Projectile};
+use super::crew::Crew;
+use super::flight::{Crowd, Projectile, Sparks};
 use super::level::Level;
 use super::math::{Point, UNIT};
 
@@ -78,9 +78,8 @@ pub struct Camera {
 }
 
 impl Camera {
-    /// The camera that follows the first agent.
-    pub fn follow(agents: &[Agent]) -> Self {
-        let at = agents.first().map_or(Point::default(), |agent| agent.at);
+    /// The camera over a position.
+    pub fn over(at: Point) -> Self {
         let half = Point { x: VIEW.x / 2, y: VIEW.y / 2 };
         Self { at, low: at - half, high: at + half }
     }
@@ -109,11 +108,11 @@ impl Camera {
 
 /// Everything that may be in the draw list.
 #[derive(Debug)]
-pub struct Scenery<'a, S, D, A> {
+pub struct Scenery<'a, C, S, D, A> {
     /// The scene's map.
     pub level: Level<'a>,
     /// Everybody.
-    pub agents: &'a [Agent],
+    pub crew: &'a C,
     /// Projectiles.
     pub projectiles: &'a S,
     /// Particles.
@@ -124,14 +123,14 @@ pub struct Scenery<'a, S, D, A> {
     pub frame: u32,
 }
 
-/// Gives everything that the camera shows to `sink`, each thing once: floors, walls, the living agents that the first one can
-/// see, projectiles, particles. Each samples its picture. Linear in what the level and the scene hold.
-pub fn collect<S: Crowd<Projectile>, D: Crowd<Particle>, A: Assets>(
-    scenery: &Scenery<'_, S, D, A>,
+/// Gives everything that the camera shows to `sink`, each thing once: floors, walls, the agents that can be seen from
+/// where the camera is, projectiles, particles. Each samples its picture. Linear in what the level and the scene hold.
+pub fn collect<C: Crew, S: Crowd<Projectile>, D: Sparks, A: Assets>(
+    scenery: &Scenery<'_, C, S, D, A>,
     camera: &Camera,
     mut sink: impl FnMut(DrawItem),
 ) {
-    let Scenery { level, agents, projectiles, particles, assets, frame } = scenery;
+    let Scenery { level, crew, projectiles, particles, assets, frame } = scenery;
     let mut draw = |layer, look, id: u32, at: Point| {
         let shade = assets::texel(
             *assets,
@@ -158,19 +157,18 @@ pub fn collect<S: Crowd<Projectile>, D: Crowd<Particle>, A: Assets>(
         }
     }
     let eye = shape.cell_at(camera.at);
-    for (id, agent) in agents.iter().enumerate() {
-        let seen = agent.lives()
-            && camera.shows(agent.at)
+    for (slot, agent) in crew.each() {
+        let seen = camera.shows(agent.at)
             && eye.zip(shape.cell_at(agent.at)).is_some_and(|(eye, cell)| level.grid.sees(eye, cell));
         if seen {
-            draw(Layer::Agent, agent.look, id as u32, agent.at);
+            draw(Layer::Agent, agent.look, slot, agent.at);
         }
     }
     for projectile in projectiles.iter().filter(|projectile| camera.shows(projectile.at)) {
         draw(Layer::Projectile, Look::NONE, projectile.serial, projectile.at);
     }
-    for particle in particles.iter().filter(|particle| camera.shows(particle.at)) {
-        draw(Layer::Particle, Look::NONE, particle.serial, particle.at);
+    for (at, serial) in particles.places().filter(|&(at, _)| camera.shows(at)) {
+        draw(Layer::Particle, Look::NONE, serial, at);
     }
 }
 

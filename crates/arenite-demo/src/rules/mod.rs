@@ -25,10 +25,12 @@
 //! | `level` | a map as the game sees it: [`Level`](level::Level), and how to make one of a WAD's map |
 //! | `path` | A* |
 //! | `agent` | agents and how a map is filled with them |
+//! | `crew` | [`Crew`](crew::Crew): who lives, by slot and by name |
 //! | `buckets` | who is near whom |
 //! | `think` | what an agent wants |
 //! | `tick` | [`Tick`](tick::Tick): the state that is neither agent nor projectile, and the steps of a frame |
-//! | `flight` | projectiles, particles, and [`Crowd`](flight::Crowd): what holds them |
+//! | `totals` | [`Totals`](totals::Totals): what happened in a scene so far |
+//! | `flight` | projectiles, particles, and what holds them: [`Crowd`](flight::Crowd), [`Sparks`](flight::Sparks) |
 //! | `draw` | the draw list |
 //! | `assets` | which resources a map uses, and how the game reads them |
 //!
@@ -38,6 +40,7 @@ pub mod agent;
 pub mod assets;
 pub mod buckets;
 pub mod checksum;
+pub mod crew;
 pub mod draw;
 pub mod flight;
 pub mod grid;
@@ -47,6 +50,7 @@ pub mod path;
 pub mod rng;
 pub mod think;
 pub mod tick;
+pub mod totals;
 
 #[cfg(test)]
 mod tests;

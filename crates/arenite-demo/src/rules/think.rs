@@ -1,7 +1,8 @@
 //! What an agent wants. Reads the frozen world of the frame's start, so that any thread may do it for any agent.
 
-use super::agent::{Agent, NOBODY};
+use super::agent::Agent;
 use super::buckets::Buckets;
+use super::crew::{Crew, Name};
 use super::grid::{Cell, Grid};
 use super::level::Level;
 use super::math::{Point, UNIT};
@@ -9,12 +10,12 @@ use super::path;
 use super::rng::Rng;
 
 /// The world at the start of a frame.
-#[derive(Clone, Copy, Debug)]
-pub struct Frozen<'a> {
+#[derive(Debug)]
+pub struct Frozen<'a, C> {
     /// The scene's map.
     pub level: Level<'a>,
-    /// Everybody, by number.
-    pub agents: &'a [Agent],
+    /// Everybody who lives.
+    pub crew: &'a C,
     /// Who is near whom.
     pub buckets: Buckets<'a>,
     /// The scene's seed.
@@ -38,7 +39,9 @@ pub struct Intent<P> {
     /// Where it wants to go from where it stands.
     pub step: Point,
     /// The agent that it hunts from now on.
-    pub target: Option<u32>,
+    pub target: Option<Name>,
+    /// Whom it hunted is no more: its name resolved to nobody.
+    pub stale: bool,
     /// Where it wants to shoot.
     pub shot: Option<Point>,
     /// The way that it wants to take from now on.
@@ -53,6 +56,8 @@ const LOOK_EVERY: u32 = 4;
 const SHOT_RANGE: i64 = 768;
 /// Nearer than this an agent circles its target instead of going to it, in map units.
 const CIRCLE_RANGE: i64 = 160;
+/// No agent has this slot.
+const NO_SLOT: u32 = u32::MAX;
 /// How many of the nearest are looked at for one that can be seen.
 const NEAREST: usize = 4;
 
@@ -60,11 +65,7 @@ const fn squared(map_units: i64) -> i64 {
     map_units * map_units * UNIT as i64 * UNIT as i64
 }
 
-impl Frozen<'_> {
-    fn agent(&self, id: u32) -> Option<&Agent> {
-        self.agents.get(id as usize)
-    }
-
+impl<C: Crew> Frozen<'_, C> {
     fn cell(&self, agent: &Agent) -> Option<Cell> {
         self.level.grid.shape.cell_at(agent.at)
     }
@@ -76,24 +77,24 @@ impl Frozen<'_> {
         }
     }
 
-    /// Whether somebody of the other team is worth hunting: alive, and near enough for a way to be found.
+    /// Whether somebody is worth hunting: of the other team, and near enough for a way to be found.
     fn can_hunt(&self, agent: &Agent, other: &Agent) -> bool {
         let (a, b) = (self.level.grid.shape.place(agent.at), self.level.grid.shape.place(other.at));
-        other.lives()
-            && other.team != agent.team
-            && a.0.abs_diff(b.0).max(a.1.abs_diff(b.1)) <= path::RANGE.unsigned_abs()
+        other.team != agent.team && a.0.abs_diff(b.0).max(a.1.abs_diff(b.1)) <= path::RANGE.unsigned_abs()
     }
 
     /// The nearest enemy that is seen, among the few nearest; or the nearest of all.
-    fn choose_target(&self, agent: &Agent) -> u32 {
-        let mut nearest = [(i64::MAX, NOBODY); NEAREST];
+    fn choose_target(&self, agent: &Agent) -> Name {
+        let mut nearest = [(i64::MAX, NO_SLOT); NEAREST];
         for ring in 0..=RINGS {
-            self.buckets.ring(agent.at, ring, |id| {
-                let Some(other) = self.agent(id).filter(|other| self.can_hunt(agent, other)) else { return };
-                let mut new = (agent.at.distance2(other.at), id);
-                for slot in &mut nearest {
-                    if new < *slot {
-                        std::mem::swap(slot, &mut new);
+            self.buckets.ring(agent.at, ring, |slot| {
+                let Some(other) = self.crew.at(slot).filter(|other| self.can_hunt(agent, other)) else {
+                    return;
+                };
+                let mut new = (agent.at.distance2(other.at), slot);
+                for near in &mut nearest {
+                    if new < *near {
+                        std::mem::swap(near, &mut new);
                     }
                 }
             });
@@ -105,35 +106,37 @@ impl Frozen<'_> {
         }
         let seen = nearest
             .iter()
-            .map(|&(_, id)| id)
-            .find(|&id| self.agent(id).is_some_and(|other| self.sees(agent, other)));
-        seen.unwrap_or(nearest[0].1)
+            .map(|&(_, slot)| slot)
+            .find(|&slot| self.crew.at(slot).is_some_and(|other| self.sees(agent, other)));
+        self.crew.name(seen.unwrap_or(nearest[0].1))
     }
 }
 
-/// What agent `id` wants. The same for the same frozen world, whoever asks and in whatever order.
+/// What the agent in a slot wants; nothing if the slot is empty. The same for the same frozen world, whoever asks and in whatever order.
 ///
 /// Every few frames, at different frames for different agents, it looks for a target and for a way; in the others it goes
 /// on with what it has.
-pub fn think<M: PathMemory>(frozen: &Frozen<'_>, id: u32, memory: &mut M) -> Intent<M::Path> {
-    let nothing = Intent { step: Point::default(), target: None, shot: None, path: None };
-    let Some(agent) = frozen.agent(id).filter(|agent| agent.lives()) else { return nothing };
+pub fn think<C: Crew, M: PathMemory>(frozen: &Frozen<'_, C>, slot: u32, memory: &mut M) -> Intent<M::Path> {
+    let nothing = Intent { step: Point::default(), target: None, stale: false, shot: None, path: None };
+    let Some(agent) = frozen.crew.at(slot) else { return nothing };
     let Some(cell) = frozen.cell(agent) else { return nothing };
     let mut intent = nothing;
-    let mut rng = Rng::keyed(frozen.seed, u64::from(frozen.frame), u64::from(id));
-    let turn = frozen.frame.wrapping_add(id.wrapping_mul(7));
+    let mut rng = Rng::keyed(frozen.seed, u64::from(frozen.frame), u64::from(slot));
+    let turn = frozen.frame.wrapping_add(slot.wrapping_mul(7));
 
     let mut target = agent.target;
-    let lost = frozen.agent(target).is_none_or(|other| !frozen.can_hunt(agent, other));
+    let hunted = frozen.crew.find(target);
+    intent.stale = target != Name::NOBODY && hunted.is_none();
+    let lost = hunted.is_none_or(|other| !frozen.can_hunt(agent, other));
     if turn.is_multiple_of(LOOK_EVERY) {
         target = frozen.choose_target(agent);
         intent.target = Some(target);
-    } else if lost && target != NOBODY {
-        target = NOBODY;
-        intent.target = Some(NOBODY);
+    } else if lost && target != Name::NOBODY {
+        target = Name::NOBODY;
+        intent.target = Some(Name::NOBODY);
     }
 
-    let enemy = frozen.agent(target);
+    let enemy = frozen.crew.find(target);
     let distance2 = enemy.map_or(i64::MAX, |enemy| agent.at.distance2(enemy.at));
     let seen = enemy.filter(|enemy| distance2 <= squared(SHOT_RANGE) && frozen.sees(agent, enemy));
     if let Some(enemy) = seen.filter(|_| agent.reloads == 0) {
@@ -145,7 +148,7 @@ pub fn think<M: PathMemory>(frozen: &Frozen<'_>, id: u32, memory: &mut M) -> Int
     if let Some(enemy) = seen.filter(|_| distance2 <= squared(CIRCLE_RANGE)) {
         let around = (enemy.at - agent.at).left();
         // Round the other way from time to time, all in their own time.
-        let other_way = (frozen.frame / 32).wrapping_add(id).is_multiple_of(2);
+        let other_way = (frozen.frame / 32).wrapping_add(slot).is_multiple_of(2);
         intent.step = if other_way { -around } else { around }.with_length(agent.speed);
         return intent;
     }

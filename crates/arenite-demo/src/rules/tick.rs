@@ -6,13 +6,16 @@ use super::agent::{self, Agent, Route, WIDEST};
 use super::assets::Assets;
 use super::buckets::Buckets;
 use super::checksum::Checksum;
+use super::crew::{Crew, Name};
 use super::draw::{Delta, DrawItem};
-use super::flight::{Crowd, PROJECTILE_SPEED, Particle, Projectile};
+use super::flight::{Crowd, Fallen, PROJECTILE_SPEED, Particle, Projectile, Sparks};
 use super::grid::Cell;
 use super::level::Level;
 use super::math::{Point, UNIT};
 use super::rng::{self, Rng};
 use super::think::{Frozen, Intent};
+use super::totals::Totals;
+use crate::wad::{LumpName, Map};
 
 /// Sounds that can be heard at once.
 pub const VOICES: usize = 8;
@@ -44,23 +47,6 @@ struct Voice {
     gain: i32,
 }
 
-/// What happened in a scene so far, for the curious and for the checksum.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Totals {
-    /// Projectiles that were shot.
-    pub shots: u64,
-    /// Projectiles and particles that were not made because there was no room.
-    pub refused: u64,
-    /// Projectiles that hit somebody.
-    pub hits: u64,
-    /// Agents that died.
-    pub deaths: u64,
-    /// Agents that came back to life.
-    pub respawns: u64,
-    /// Paths that were found.
-    pub paths: u64,
-}
-
 /// The state of a scene that is neither agent, projectile nor particle. Holds no memory of its own.
 #[derive(Clone, Debug)]
 pub struct Tick {
@@ -71,6 +57,9 @@ pub struct Tick {
     sum: Checksum,
     voices: [Voice; VOICES],
     next_voice: usize,
+    /// Whom the camera follows; names nobody while it is dead.
+    hero: Name,
+    /// Where it was last.
     ears: Point,
     totals: Totals,
 }
@@ -91,14 +80,37 @@ impl Tick {
             sum,
             voices: [silent; VOICES],
             next_voice: 0,
+            hero: Name::NOBODY,
             ears: Point::default(),
             totals: Totals::default(),
         }
     }
 
-    /// The scene's random numbers, for populating it.
-    pub fn rng(&mut self) -> &mut Rng {
-        &mut self.rng
+    /// Fills an empty crew with `count` agents, by [`agent::populate`]; the camera follows the player.
+    ///
+    /// # Errors
+    /// The crew has no room for all of them.
+    pub fn populate<C: Crew>(
+        &mut self,
+        map: &Map<'_>,
+        level: &Level<'_>,
+        sprites: &[LumpName],
+        count: usize,
+        crew: &mut C,
+    ) -> Result<(), C::Refused> {
+        let player = agent::populate(map, level, sprites, &mut self.rng, count, crew)?;
+        self.follow(player);
+        Ok(())
+    }
+
+    /// The camera follows this agent from now on, and whom it comes back as.
+    pub fn follow(&mut self, hero: Name) {
+        self.hero = hero;
+    }
+
+    /// Where the camera is: at the hero, or where it died.
+    pub fn eye(&self, crew: &impl Crew) -> Point {
+        crew.find(self.hero).map_or(self.ears, |hero| hero.at)
     }
 
     /// The number of the running frame, from 0.
@@ -117,24 +129,24 @@ impl Tick {
     }
 
     /// The world as it is now, to think about.
-    pub fn freeze<'a>(&self, level: Level<'a>, agents: &'a [Agent], buckets: Buckets<'a>) -> Frozen<'a> {
-        Frozen { level, agents, buckets, seed: self.seed, frame: self.frame }
+    pub fn freeze<'a, C>(&self, level: Level<'a>, crew: &'a C, buckets: Buckets<'a>) -> Frozen<'a, C> {
+        Frozen { level, crew, buckets, seed: self.seed, frame: self.frame }
     }
 
-    /// Does what the agents want, in the order of their numbers: `intents` yields one for each.
+    /// Does what the agents want, in the order of their slots: `intents` yields one for each slot.
     pub fn apply<P: AsRef<[Cell]>>(
         &mut self,
         level: &Level<'_>,
-        agents: &mut [Agent],
+        crew: &mut impl Crew,
         intents: impl Iterator<Item = Intent<P>>,
         projectiles: &mut impl Crowd<Projectile>,
     ) {
-        self.ears = agents.first().map_or(Point::default(), |first| first.at);
-        for (id, (agent, intent)) in agents.iter_mut().zip(intents).enumerate() {
+        self.ears = self.eye(crew);
+        for (slot, intent) in (0..).zip(intents) {
+            let name = crew.name(slot);
+            let Some(agent) = crew.find_mut(name) else { continue };
             agent.reloads = agent.reloads.saturating_sub(1);
-            if !agent.lives() {
-                continue;
-            }
+            self.totals.stale += u64::from(intent.stale);
             agent.target = intent.target.unwrap_or(agent.target);
             if let Some(path) = intent.path {
                 agent.route = Route::start(path.as_ref());
@@ -150,7 +162,7 @@ impl Tick {
             if let Some(aim) = intent.shot {
                 agent.facing = aim;
                 agent.reloads = RELOAD;
-                self.shoot(id as u32, agent, aim, projectiles);
+                self.shoot(name, agent, aim, projectiles);
             }
         }
     }
@@ -160,7 +172,7 @@ impl Tick {
         self.serial
     }
 
-    fn shoot(&mut self, owner: u32, agent: &Agent, aim: Point, projectiles: &mut impl Crowd<Projectile>) {
+    fn shoot(&mut self, owner: Name, agent: &Agent, aim: Point, projectiles: &mut impl Crowd<Projectile>) {
         let projectile = Projectile {
             at: agent.at,
             velocity: aim.with_length(PROJECTILE_SPEED),
@@ -172,7 +184,7 @@ impl Tick {
         };
         if projectiles.add(projectile) {
             self.totals.shots += 1;
-            self.sound(owner % 3, agent.at);
+            self.sound(owner.slot() % 3, agent.at);
         } else {
             self.totals.refused += 1;
         }
@@ -180,14 +192,16 @@ impl Tick {
 
     /// Moves the projectiles, oldest first, and lets them hit walls and agents of the other team.
     ///
-    /// `buckets` are those of the frame's start; agents have walked since, at most as far as one step.
+    /// `buckets` are those of the frame's start; agents have walked since, at most as far as one step. Those who die leave
+    /// the crew for `fallen`.
     pub fn fly(
         &mut self,
         level: &Level<'_>,
-        agents: &mut [Agent],
+        crew: &mut impl Crew,
         buckets: &Buckets<'_>,
         projectiles: &mut impl Crowd<Projectile>,
-        particles: &mut impl Crowd<Particle>,
+        particles: &mut impl Sparks,
+        fallen: &mut impl Crowd<Fallen>,
     ) {
         projectiles.retain(|projectile| {
             projectile.life = projectile.life.saturating_sub(1);
@@ -202,47 +216,55 @@ impl Tick {
             }
             projectile.at = to;
             let mut hit: Option<(i64, u32)> = None;
-            buckets.around(to, WIDEST + SHOT_RADIUS + 16 * UNIT, |id| {
-                let Some(agent) = agents.get(id as usize) else { return };
+            buckets.around(to, WIDEST + SHOT_RADIUS + 16 * UNIT, |slot| {
+                let Some(agent) = crew.at(slot) else { return };
                 let (distance2, radius) = (agent.at.distance2(to), i64::from(agent.radius + SHOT_RADIUS));
-                if agent.lives() && agent.team != projectile.team && distance2 <= radius * radius {
-                    hit = Some(hit.map_or((distance2, id), |other| other.min((distance2, id))));
+                if agent.team != projectile.team && distance2 <= radius * radius {
+                    hit = Some(hit.map_or((distance2, slot), |other| other.min((distance2, slot))));
                 }
             });
-            let Some((_, id)) = hit else { return true };
-            self.hit(id, projectile, agents, particles);
+            let Some((_, slot)) = hit else { return true };
+            self.hit(crew.name(slot), projectile, crew, particles, fallen);
             false
         });
     }
 
     fn hit(
         &mut self,
-        id: u32,
+        name: Name,
         projectile: &Projectile,
-        agents: &mut [Agent],
-        particles: &mut impl Crowd<Particle>,
+        crew: &mut impl Crew,
+        particles: &mut impl Sparks,
+        fallen: &mut impl Crowd<Fallen>,
     ) {
-        let Some(agent) = agents.get_mut(id as usize) else { return };
+        let Some(agent) = crew.find_mut(name) else { return };
         self.totals.hits += 1;
         agent.health -= i32::from(projectile.damage);
         let at = agent.at;
         if agent.lives() {
-            self.sound(3 + id % 2, at);
+            self.sound(3 + name.slot() % 2, at);
             self.burst(projectile.at, 6, HUE_HIT, particles);
             return;
         }
-        agent.waits = DEAD_FOR;
-        agent.route = Route::default();
+        let hero = name == self.hero;
+        if hero {
+            self.ears = at;
+        }
+        if let Some(agent) = crew.leave(name) {
+            // There is room: nobody is in both, and there is room for everybody.
+            fallen.add(Fallen { agent, waits: DEAD_FOR, hero });
+        }
         self.totals.deaths += 1;
-        self.sound(5 + id % 3, at);
+        self.sound(5 + name.slot() % 3, at);
         self.burst(at, 24, HUE_DEATH, particles);
-        if let Some(killer) = agents.get_mut(projectile.owner as usize) {
-            killer.kills += 1;
+        match crew.find_mut(projectile.owner) {
+            Some(killer) => killer.kills += 1,
+            None => self.totals.stale += 1,
         }
     }
 
     /// Makes particles that fly apart.
-    fn burst(&mut self, at: Point, count: u32, hue: u8, particles: &mut impl Crowd<Particle>) {
+    fn burst(&mut self, at: Point, count: u32, hue: u8, particles: &mut impl Sparks) {
         for _ in 0..count {
             let velocity = Point { x: self.rng.around(6 * UNIT), y: self.rng.around(6 * UNIT) };
             let life = 12 + self.rng.below(28) as u8;
@@ -252,36 +274,50 @@ impl Tick {
     }
 
     /// Moves the particles and removes those whose time is over. Walls stop them.
-    pub fn drift(&mut self, level: &Level<'_>, particles: &mut impl Crowd<Particle>) {
-        particles.retain(|particle| {
-            particle.life = particle.life.saturating_sub(1);
-            let to = particle.at + particle.velocity;
-            let (column, row) = level.grid.shape.place(to);
-            if level.grid.is_open(column, row) {
-                particle.at = to;
+    pub fn drift(&mut self, level: &Level<'_>, particles: &mut impl Sparks) {
+        let grid = level.grid;
+        particles.advance(|at, velocity, life| {
+            *life = life.saturating_sub(1);
+            let to = *at + *velocity;
+            let (column, row) = grid.shape.place(to);
+            if grid.is_open(column, row) {
+                *at = to;
                 // A sixteenth less each frame; dividing rounds towards zero, so that it comes to rest at the same pace
                 // in every direction.
                 let slower = |v: i32| v - v / 16;
-                particle.velocity = Point { x: slower(particle.velocity.x), y: slower(particle.velocity.y) };
+                *velocity = Point { x: slower(velocity.x), y: slower(velocity.y) };
             } else {
-                particle.velocity = Point::default();
+                *velocity = Point::default();
             }
-            particle.life > 0
         });
+        particles.sweep();
     }
 
-    /// Brings those back to life who have been dead for long enough, at random places.
-    pub fn respawn(&mut self, level: &Level<'_>, agents: &mut [Agent]) {
-        for agent in agents.iter_mut().filter(|agent| !agent.lives()) {
-            agent.waits = agent.waits.saturating_sub(1);
-            if agent.waits == 0 {
-                agent.at = agent::random_place(level, &mut self.rng);
-                agent.health = agent.full_health;
-                agent.target = agent::NOBODY;
-                agent.reloads = RELOAD;
-                self.totals.respawns += 1;
+    /// Brings those back to life who have been dead for long enough, at random places: as somebody new, whom nobody hunts
+    /// yet, and who has killed nobody.
+    pub fn respawn(&mut self, level: &Level<'_>, crew: &mut impl Crew, fallen: &mut impl Crowd<Fallen>) {
+        fallen.retain(|Fallen { agent, waits, hero }| {
+            *waits = waits.saturating_sub(1);
+            if *waits > 0 {
+                return true;
             }
-        }
+            let reborn = Agent {
+                at: agent::random_place(level, &mut self.rng),
+                health: agent.full_health,
+                target: Name::NOBODY,
+                kills: 0,
+                reloads: RELOAD,
+                route: Route::default(),
+                ..*agent
+            };
+            // Whoever is refused tries again in the next frame.
+            let Ok(name) = crew.join(reborn) else { return true };
+            if *hero {
+                self.hero = name;
+            }
+            self.totals.respawns += 1;
+            false
+        });
     }
 
     /// Starts to play a sound in place of the one that has played longest, if the first agent hears it.
@@ -330,20 +366,22 @@ impl Tick {
     /// Ends the frame: takes everybody and everything into the checksum.
     pub fn finish(
         &mut self,
-        agents: &[Agent],
+        crew: &impl Crew,
         projectiles: &impl Crowd<Projectile>,
-        particles: &impl Crowd<Particle>,
+        particles: &impl Sparks,
     ) {
-        for agent in agents {
+        for (_, agent) in crew.each() {
             self.sum.add_pair(agent.at.x, agent.at.y);
-            self.sum.add_pair(agent.health, agent.target.cast_signed());
+            let target = crew.find(agent.target).map_or(-1, |_| agent.target.slot().cast_signed());
+            self.sum.add_pair(agent.health, target);
         }
         for projectile in projectiles.iter() {
             self.sum.add_pair(projectile.at.x, projectile.at.y);
         }
-        for particle in particles.iter() {
-            self.sum.add_pair(particle.at.x, particle.at.y);
+        for (at, _) in particles.places() {
+            self.sum.add_pair(at.x, at.y);
         }
+        self.sum.add(self.totals.stale);
         self.sum.add_pair(projectiles.len() as i32, particles.len() as i32);
         self.frame += 1;
     }
@@ -360,15 +398,15 @@ fn walk(level: &Level<'_>, agent: &mut Agent, step: Point) {
 /// What is written next to an agent on the screen, for example `agent 12: 83 hp`.
 #[derive(Clone, Copy, Debug)]
 pub struct Label<'a> {
-    /// Number of the agent.
-    pub id: u32,
+    /// The slot of the agent.
+    pub slot: u32,
     /// The agent.
     pub agent: &'a Agent,
 }
 
 impl fmt::Display for Label<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "agent {}: {} hp", self.id, self.agent.health.max(0))?;
+        write!(f, "agent {}: {} hp", self.slot, self.agent.health.max(0))?;
         if self.agent.kills > 0 {
             write!(f, ", {} kills", self.agent.kills)?;
         }

@@ -91,6 +91,8 @@ fn scene_outcome(map: &str, scene: u32) -> SceneOutcome {
         map: map.to_owned(),
         checksum: format!("{:016x}", u64::from(scene) * 0x1234_5678_9abc),
         agents: 256,
+        deaths: 71,
+        stale_handles: 304,
         resources_loaded: 240,
         resources_dropped: 240,
         resource_bytes: 7 << 20,

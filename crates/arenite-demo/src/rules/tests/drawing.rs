@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Few, Plan, Sample};
+use super::{Plan, Sample, crew, few};
 use crate::rules::agent::Agent;
 use crate::rules::assets::{Look, Sheet};
 use crate::rules::draw::{self, Camera, Delta, DrawItem, Layer, Scenery};
@@ -58,17 +58,16 @@ fn the_camera_sees_what_is_near_and_not_hidden() {
     plan.floors.fill(floor);
     let look = Look::new(Sheet::Sprite, 0);
     let stand = |x, y| Agent { look, ..plan.agent(x, y, 1) };
-    // The one who looks, one in sight, one behind the wall, one dead, one too far away.
-    let agents =
-        [stand(8, 10), stand(6, 10), stand(12, 10), Agent { health: 0, ..stand(5, 10) }, stand(80, 1)];
-    let at = agents[0].at;
-    let projectiles = Few { items: vec![Projectile { at, serial: 9, ..Projectile::default() }], most: 1 };
+    // The one who looks, one in sight, one behind the wall, one too far away.
+    let crew = crew(&[stand(8, 10), stand(6, 10), stand(12, 10), stand(80, 1)]);
+    let at = stand(8, 10).at;
+    let projectiles = few([Projectile { at, serial: 9, ..Projectile::default() }], 0);
     let far = Point { x: at.x + 2000 * 256, y: at.y };
-    let particles = Few { items: vec![Particle { at: far, serial: 5, ..Particle::default() }], most: 1 };
-    let camera = Camera::follow(&agents);
+    let particles = few([Particle { at: far, serial: 5, ..Particle::default() }], 0);
+    let camera = Camera::over(at);
     let scenery = Scenery {
         level: plan.level(),
-        agents: &agents,
+        crew: &crew,
         projectiles: &projectiles,
         particles: &particles,
         assets: &Sample,
@@ -90,7 +89,7 @@ fn the_camera_sees_what_is_near_and_not_hidden() {
 fn labels_say_how_somebody_is() {
     let plan = Plan::draw("..");
     let mut agent = plan.agent(0, 0, 0);
-    assert_eq!(Label { id: 12, agent: &agent }.to_string(), "agent 12: 50 hp");
+    assert_eq!(Label { slot: 12, agent: &agent }.to_string(), "agent 12: 50 hp");
     (agent.health, agent.kills) = (-3, 2);
-    assert_eq!(Label { id: 0, agent: &agent }.to_string(), "agent 0: 0 hp, 2 kills");
+    assert_eq!(Label { slot: 0, agent: &agent }.to_string(), "agent 0: 0 hp, 2 kills");
 }

@@ -1,7 +1,9 @@
 //! Levels made of maps: where the game starts, and maps in which it can not.
 
+use crate::plain::Slots;
 use crate::rules::agent;
 use crate::rules::assets::{Look, Sheet};
+use crate::rules::crew::Crew;
 use crate::rules::grid::{Grid, Shape};
 use crate::rules::level::{self, Level, NoStart};
 use crate::rules::math::Point;
@@ -143,9 +145,13 @@ fn maps_are_filled_with_their_own_first() {
         assert_eq!(agent::count(&map, 300), 300);
         assert_eq!(agent::count(&map, u32::MAX), crate::rules::AGENTS as usize);
         let fill = |seed| {
-            let mut agents = vec![agent::Agent::default(); 300];
-            agent::populate(&map, &level, &[], &mut Rng::new(seed), &mut agents);
-            agents
+            let mut crew = Slots::default();
+            let Ok(player) = agent::populate(&map, &level, &[], &mut Rng::new(seed), 300, &mut crew);
+            assert_eq!(
+                (crew.len(), player, crew.at(0).map(|agent| agent.speed)),
+                (300, crew.name(0), Some(2048))
+            );
+            crew.each().map(|(_, agent)| *agent).collect::<Vec<_>>()
         };
         let agents = fill(1);
         assert!(agents.iter().all(|agent| agent.lives() && grid.stands(agent.at)));

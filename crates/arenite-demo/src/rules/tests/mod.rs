@@ -8,10 +8,12 @@ mod sight;
 
 use super::agent::Agent;
 use super::assets::{Assets, Look, Sheet};
+use super::crew::Crew;
 use super::flight::Crowd;
 use super::grid::{self, Cell, Grid, SOLID, Shape};
 use super::level::Level;
 use super::path::OpenList;
+use crate::plain::{Limited, Slots};
 
 /// A level in vectors.
 pub(super) struct Plan {
@@ -61,35 +63,21 @@ impl Plan {
     }
 }
 
-/// Holds a few.
-pub(super) struct Few<T> {
-    pub(super) items: Vec<T>,
-    pub(super) most: usize,
+/// Holds these and `more`.
+pub(super) fn few<T>(items: impl IntoIterator<Item = T>, more: usize) -> Limited<T> {
+    let items = Vec::from_iter(items);
+    let mut all = Limited::new(items.len() + more);
+    items.into_iter().for_each(|item| assert!(Crowd::add(&mut all, item)));
+    all
 }
 
-impl<T> Crowd<T> for Few<T> {
-    fn add(&mut self, item: T) -> bool {
-        let fits = self.items.len() < self.most;
-        if fits {
-            self.items.push(item);
-        }
-        fits
+/// Everybody, in slots from 0.
+pub(super) fn crew(agents: &[Agent]) -> Slots {
+    let mut all = Slots::default();
+    for agent in agents {
+        let Ok(_) = all.join(*agent);
     }
-
-    fn retain(&mut self, keep: impl FnMut(&mut T) -> bool) {
-        self.items.retain_mut(keep);
-    }
-
-    fn iter<'a>(&'a self) -> impl Iterator<Item = &'a T>
-    where
-        T: 'a,
-    {
-        self.items.iter()
-    }
-
-    fn len(&self) -> usize {
-        self.items.len()
-    }
+    all
 }
 
 /// The simplest open list there is: unsorted.
