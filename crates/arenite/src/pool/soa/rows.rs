@@ -1,0 +1,384 @@
+//! Which row has which name: the book-keeping of [`Columns`](super::Columns), without a look at what is in the rows.
+//!
+//! ```text
+//!   slots    | row, spent | row, spent | …      by the index of a handle
+//!   names    | slot | slot | …                  by row: live rows, free ones, retired ones
+//!               0 ..... len .... ready ... ready + retired
+//! ```
+//!
+//! The two columns are each other's inverse *for all rows with memory*, not only for live ones: a row behind the last
+//! live one keeps the name that the next value there will get. So there is no list of free slots, a push writes nothing
+//! here but the length, and whether a name is live is one compare (`row < len`).
+//!
+//! Both store a difference (row minus slot, slot minus row), which is zero as long as nothing was removed. Memory that
+//! was never used reads as zero: growing writes nothing either.
+#![expect(unsafe_code, reason = "reads and writes two columns of a table by index")]
+
+use core::num::NonZeroU32;
+use core::ptr::NonNull;
+
+/// What a handle's index leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C, align(8))]
+pub(super) struct Slot {
+    /// The row of this slot, minus its index.
+    row: u32,
+    /// How many generations are over. The one of a live row is one more; when none is left ([`RETIRED`]) no handle fits.
+    spent: u32,
+}
+
+/// Of a slot that has used up its generations.
+const RETIRED: u32 = u32::MAX;
+
+/// Rows and their names.
+#[derive(Debug)]
+pub(super) struct Rows {
+    /// Live rows. At most `ready`.
+    len: usize,
+    /// How many rows can be live before [`Rows::make_ready`] has to be asked. At most `known - retired`.
+    ready: usize,
+    /// Slots that are retired: the names of the rows from `ready` on.
+    retired: usize,
+    /// Rows with memory in both columns; both are permutations of `0..known`, and each other's inverse. Fits a `u32`.
+    known: usize,
+    /// Rows below may hold something although they were given back: see [`Rows::forget`].
+    dirty: usize,
+    /// What slots below `dirty` have to begin with when they come back, so that no old handle fits.
+    reborn: u32,
+    slots: NonNull<Slot>,
+    names: NonNull<u32>,
+    /// Generations that a slot has.
+    #[cfg(any(test, feature = "fault-injection"))]
+    generations: u32,
+}
+
+impl Rows {
+    /// No rows.
+    ///
+    /// # Safety
+    /// The columns belong to these rows alone, never move, and read as zero where they were never used.
+    pub(super) unsafe fn new(slots: NonNull<Slot>, names: NonNull<u32>) -> Self {
+        Self {
+            len: 0,
+            ready: 0,
+            retired: 0,
+            known: 0,
+            dirty: 0,
+            reborn: 0,
+            slots,
+            names,
+            #[cfg(any(test, feature = "fault-injection"))]
+            generations: RETIRED,
+        }
+    }
+
+    /// Live rows.
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether a row must be [made ready](Self::make_ready) before one is added.
+    #[inline]
+    pub(super) fn is_full(&self) -> bool {
+        self.len == self.ready
+    }
+
+    pub(super) fn retired(&self) -> usize {
+        self.retired
+    }
+
+    #[inline]
+    fn slot(&self, index: u32) -> &Slot {
+        debug_assert!((index as usize) < self.known, "a slot without memory");
+        // SAFETY: below `known`, as both columns hold nothing else and handles are compared before.
+        unsafe { self.slots.add(index as usize).as_ref() }
+    }
+
+    #[inline]
+    fn slot_mut(&mut self, index: u32) -> &mut Slot {
+        debug_assert!((index as usize) < self.known, "a slot without memory");
+        // SAFETY: as in `slot`, borrowed mutably.
+        unsafe { self.slots.add(index as usize).as_mut() }
+    }
+
+    #[inline]
+    fn row_of(&self, index: u32) -> u32 {
+        self.slot(index).row.wrapping_add(index)
+    }
+
+    /// The slot of a row below `known`.
+    #[inline]
+    fn name_of(&self, row: usize) -> u32 {
+        debug_assert!(row < self.known, "a row without memory");
+        // SAFETY: below `known`, by the callers, which are all in this file.
+        unsafe { self.names.add(row).read() }.wrapping_add(row as u32)
+    }
+
+    /// Makes `row` and `index` each other's. The caller does the same for those they leave.
+    #[inline]
+    fn join(&mut self, row: usize, index: u32) {
+        debug_assert!(row < self.known, "a row without memory");
+        // SAFETY: below `known`, as above.
+        unsafe { self.names.add(row).write(index.wrapping_sub(row as u32)) };
+        self.slot_mut(index).row = (row as u32).wrapping_sub(index);
+    }
+
+    /// The live row of this name.
+    #[inline]
+    pub(super) fn find(&self, index: u32, generation: NonZeroU32) -> Option<usize> {
+        if index as usize >= self.known {
+            return None;
+        }
+        let slot = *self.slot(index);
+        let row = slot.row.wrapping_add(index) as usize;
+        (slot.spent == generation.get() - 1 && row < self.len).then_some(row)
+    }
+
+    /// Index and generation of a live row.
+    #[inline]
+    pub(super) fn name(&self, row: usize) -> Option<(u32, NonZeroU32)> {
+        if row >= self.len {
+            return None;
+        }
+        let index = self.name_of(row);
+        // A live slot is not retired, so one more does not wrap.
+        Some((index, NonZeroU32::MIN.saturating_add(self.slot(index).spent)))
+    }
+
+    /// The row behind the last live one is live from now on.
+    ///
+    /// # Safety
+    /// The rows are not full, and the value is in its place.
+    #[inline]
+    pub(super) unsafe fn add(&mut self) {
+        debug_assert!(self.len < self.ready, "a row that is not ready");
+        self.len += 1;
+    }
+
+    /// Takes the name from a row. The caller has moved the last row's value there, and forgets the last row.
+    ///
+    /// # Safety
+    /// The row is live.
+    #[inline]
+    pub(super) unsafe fn swap_remove(&mut self, row: usize) {
+        let last = self.len - 1;
+        if row != last {
+            let (gone, moved) = (self.name_of(row), self.name_of(last));
+            self.join(row, moved);
+            self.join(last, gone);
+        }
+        self.free_last();
+    }
+
+    /// Takes the names from all rows from `len` on.
+    pub(super) fn truncate(&mut self, len: usize) {
+        while self.len > len {
+            self.free_last();
+        }
+    }
+
+    #[inline]
+    fn free_last(&mut self) {
+        self.len -= 1;
+        let index = self.name_of(self.len);
+        let last = self.last_generation();
+        let slot = self.slot_mut(index);
+        slot.spent += 1;
+        if slot.spent >= last {
+            self.retire(index);
+        }
+    }
+
+    #[inline]
+    fn last_generation(&self) -> u32 {
+        #[cfg(any(test, feature = "fault-injection"))]
+        return self.generations;
+        #[cfg(not(any(test, feature = "fault-injection")))]
+        return RETIRED;
+    }
+
+    #[cfg(any(test, feature = "fault-injection"))]
+    pub(super) fn set_generations(&mut self, generations: u32) {
+        assert!(generations > 0, "a slot has one generation at the least");
+        self.generations = generations;
+    }
+
+    /// Puts the slot of the row behind the last live one among the retired ones.
+    #[cold]
+    #[inline(never)]
+    fn retire(&mut self, index: u32) {
+        self.slot_mut(index).spent = RETIRED;
+        self.ready -= 1;
+        self.retired += 1;
+        let other = self.name_of(self.ready);
+        self.join(self.len, other);
+        self.join(self.ready, index);
+    }
+
+    /// Gives retired slots their generations back.
+    pub(super) fn recycle(&mut self) -> usize {
+        for row in self.ready..self.ready + self.retired {
+            let index = self.name_of(row);
+            self.slot_mut(index).spent = 0;
+        }
+        self.ready = self.known;
+        core::mem::take(&mut self.retired)
+    }
+
+    /// How many rows need memory so that one more than now can be live.
+    pub(super) fn needed(&self) -> usize {
+        self.len + self.retired + 1
+    }
+
+    /// Rows below `rows` have memory now. As many of them become ready as can.
+    ///
+    /// # Safety
+    /// They have.
+    pub(super) unsafe fn make_ready(&mut self, rows: usize) {
+        let (from, until) = (self.known, rows.min(self.dirty));
+        self.known = self.known.max(rows);
+        for row in from..until {
+            self.join(row, row as u32);
+            self.slot_mut(row as u32).spent = self.reborn;
+        }
+        if self.retired == 0 {
+            self.ready = self.known;
+        }
+        // The first retired one changes places with the one behind the last of them, one at a time: this is reached
+        // after billions of removals only.
+        while self.is_full() && self.ready + self.retired < self.known {
+            let (first, behind) = (self.ready, self.ready + self.retired);
+            let (gone, fresh) = (self.name_of(first), self.name_of(behind));
+            self.join(first, fresh);
+            self.join(behind, gone);
+            self.ready += 1;
+        }
+    }
+
+    /// Sorts what is free so that nothing behind the first `keep` rows and slots is in use, and answers how many have to
+    /// stay: at least as many. O(rows with memory).
+    pub(super) fn gather(&mut self, keep: usize) -> usize {
+        if self.retired > 0 {
+            // They are known by their slots only.
+            return self.known;
+        }
+        let mut row = self.len;
+        let mut keep = keep.max(self.len);
+        for index in 0..self.known as u32 {
+            if (self.row_of(index) as usize) < self.len {
+                keep = keep.max(index as usize + 1);
+                continue;
+            }
+            // Not written where nothing changes: it may be memory that was never used.
+            if self.name_of(row) != index || self.row_of(index) as usize != row {
+                self.join(row, index);
+            }
+            row += 1;
+        }
+        for index in keep..self.known {
+            self.reborn = self.reborn.max(self.slot(index as u32).spent);
+        }
+        keep
+    }
+
+    /// Only the first `rows` rows have memory from now on.
+    ///
+    /// # Safety
+    /// `rows` is at least what [`gather`](Self::gather) answered just now.
+    pub(super) unsafe fn forget(&mut self, rows: usize) {
+        if rows < self.known {
+            self.dirty = self.dirty.max(self.known);
+            self.known = rows;
+            self.ready = rows;
+        }
+    }
+
+    /// The live rows in a new order: see [`Order`].
+    pub(super) fn order(&mut self) -> Order<'_> {
+        for row in 0..self.len {
+            let name = self.name_of(row);
+            // SAFETY: below `known`.
+            unsafe { self.names.add(row).write(name) };
+        }
+        Order { rows: self }
+    }
+
+    #[cfg(test)]
+    pub(super) fn set_spent(&mut self, index: u32, spent: u32) {
+        self.slot_mut(index).spent = spent;
+    }
+
+    /// Whether both columns are permutations and each other's inverse, and the rest of what this file promises.
+    #[cfg(any(test, feature = "fault-injection"))]
+    pub(super) fn check(&self) {
+        assert!(self.len <= self.ready && self.ready + self.retired <= self.known);
+        assert!(self.retired > 0 || self.ready == self.known);
+        for row in 0..self.known {
+            let index = self.name_of(row);
+            assert!((index as usize) < self.known);
+            assert_eq!(self.row_of(index) as usize, row);
+            let retired = (self.ready..self.ready + self.retired).contains(&row);
+            assert_eq!(self.slot(index).spent == RETIRED, retired, "row {row}");
+        }
+    }
+}
+
+/// The live rows while they are sorted: their slots' plain numbers, in the order that they are to have. Slots still know
+/// where their rows lie. When it is dropped the names follow the rows again: where they were, unless they were moved.
+pub(super) struct Order<'r> {
+    rows: &'r mut Rows,
+}
+
+impl Order<'_> {
+    fn names(&mut self) -> &mut [u32] {
+        // SAFETY: live rows have memory; the rows are borrowed mutably.
+        unsafe { core::slice::from_raw_parts_mut(self.rows.names.as_ptr(), self.rows.len) }
+    }
+
+    /// Sorts, stably, by where the rows lie now.
+    pub(super) fn sort(&mut self, mut compare: impl FnMut(usize, usize) -> core::cmp::Ordering) {
+        let slots = self.rows.slots;
+        let row_of = |index: u32| {
+            // SAFETY: the name of a row is a slot with memory, which nobody writes while this runs.
+            let slot = unsafe { slots.add(index as usize).as_ref() };
+            slot.row.wrapping_add(index) as usize
+        };
+        self.names().sort_unstable_by(|one, other| {
+            let (one, other) = (row_of(*one), row_of(*other));
+            compare(one, other).then(one.cmp(&other))
+        });
+    }
+
+    /// Whether the row lies where it is to be.
+    pub(super) fn is_home(&mut self, row: usize) -> bool {
+        let index = self.names()[row];
+        self.rows.row_of(index) as usize == row
+    }
+
+    /// Which row's value goes into this row; from now on it counts as lying here.
+    pub(super) fn bring(&mut self, row: usize) -> usize {
+        let index = self.names()[row];
+        let from = self.rows.row_of(index);
+        self.rows.slot_mut(index).row = (row as u32).wrapping_sub(index);
+        from as usize
+    }
+}
+
+impl Drop for Order<'_> {
+    fn drop(&mut self) {
+        for row in 0..self.rows.len {
+            loop {
+                let index = self.names()[row];
+                let home = self.rows.row_of(index) as usize;
+                if home == row {
+                    break;
+                }
+                self.names().swap(row, home);
+            }
+        }
+        for row in 0..self.rows.len {
+            self.names()[row] = self.names()[row].wrapping_sub(row as u32);
+        }
+    }
+}
