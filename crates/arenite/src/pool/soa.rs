@@ -459,9 +459,7 @@ impl<T: Soa> Columns<T> {
         // last one holds nothing that counts any more. Nothing here can panic.
         unsafe {
             let fields = T::Fields::read(self.at, row);
-            if row != last {
-                T::Fields::shift(self.at, last, row);
-            }
+            T::Fields::shift(self.at, last, row);
             self.rows.swap_remove(row);
             fields
         }

@@ -75,12 +75,19 @@ pub unsafe trait Fields: Sized + 'static + sealed::Sealed {
     #[doc(hidden)]
     unsafe fn read(at: Self::At, row: usize) -> Self;
 
-    /// Moves the values of one row into another.
+    /// Moves the values of one row into another, or into itself.
     ///
     /// # Safety
-    /// As of `read` for `from` and of `write` for `to`, which is another row.
+    /// As of `read` for `from` and of `write` for `to`.
     #[doc(hidden)]
     unsafe fn shift(at: Self::At, from: usize, to: usize);
+
+    /// The same columns from a later row on.
+    ///
+    /// # Safety
+    /// There are so many rows in them.
+    #[doc(hidden)]
+    unsafe fn skip(at: Self::At, rows: usize) -> Self::At;
 
     /// # Safety
     /// The row holds values, and may be borrowed for `'a`.
@@ -145,6 +152,9 @@ unsafe impl Fields for () {
     unsafe fn shift((): (), _: usize, _: usize) {}
 
     #[inline]
+    unsafe fn skip((): (), _: usize) {}
+
+    #[inline]
     unsafe fn refs<'a>((): (), _: usize) -> Self::Refs<'a> {}
 
     #[inline]
@@ -199,7 +209,13 @@ unsafe impl<T: 'static> Fields for Leaf<T> {
     #[inline]
     unsafe fn shift(at: NonNull<T>, from: usize, to: usize) {
         // SAFETY: two rows with memory; what is in `from` belongs to `to` now.
-        unsafe { at.add(from).copy_to_nonoverlapping(at.add(to), 1) };
+        unsafe { at.add(from).copy_to(at.add(to), 1) };
+    }
+
+    #[inline]
+    unsafe fn skip(at: NonNull<T>, rows: usize) -> NonNull<T> {
+        // SAFETY: inside the column, or at its end.
+        unsafe { at.add(rows) }
     }
 
     #[inline]
@@ -284,6 +300,12 @@ unsafe impl<A: Fields, B: Fields> Fields for (A, B) {
             A::shift(at.0, from, to);
             B::shift(at.1, from, to);
         }
+    }
+
+    #[inline]
+    unsafe fn skip(at: Self::At, rows: usize) -> Self::At {
+        // SAFETY: the caller's promise is about all columns.
+        unsafe { (A::skip(at.0, rows), B::skip(at.1, rows)) }
     }
 
     #[inline]

@@ -4,7 +4,6 @@
 use core::fmt;
 use core::iter::FusedIterator;
 use core::marker::PhantomData;
-use core::ops::Range;
 
 use super::panics::FirstPanic;
 use super::{Columns, Fields, Handle, Soa};
@@ -12,24 +11,24 @@ use super::{Columns, Fields, Handle, Soa};
 /// The rows of [`Columns`] in order, by [`Columns::iter`].
 pub struct Iter<'c, T: Soa> {
     at: <T::Fields as Fields>::At,
-    /// Rows that are still to come: all of them live.
-    rest: Range<usize>,
+    /// Rows that are still to come, all of them live: so many from `at` on.
+    left: usize,
     columns: PhantomData<&'c T::Fields>,
 }
 
 /// The rows of [`Columns`] in order, to be changed, by [`Columns::iter_mut`].
 pub struct IterMut<'c, T: Soa> {
     at: <T::Fields as Fields>::At,
-    /// Rows that are still to come: all of them live.
-    rest: Range<usize>,
+    /// Rows that are still to come, all of them live: so many from `at` on.
+    left: usize,
     columns: PhantomData<&'c mut T::Fields>,
 }
 
 /// Takes out the rows of [`Columns`] in order, by [`Columns::drain`]. Dropping it drops the rest.
 pub struct Drain<'c, T: Soa> {
     at: <T::Fields as Fields>::At,
-    /// Rows that are still to come: they hold values that belong to this iterator.
-    rest: Range<usize>,
+    /// Rows that are still to come, so many from `at` on: they hold values that belong to this iterator.
+    left: usize,
     columns: PhantomData<&'c mut T::Fields>,
 }
 
@@ -48,7 +47,7 @@ unsafe impl<T: Soa> Sync for Drain<'_, T> where T::Fields: Sync {}
 
 impl<T: Soa> Clone for Iter<'_, T> {
     fn clone(&self) -> Self {
-        Self { at: self.at, rest: self.rest.clone(), columns: PhantomData }
+        Self { at: self.at, left: self.left, columns: PhantomData }
     }
 }
 
@@ -60,20 +59,25 @@ macro_rules! rows {
 
             #[inline]
             fn next(&mut self) -> Option<Self::Item> {
-                let ($at, $row) = (self.at, self.rest.next()?);
+                self.left = self.left.checked_sub(1)?;
+                let ($at, $row) = (self.at, 0);
+                // SAFETY: there was one row more. (Stepping along is what the compiler makes vector instructions of;
+                // counting up measured three times slower.)
+                self.at = unsafe { T::Fields::skip(self.at, 1) };
                 Some($get)
             }
 
             #[inline]
             fn size_hint(&self) -> (usize, Option<usize>) {
-                self.rest.size_hint()
+                (self.left, Some(self.left))
             }
         }
 
         impl<T: Soa> DoubleEndedIterator for $name<'_, T> {
             #[inline]
             fn next_back(&mut self) -> Option<Self::Item> {
-                let ($at, $row) = (self.at, self.rest.next_back()?);
+                self.left = self.left.checked_sub(1)?;
+                let ($at, $row) = (self.at, self.left);
                 Some($get)
             }
         }
@@ -100,7 +104,7 @@ impl<T: Soa> Drop for Drain<'_, T> {
     fn drop(&mut self) {
         let first = FirstPanic::default();
         // SAFETY: the rest belongs to this iterator, which ends here.
-        unsafe { T::Fields::drop_rows(self.at, self.rest.clone(), &first) };
+        unsafe { T::Fields::drop_rows(self.at, 0..self.left, &first) };
         first.go_on();
     }
 }
@@ -109,13 +113,13 @@ impl<T: Soa> Columns<T> {
     /// The rows in order.
     #[inline]
     pub fn iter(&self) -> Iter<'_, T> {
-        Iter { at: self.at, rest: 0..self.len(), columns: PhantomData }
+        Iter { at: self.at, left: self.len(), columns: PhantomData }
     }
 
     /// The rows in order, to be changed.
     #[inline]
     pub fn iter_mut(&mut self) -> IterMut<'_, T> {
-        IterMut { at: self.at, rest: 0..self.len(), columns: PhantomData }
+        IterMut { at: self.at, left: self.len(), columns: PhantomData }
     }
 
     /// The handle of each row, in the order of the rows: zip it with a column, or with [`iter`](Self::iter).
@@ -130,7 +134,7 @@ impl<T: Soa> Columns<T> {
         let len = self.len();
         // First, so that nobody finds a row that was taken.
         self.rows.truncate(0);
-        Drain { at: self.at, rest: 0..len, columns: PhantomData }
+        Drain { at: self.at, left: len, columns: PhantomData }
     }
 }
 

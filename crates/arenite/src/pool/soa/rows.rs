@@ -17,14 +17,31 @@
 use core::num::NonZeroU32;
 use core::ptr::NonNull;
 
-/// What a handle's index leads to.
+/// What a handle's index leads to: in the lower half the row of this slot, minus its index; in the upper half how many
+/// generations are over. The generation of a live row is one more; when none is left ([`RETIRED`]) no handle fits. One
+/// number, because it is read and written as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(C, align(8))]
-pub(super) struct Slot {
-    /// The row of this slot, minus its index.
-    row: u32,
-    /// How many generations are over. The one of a live row is one more; when none is left ([`RETIRED`]) no handle fits.
-    spent: u32,
+#[repr(transparent)]
+pub(super) struct Slot(u64);
+
+impl Slot {
+    /// One generation more.
+    const SPEND: u64 = 1 << 32;
+
+    #[inline]
+    fn new(row: u32, index: u32, spent: u32) -> Self {
+        Self(u64::from(spent) << 32 | u64::from(row.wrapping_sub(index)))
+    }
+
+    #[inline]
+    fn row(self, index: u32) -> u32 {
+        (self.0 as u32).wrapping_add(index)
+    }
+
+    #[inline]
+    fn spent(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
 }
 
 /// Of a slot that has used up its generations.
@@ -89,22 +106,33 @@ impl Rows {
     }
 
     #[inline]
-    fn slot(&self, index: u32) -> &Slot {
+    fn slot(&self, index: u32) -> Slot {
         debug_assert!((index as usize) < self.known, "a slot without memory");
         // SAFETY: below `known`, as both columns hold nothing else and handles are compared before.
-        unsafe { self.slots.add(index as usize).as_ref() }
+        unsafe { self.slots.add(index as usize).read() }
     }
 
     #[inline]
-    fn slot_mut(&mut self, index: u32) -> &mut Slot {
+    fn set_slot(&mut self, index: u32, slot: Slot) {
         debug_assert!((index as usize) < self.known, "a slot without memory");
-        // SAFETY: as in `slot`, borrowed mutably.
-        unsafe { self.slots.add(index as usize).as_mut() }
+        // SAFETY: as in `slot`.
+        unsafe { self.slots.add(index as usize).write(slot) };
+    }
+
+    /// Says where a slot's row is, and leaves its generations.
+    #[inline]
+    fn set_row(&mut self, index: u32, row: u32) {
+        self.set_slot(index, Slot::new(row, index, self.slot(index).spent()));
+    }
+
+    #[inline]
+    fn set_spent(&mut self, index: u32, spent: u32) {
+        self.set_slot(index, Slot::new(self.row_of(index), index, spent));
     }
 
     #[inline]
     fn row_of(&self, index: u32) -> u32 {
-        self.slot(index).row.wrapping_add(index)
+        self.slot(index).row(index)
     }
 
     /// The slot of a row below `known`.
@@ -115,13 +143,17 @@ impl Rows {
         unsafe { self.names.add(row).read() }.wrapping_add(row as u32)
     }
 
-    /// Makes `row` and `index` each other's. The caller does the same for those they leave.
     #[inline]
-    fn join(&mut self, row: usize, index: u32) {
+    fn set_name(&mut self, row: usize, index: u32) {
         debug_assert!(row < self.known, "a row without memory");
         // SAFETY: below `known`, as above.
         unsafe { self.names.add(row).write(index.wrapping_sub(row as u32)) };
-        self.slot_mut(index).row = (row as u32).wrapping_sub(index);
+    }
+
+    /// Makes `row` and `index` each other's. The caller does the same for those they leave.
+    fn join(&mut self, row: usize, index: u32) {
+        self.set_name(row, index);
+        self.set_row(index, row as u32);
     }
 
     /// The live row of this name.
@@ -130,9 +162,9 @@ impl Rows {
         if index as usize >= self.known {
             return None;
         }
-        let slot = *self.slot(index);
-        let row = slot.row.wrapping_add(index) as usize;
-        (slot.spent == generation.get() - 1 && row < self.len).then_some(row)
+        let slot = self.slot(index);
+        let row = slot.row(index) as usize;
+        (slot.spent() == generation.get() - 1 && row < self.len).then_some(row)
     }
 
     /// Index and generation of a live row.
@@ -143,7 +175,7 @@ impl Rows {
         }
         let index = self.name_of(row);
         // A live slot is not retired, so one more does not wrap.
-        Some((index, NonZeroU32::MIN.saturating_add(self.slot(index).spent)))
+        Some((index, NonZeroU32::MIN.saturating_add(self.slot(index).spent())))
     }
 
     /// The row behind the last live one is live from now on.
@@ -163,30 +195,71 @@ impl Rows {
     #[inline]
     pub(super) unsafe fn swap_remove(&mut self, row: usize) {
         let last = self.len - 1;
-        if row != last {
-            let (gone, moved) = (self.name_of(row), self.name_of(last));
-            self.join(row, moved);
-            self.join(last, gone);
+        self.len = last;
+        let (gone, moved) = (self.name_of(row), self.name_of(last));
+        let spent = self.slot(gone).spent() + 1;
+        // The order matters if it is the last row that goes: then both are the same.
+        self.set_name(row, moved);
+        self.set_name(last, gone);
+        self.set_row(moved, row as u32);
+        self.set_slot(gone, Slot::new(last as u32, gone, spent));
+        if spent >= self.last_generation() {
+            self.retire(last, gone);
         }
-        self.free_last();
     }
 
     /// Takes the names from all rows from `len` on.
     pub(super) fn truncate(&mut self, len: usize) {
+        if self.len.saturating_sub(len) > self.known / 8 {
+            self.truncate_many(len);
+        }
         while self.len > len {
-            self.free_last();
+            self.len -= 1;
+            let index = self.name_of(self.len);
+            let spent = self.slot(index).spent() + 1;
+            self.set_spent(index, spent);
+            if spent >= self.last_generation() {
+                self.retire(self.len, index);
+            }
         }
     }
 
-    #[inline]
-    fn free_last(&mut self) {
-        self.len -= 1;
-        let index = self.name_of(self.len);
-        let last = self.last_generation();
-        let slot = self.slot_mut(index);
-        slot.spent += 1;
-        if slot.spent >= last {
-            self.retire(index);
+    /// The same for a good part of all rows: slot by slot, which the compiler turns into vector instructions, in place
+    /// of row by row.
+    fn truncate_many(&mut self, len: usize) {
+        /// A page of them: where none is live, none is written, for it may never have been used.
+        const SLOTS: usize = 512;
+        let (from, count) = (len as u32, (self.len - len) as u32);
+        let last = Slot::new(0, 0, self.last_generation()).0;
+        let mut over = false;
+        // SAFETY: the slots have memory, and these rows are borrowed mutably.
+        let slots = unsafe { core::slice::from_raw_parts_mut(self.slots.as_ptr(), self.known) };
+        for (page, slots) in slots.chunks_mut(SLOTS).enumerate() {
+            let first = (page * SLOTS) as u32;
+            let goes = |slot: &Slot, place: usize| slot.row(first + place as u32).wrapping_sub(from) < count;
+            let going: u32 = slots.iter().enumerate().map(|(place, slot)| u32::from(goes(slot, place))).sum();
+            if going as usize == slots.len() {
+                for slot in slots {
+                    slot.0 += Slot::SPEND;
+                    over |= slot.0 >= last;
+                }
+            } else if going > 0 {
+                for (place, slot) in slots.iter_mut().enumerate() {
+                    let goes = goes(slot, place);
+                    slot.0 += if goes { Slot::SPEND } else { 0 };
+                    over |= goes & (slot.0 >= last);
+                }
+            }
+        }
+        let end = core::mem::replace(&mut self.len, len);
+        if over {
+            // From behind, so that what takes a retired one's place has been looked at.
+            for row in (len..end).rev() {
+                let index = self.name_of(row);
+                if self.slot(index).spent() >= self.last_generation() {
+                    self.retire(row, index);
+                }
+            }
         }
     }
 
@@ -204,15 +277,15 @@ impl Rows {
         self.generations = generations;
     }
 
-    /// Puts the slot of the row behind the last live one among the retired ones.
+    /// Puts the slot of a row behind the live ones among the retired ones.
     #[cold]
     #[inline(never)]
-    fn retire(&mut self, index: u32) {
-        self.slot_mut(index).spent = RETIRED;
+    fn retire(&mut self, row: usize, index: u32) {
+        self.set_spent(index, RETIRED);
         self.ready -= 1;
         self.retired += 1;
         let other = self.name_of(self.ready);
-        self.join(self.len, other);
+        self.join(row, other);
         self.join(self.ready, index);
     }
 
@@ -220,7 +293,7 @@ impl Rows {
     pub(super) fn recycle(&mut self) -> usize {
         for row in self.ready..self.ready + self.retired {
             let index = self.name_of(row);
-            self.slot_mut(index).spent = 0;
+            self.set_spent(index, 0);
         }
         self.ready = self.known;
         core::mem::take(&mut self.retired)
@@ -240,7 +313,7 @@ impl Rows {
         self.known = self.known.max(rows);
         for row in from..until {
             self.join(row, row as u32);
-            self.slot_mut(row as u32).spent = self.reborn;
+            self.set_spent(row as u32, self.reborn);
         }
         if self.retired == 0 {
             self.ready = self.known;
@@ -277,7 +350,7 @@ impl Rows {
             row += 1;
         }
         for index in keep..self.known {
-            self.reborn = self.reborn.max(self.slot(index as u32).spent);
+            self.reborn = self.reborn.max(self.slot(index as u32).spent());
         }
         keep
     }
@@ -304,9 +377,10 @@ impl Rows {
         Order { rows: self }
     }
 
+    /// As if a slot had been given out so often.
     #[cfg(test)]
-    pub(super) fn set_spent(&mut self, index: u32, spent: u32) {
-        self.slot_mut(index).spent = spent;
+    pub(super) fn pretend(&mut self, index: u32, spent: u32) {
+        self.set_spent(index, spent);
     }
 
     /// Whether both columns are permutations and each other's inverse, and the rest of what this file promises.
@@ -319,7 +393,7 @@ impl Rows {
             assert!((index as usize) < self.known);
             assert_eq!(self.row_of(index) as usize, row);
             let retired = (self.ready..self.ready + self.retired).contains(&row);
-            assert_eq!(self.slot(index).spent == RETIRED, retired, "row {row}");
+            assert_eq!(self.slot(index).spent() == RETIRED, retired, "row {row}");
         }
     }
 }
@@ -341,8 +415,8 @@ impl Order<'_> {
         let slots = self.rows.slots;
         let row_of = |index: u32| {
             // SAFETY: the name of a row is a slot with memory, which nobody writes while this runs.
-            let slot = unsafe { slots.add(index as usize).as_ref() };
-            slot.row.wrapping_add(index) as usize
+            let slot = unsafe { slots.add(index as usize).read() };
+            slot.row(index) as usize
         };
         self.names().sort_unstable_by(|one, other| {
             let (one, other) = (row_of(*one), row_of(*other));
@@ -360,7 +434,7 @@ impl Order<'_> {
     pub(super) fn bring(&mut self, row: usize) -> usize {
         let index = self.names()[row];
         let from = self.rows.row_of(index);
-        self.rows.slot_mut(index).row = (row as u32).wrapping_sub(index);
+        self.rows.set_row(index, row as u32);
         from as usize
     }
 }

@@ -124,11 +124,45 @@ fn a_slot_goes_through_all_of_its_generations_and_no_stale_handle_ever_resolves(
 }
 
 #[test]
+fn many_rows_that_go_at_once_spend_their_generations_as_single_ones_do() {
+    for at_once in [false, true] {
+        let mut columns = columns(3000);
+        columns.set_generations(3);
+        let mut stale: Vec<Handle<Item>> = Vec::new();
+        let mut seed = 5;
+        for round in 0..4 {
+            let wanted = 2000 - 500 * round;
+            let pushed = columns.try_extend((0..wanted).map(item));
+            // Beside those that are kept from an earlier round.
+            if pushed.is_err() {
+                assert_eq!(columns.len(), columns.stats().capacity);
+            }
+            for _ in 0..50 {
+                stale.push(columns.handle_at(random(&mut seed) % columns.len()).unwrap());
+                assert!(columns.remove(stale[stale.len() - 1]).is_some());
+            }
+            let keep = columns.len() / 4;
+            stale.extend(columns.handles().skip(keep));
+            if at_once {
+                columns.truncate(keep);
+            } else {
+                (keep..columns.len()).for_each(|_| drop(columns.pop()));
+            }
+            columns.check();
+            assert!(stale.iter().all(|handle| !columns.contains(*handle)), "round {round}");
+        }
+        columns.clear();
+        columns.check();
+        assert!(columns.stats().retired > 0);
+    }
+}
+
+#[test]
 fn the_very_last_generation_does_not_wrap() {
     let mut columns = columns(2);
     let first = columns.push(item(0));
     // As if it had been removed so often.
-    columns.rows.set_spent(first.index(), u32::MAX - 1);
+    columns.rows.pretend(first.index(), u32::MAX - 1);
     let last = columns.handle_at(0).unwrap();
     assert_eq!(last.generation(), u32::MAX);
     assert!(columns.contains(last) && !columns.contains(first));

@@ -1,0 +1,411 @@
+//! Columns of particles against `Vec`s of the field and of the struct, `soa-rs` (columns in one vector, no names) and
+//! `hecs` (columns of an archetype, entities as names).
+
+use std::hint::black_box;
+
+use arenite::{Columns, Handle, PoolOptions, Tag};
+
+use crate::harness::Contest;
+use crate::opaque::hidden;
+use crate::stats::Random;
+
+/// What a frame's update goes over: 28 MiB in all, 4 MiB a number.
+const MANY: usize = 1 << 20;
+/// What comes and goes in a frame.
+const SOME: usize = 100_000;
+const STEP: f32 = 1.0 / 64.0;
+
+#[derive(Clone, Copy, arenite::Soa)]
+struct Particle {
+    pos: [f32; 3],
+    vel: [f32; 3],
+    life: f32,
+}
+
+/// The same once more, for the other derive.
+mod theirs {
+    use soa_rs::Soars;
+
+    #[derive(Clone, Copy, Soars)]
+    pub(super) struct Particle {
+        pub(super) pos: [f32; 3],
+        pub(super) vel: [f32; 3],
+        pub(super) life: f32,
+    }
+}
+
+/// The same as components.
+struct Pos([f32; 3]);
+struct Vel([f32; 3]);
+struct Life(f32);
+
+fn particle(number: usize) -> Particle {
+    let n = (number % 4096) as f32;
+    Particle { pos: [n, n + 1.0, n + 2.0], vel: [1.0, 0.5, n / 64.0], life: n / 16.0 }
+}
+
+fn their_particle(number: usize) -> theirs::Particle {
+    let Particle { pos, vel, life } = particle(number);
+    theirs::Particle { pos, vel, life }
+}
+
+fn bundle(number: usize) -> (Pos, Vel, Life) {
+    let Particle { pos, vel, life } = particle(number);
+    (Pos(pos), Vel(vel), Life(life))
+}
+
+fn columns(count: usize) -> Columns<Particle> {
+    let mut columns =
+        Columns::try_with(PoolOptions::new(Tag::untagged(), count).bounded()).expect("room for all");
+    columns.extend((0..count).map(particle));
+    columns
+}
+
+fn world(count: usize) -> (hecs::World, Vec<hecs::Entity>) {
+    let mut world = hecs::World::new();
+    let entities = (0..count).map(|number| world.spawn(bundle(number))).collect();
+    (world, entities)
+}
+
+/// Of rows in any order: those of the peers that remove end up in the same one, but need not.
+fn digest<'p>(rows: impl Iterator<Item = (&'p [f32; 3], &'p [f32; 3], &'p f32)>) -> u64 {
+    rows.map(|(pos, vel, life)| {
+        let numbers = [pos[0], pos[1], pos[2], vel[0], vel[1], vel[2], *life];
+        let row = numbers.iter().fold(7_u64, |sum, number| {
+            (sum ^ u64::from(number.to_bits())).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29)
+        });
+        row.wrapping_add(1)
+    })
+    .fold(0, u64::wrapping_add)
+}
+
+fn of_columns(columns: &Columns<Particle>) -> u64 {
+    digest(columns.iter().map(|row| (row.pos, row.vel, row.life)))
+}
+
+fn of_vec(rows: &[Particle]) -> u64 {
+    digest(rows.iter().map(|row| (&row.pos, &row.vel, &row.life)))
+}
+
+fn of_soa(rows: &soa_rs::Soa<theirs::Particle>) -> u64 {
+    digest(rows.iter().map(|row| (row.pos, row.vel, row.life)))
+}
+
+fn of_world(world: &mut hecs::World) -> u64 {
+    digest(
+        world
+            .query_mut::<(&Pos, &Vel, &Life)>()
+            .into_iter()
+            .map(|(pos, vel, life)| (&pos.0, &vel.0, &life.0)),
+    )
+}
+
+fn age(life: &mut [f32]) {
+    for life in life {
+        *life -= STEP;
+    }
+}
+
+/// One column of a million rows as a slice.
+pub(super) fn update() {
+    let mut ours = columns(MANY);
+    let mut field: Vec<f32> = (0..MANY).map(|number| particle(number).life).collect();
+    let mut rows: Vec<Particle> = (0..MANY).map(particle).collect();
+    let mut soa: soa_rs::Soa<_> = (0..MANY).map(their_particle).collect();
+    let (mut entities, _) = world(MANY);
+
+    let sum = |life: &mut dyn Iterator<Item = f32>| {
+        life.fold(0_u64, |sum, life| sum.wrapping_mul(31).wrapping_add(life.to_bits().into()))
+    };
+    age(ours.columns_mut().life);
+    age(&mut field);
+    rows.iter_mut().for_each(|row| row.life -= STEP);
+    age(soa.slices_mut().life);
+    entities.query_mut::<&mut Life>().into_iter().for_each(|life| life.0 -= STEP);
+    let answers = [
+        sum(&mut ours.columns().life.iter().copied()),
+        sum(&mut field.iter().copied()),
+        sum(&mut rows.iter().map(|row| row.life)),
+        sum(&mut soa.slices().life.iter().copied()),
+        sum(&mut entities.query_mut::<&Life>().into_iter().map(|life| life.0)),
+    ];
+    Contest::new("columns: one f32 of a million rows", "row", MANY)
+        .ours("Columns", answers[0], || age(hidden(&mut ours).columns_mut().life))
+        .peer("Vec<f32>", answers[1], || age(&mut hidden(&mut field)[..]))
+        .peer("Vec<Particle>", answers[2], || {
+            for row in hidden(&mut rows).iter_mut() {
+                row.life -= STEP;
+            }
+        })
+        .peer("soa-rs", answers[3], || age(hidden(&mut soa).slices_mut().life))
+        .peer("hecs query", answers[4], || {
+            for life in hidden(&mut entities).query_mut::<&mut Life>() {
+                life.0 -= STEP;
+            }
+        })
+        .bar("Columns", "Vec<f32>", 1.0)
+        .bar("Columns", "Vec<Particle>", 0.8)
+        .bar("Columns", "soa-rs", 1.0)
+        .bar("Columns", "hecs query", 1.0)
+        .run();
+}
+
+#[inline(always)]
+fn fly(pos: &mut [f32; 3], vel: &[f32; 3]) {
+    for (pos, vel) in pos.iter_mut().zip(vel) {
+        *pos += vel * STEP;
+    }
+}
+
+/// Row views, two fields of three.
+pub(super) fn iterate() {
+    let mut ours = columns(SOME);
+    let mut rows: Vec<Particle> = (0..SOME).map(particle).collect();
+    let mut soa: soa_rs::Soa<_> = (0..SOME).map(their_particle).collect();
+    let (mut entities, _) = world(SOME);
+
+    fn in_columns(columns: &mut Columns<Particle>) {
+        for row in columns {
+            fly(row.pos, row.vel);
+        }
+    }
+    fn in_vec(rows: &mut [Particle]) {
+        for row in rows {
+            fly(&mut row.pos, &row.vel);
+        }
+    }
+    fn in_soa(rows: &mut soa_rs::Soa<theirs::Particle>) {
+        for row in rows {
+            fly(row.pos, row.vel);
+        }
+    }
+    fn in_world(world: &mut hecs::World) {
+        for (pos, vel) in world.query_mut::<(&mut Pos, &Vel)>() {
+            fly(&mut pos.0, &vel.0);
+        }
+    }
+    in_columns(&mut ours);
+    in_vec(&mut rows);
+    in_soa(&mut soa);
+    in_world(&mut entities);
+    let answers = [of_columns(&ours), of_vec(&rows), of_soa(&soa), of_world(&mut entities)];
+    const TIMES: usize = 10;
+    fn again(mut run: impl FnMut()) -> impl FnMut() {
+        move || (0..TIMES).for_each(|_| run())
+    }
+    Contest::new("columns: iterate 100000 rows, pos += vel", "row", SOME * TIMES)
+        .ours("Columns", answers[0], again(|| in_columns(hidden(&mut ours))))
+        .peer("Vec<Particle>", answers[1], again(|| in_vec(&mut hidden(&mut rows)[..])))
+        .peer("soa-rs", answers[2], again(|| in_soa(hidden(&mut soa))))
+        .peer("hecs query", answers[3], again(|| in_world(hidden(&mut entities))))
+        .bar("Columns", "Vec<Particle>", 1.0)
+        .bar("Columns", "soa-rs", 1.0)
+        .bar("Columns", "hecs query", 1.0)
+        .run();
+}
+
+/// Fills memory that is warm, and clears it.
+pub(super) fn push() {
+    let mut ours = columns(SOME);
+    let mut rows: Vec<Particle> = (0..SOME).map(particle).collect();
+    let mut soa: soa_rs::Soa<_> = (0..SOME).map(their_particle).collect();
+    let (mut entities, _) = world(SOME);
+
+    fn in_columns(columns: &mut Columns<Particle>) {
+        columns.clear();
+        for number in 0..SOME {
+            columns.push(particle(number));
+        }
+    }
+    fn in_vec(rows: &mut Vec<Particle>) {
+        rows.clear();
+        for number in 0..SOME {
+            rows.push(particle(number));
+        }
+    }
+    fn in_soa(rows: &mut soa_rs::Soa<theirs::Particle>) {
+        rows.clear();
+        for number in 0..SOME {
+            rows.push(their_particle(number));
+        }
+    }
+    fn in_world(world: &mut hecs::World) {
+        world.clear();
+        for number in 0..SOME {
+            world.spawn(bundle(number));
+        }
+    }
+    in_columns(&mut ours);
+    in_vec(&mut rows);
+    in_soa(&mut soa);
+    in_world(&mut entities);
+    let answers = [of_columns(&ours), of_vec(&rows), of_soa(&soa), of_world(&mut entities)];
+    Contest::new("columns: clear, push 100000 rows", "row", SOME)
+        .ours("Columns", answers[0], || in_columns(hidden(&mut ours)))
+        .peer("Vec<Particle>", answers[1], || in_vec(hidden(&mut rows)))
+        .peer("soa-rs", answers[2], || in_soa(hidden(&mut soa)))
+        .peer("hecs spawn", answers[3], || in_world(hidden(&mut entities)))
+        .bar("Columns", "Vec<Particle>", 1.0)
+        .bar("Columns", "soa-rs", 1.0)
+        .bar("Columns", "hecs spawn", 1.0)
+        .run();
+}
+
+/// Which row goes next: each row has its turn. The rows are numbers of births for those who have names.
+fn turns() -> Vec<u32> {
+    let mut random = Random(0x1234_5678_9ABC_DEF1);
+    let mut turns: Vec<u32> = (0..SOME as u32).collect();
+    for place in (1..turns.len()).rev() {
+        turns.swap(place, random.below(place + 1));
+    }
+    turns
+}
+
+/// In a random order: a row goes, a new one comes. Those without names take any row; those with names a certain one.
+pub(super) fn churn() {
+    let turns = turns();
+    let mut ours = columns(SOME);
+    let mut handles: Vec<Handle<Particle>> = ours.handles().collect();
+    let mut rows: Vec<Particle> = (0..SOME).map(particle).collect();
+    let mut soa: soa_rs::Soa<_> = (0..SOME).map(their_particle).collect();
+    let (mut entities, mut names) = world(SOME);
+
+    fn in_columns(columns: &mut Columns<Particle>, handles: &mut [Handle<Particle>], turns: &[u32]) {
+        for &turn in turns {
+            let name = &mut handles[turn as usize];
+            columns.remove(*name);
+            *name = columns.push(particle(turn as usize));
+        }
+    }
+    fn by_place(columns: &mut Columns<Particle>, turns: &[u32]) {
+        for &turn in turns {
+            columns.remove_at(turn as usize);
+            columns.push(particle(turn as usize));
+        }
+    }
+    fn in_vec(rows: &mut Vec<Particle>, turns: &[u32]) {
+        for &turn in turns {
+            rows.swap_remove(turn as usize);
+            rows.push(particle(turn as usize));
+        }
+    }
+    fn in_soa(rows: &mut soa_rs::Soa<theirs::Particle>, turns: &[u32]) {
+        for &turn in turns {
+            rows.swap_remove(turn as usize);
+            rows.push(their_particle(turn as usize));
+        }
+    }
+    fn in_world(world: &mut hecs::World, names: &mut [hecs::Entity], turns: &[u32]) {
+        for &turn in turns {
+            let name = &mut names[turn as usize];
+            world.despawn(*name).expect("it lives");
+            *name = world.spawn(bundle(turn as usize));
+        }
+    }
+    // Which rows are left is the same only for those who say which one goes.
+    in_columns(&mut ours, &mut handles, &turns);
+    in_world(&mut entities, &mut names, &turns);
+    let named = [of_columns(&ours), of_world(&mut entities)];
+    let mut placed = columns(SOME);
+    by_place(&mut placed, &turns);
+    in_vec(&mut rows, &turns);
+    in_soa(&mut soa, &turns);
+    let unnamed = [of_columns(&placed), of_vec(&rows), of_soa(&soa)];
+
+    Contest::new("columns: a named row goes, another comes", "pair", SOME)
+        .ours("Columns", named[0], || in_columns(hidden(&mut ours), &mut handles, &turns))
+        .peer("hecs", named[1], || in_world(hidden(&mut entities), &mut names, &turns))
+        .bar("Columns", "hecs", 1.0)
+        .run();
+    Contest::new("columns: any row goes, another comes", "pair", SOME)
+        .ours("Columns, by place", unnamed[0], || by_place(hidden(&mut placed), &turns))
+        .peer("Vec<Particle> swap_remove", unnamed[1], || in_vec(hidden(&mut rows), &turns))
+        .peer("soa-rs swap_remove", unnamed[2], || in_soa(hidden(&mut soa), &turns))
+        .bar("Columns, by place", "Vec<Particle> swap_remove", 1.0)
+        .bar("Columns, by place", "soa-rs swap_remove", 1.0)
+        .run();
+}
+
+/// One tenth of the rows is dead each time; as many come back.
+pub(super) fn sieve() {
+    let mut ours = columns(SOME);
+    let mut rows: Vec<Particle> = (0..SOME).map(particle).collect();
+    let mut soa: soa_rs::Soa<_> = (0..SOME).map(their_particle).collect();
+    let (mut entities, _) = world(SOME);
+
+    fn lives(life: f32) -> bool {
+        !(life as u32).is_multiple_of(10)
+    }
+    fn in_columns(columns: &mut Columns<Particle>) {
+        columns.retain(|row| lives(*row.life));
+        columns.extend((0..SOME - columns.len()).map(|number| particle(number % 16)));
+    }
+    fn in_vec(rows: &mut Vec<Particle>) {
+        rows.retain(|row| lives(row.life));
+        rows.extend((0..SOME - rows.len()).map(|number| particle(number % 16)));
+    }
+    fn in_soa(rows: &mut soa_rs::Soa<theirs::Particle>) {
+        for row in (0..rows.len()).rev() {
+            if !lives(*rows.idx(row).life) {
+                rows.swap_remove(row);
+            }
+        }
+        let missing = SOME - rows.len();
+        rows.extend((0..missing).map(|number| their_particle(number % 16)));
+    }
+    fn in_world(world: &mut hecs::World, dead: &mut Vec<hecs::Entity>) {
+        dead.clear();
+        dead.extend(
+            world
+                .query_mut::<(hecs::Entity, &Life)>()
+                .into_iter()
+                .filter(|(_, life)| !lives(life.0))
+                .map(|(entity, _)| entity),
+        );
+        for entity in dead.iter() {
+            world.despawn(*entity).expect("it lives");
+        }
+        for number in 0..dead.len() {
+            world.spawn(bundle(number % 16));
+        }
+    }
+    let mut dead = Vec::new();
+    in_columns(&mut ours);
+    in_vec(&mut rows);
+    in_soa(&mut soa);
+    in_world(&mut entities, &mut dead);
+    let answers = [of_columns(&ours), of_vec(&rows), of_soa(&soa), of_world(&mut entities)];
+    Contest::new("columns: dead rows go, as many come", "row looked at", SOME)
+        .ours("Columns retain", answers[0], || in_columns(hidden(&mut ours)))
+        .peer("Vec<Particle> retain", answers[1], || in_vec(hidden(&mut rows)))
+        .peer("soa-rs swap_remove", answers[2], || in_soa(hidden(&mut soa)))
+        .peer("hecs despawn", answers[3], || in_world(hidden(&mut entities), &mut dead))
+        .bar("Columns retain", "Vec<Particle> retain", 1.0)
+        .bar("Columns retain", "soa-rs swap_remove", 1.0)
+        .bar("Columns retain", "hecs despawn", 1.0)
+        .run();
+}
+
+/// One field by name, in a random order.
+pub(super) fn get() {
+    let turns = turns();
+    let ours = columns(SOME);
+    let handles: Vec<Handle<Particle>> = ours.handles().collect();
+    let (entities, names) = world(SOME);
+
+    let in_columns = || {
+        turns
+            .iter()
+            .fold(0.0, |sum, turn| sum + ours.get(handles[*turn as usize]).map_or(0.0, |row| *row.life))
+    };
+    let in_world = || {
+        let view = entities.view::<&Life>();
+        turns.iter().fold(0.0, |sum, turn| sum + view.get(names[*turn as usize]).map_or(0.0, |life| life.0))
+    };
+    let (here, there): (f32, f32) = (in_columns(), in_world());
+    Contest::new("columns: one field by name", "row", SOME)
+        .ours("Columns::get", here.to_bits().into(), || _ = black_box(in_columns()))
+        .peer("hecs view", there.to_bits().into(), || _ = black_box(in_world()))
+        .bar("Columns::get", "hecs view", 1.0)
+        .run();
+}
