@@ -303,7 +303,7 @@ impl<T: Soa> Columns<T> {
         // values from then on. Taking the struct apart is done before.
         unsafe {
             row.into_fields().write(self.at, index);
-            self.rows.add();
+            self.rows.add(index);
         }
         Ok(self.name(index))
     }

@@ -15,10 +15,10 @@ impl<T: Soa> Columns<T> {
     /// `keep` panics: rows that it has not seen stay. A destructor panics: the rest is done, and then the first panic goes
     /// on. (Without `std` the first one ends it.)
     pub fn retain(&mut self, mut keep: impl FnMut(T::Mut<'_>) -> bool) {
-        let first = FirstPanic::default();
+        let (first, at) = (FirstPanic::default(), self.at);
         for row in (0..self.len()).rev() {
             // SAFETY: a live row: only rows behind it have gone. It is borrowed for the call.
-            if !keep(T::view_mut(unsafe { T::Fields::muts(self.at, row) })) {
+            if !keep(T::view_mut(unsafe { T::Fields::muts(at, row) })) {
                 // SAFETY: the same row, not borrowed any more.
                 let fields = unsafe { self.take(row) };
                 if core::mem::needs_drop::<T::Fields>() {
@@ -129,8 +129,9 @@ impl<T: Soa> Columns<T> {
             let fields = T::Fields::clone_row(unsafe { T::Fields::refs(other.at, row) });
             // SAFETY: the rows are not full, so there is memory behind the last one, which then holds all of its values.
             unsafe {
-                fields.write(self.at, self.len());
-                self.rows.add();
+                let row = self.len();
+                fields.write(self.at, row);
+                self.rows.add(row);
             }
         }
         Ok(())

@@ -25,12 +25,14 @@ use core::ptr::NonNull;
 pub(super) struct Slot(u64);
 
 impl Slot {
-    /// One generation more.
-    const SPEND: u64 = 1 << 32;
+    /// Where the upper half begins.
+    const SPENT: u32 = 32;
+    /// Which half in memory is the lower one.
+    const ROW_HALF: usize = if cfg!(target_endian = "little") { 0 } else { 1 };
 
     #[inline]
     fn new(row: u32, index: u32, spent: u32) -> Self {
-        Self(u64::from(spent) << 32 | u64::from(row.wrapping_sub(index)))
+        Self(u64::from(spent) << Self::SPENT | u64::from(row.wrapping_sub(index)))
     }
 
     #[inline]
@@ -40,7 +42,7 @@ impl Slot {
 
     #[inline]
     fn spent(self) -> u32 {
-        (self.0 >> 32) as u32
+        (self.0 >> Self::SPENT) as u32
     }
 }
 
@@ -60,6 +62,9 @@ pub(super) struct Rows {
     known: usize,
     /// Rows below may hold something although they were given back: see [`Rows::forget`].
     dirty: usize,
+    /// No slot that is not retired has spent more; less than the generations that a slot has. Not exact: it is doubled when
+    /// it is reached, so that it is seldom looked at.
+    most_spent: u32,
     /// What slots below `dirty` have to begin with when they come back, so that no old handle fits.
     reborn: u32,
     slots: NonNull<Slot>,
@@ -81,6 +86,7 @@ impl Rows {
             retired: 0,
             known: 0,
             dirty: 0,
+            most_spent: 0,
             reborn: 0,
             slots,
             names,
@@ -119,10 +125,16 @@ impl Rows {
         unsafe { self.slots.add(index as usize).write(slot) };
     }
 
-    /// Says where a slot's row is, and leaves its generations.
+    /// Says where a slot's row is, and leaves its generations. Writes without reading: removing rows in any order waits
+    /// for no line of the cache here (read and written as a whole, `retain` measured 20 % slower).
     #[inline]
     fn set_row(&mut self, index: u32, row: u32) {
-        self.set_slot(index, Slot::new(row, index, self.slot(index).spent()));
+        debug_assert!((index as usize) < self.known, "a slot without memory");
+        // SAFETY: one half of a slot, as in `slot`.
+        unsafe {
+            let half = self.slots.add(index as usize).cast::<u32>().add(Slot::ROW_HALF);
+            half.write(row.wrapping_sub(index));
+        }
     }
 
     #[inline]
@@ -178,14 +190,15 @@ impl Rows {
         Some((index, NonZeroU32::MIN.saturating_add(self.slot(index).spent())))
     }
 
-    /// The row behind the last live one is live from now on.
+    /// The row behind the last live one is live from now on: `row`, which the caller knows. (Reading the length again,
+    /// behind the stores of the values, measured 20 % slower.)
     ///
     /// # Safety
-    /// The rows are not full, and the value is in its place.
+    /// It is that row, the rows are not full, and the values are in their places.
     #[inline]
-    pub(super) unsafe fn add(&mut self) {
-        debug_assert!(self.len < self.ready, "a row that is not ready");
-        self.len += 1;
+    pub(super) unsafe fn add(&mut self, row: usize) {
+        debug_assert!(row == self.len && row < self.ready, "a row that is not ready");
+        self.len = row + 1;
     }
 
     /// Takes the name from a row. The caller has moved the last row's value there, and forgets the last row.
@@ -203,14 +216,15 @@ impl Rows {
         self.set_name(last, gone);
         self.set_row(moved, row as u32);
         self.set_slot(gone, Slot::new(last as u32, gone, spent));
-        if spent >= self.last_generation() {
-            self.retire(last, gone);
+        if spent > self.most_spent {
+            self.spend(last, gone, spent);
         }
     }
 
     /// Takes the names from all rows from `len` on.
     pub(super) fn truncate(&mut self, len: usize) {
-        if self.len.saturating_sub(len) > self.known / 8 {
+        // Not where some may have to retire.
+        if self.len.saturating_sub(len) > self.known / 8 && self.most_spent + 1 < self.last_generation() {
             self.truncate_many(len);
         }
         while self.len > len {
@@ -218,8 +232,8 @@ impl Rows {
             let index = self.name_of(self.len);
             let spent = self.slot(index).spent() + 1;
             self.set_spent(index, spent);
-            if spent >= self.last_generation() {
-                self.retire(self.len, index);
+            if spent > self.most_spent {
+                self.spend(self.len, index, spent);
             }
         }
     }
@@ -230,36 +244,30 @@ impl Rows {
         /// A page of them: where none is live, none is written, for it may never have been used.
         const SLOTS: usize = 512;
         let (from, count) = (len as u32, (self.len - len) as u32);
-        let last = Slot::new(0, 0, self.last_generation()).0;
-        let mut over = false;
         // SAFETY: the slots have memory, and these rows are borrowed mutably.
         let slots = unsafe { core::slice::from_raw_parts_mut(self.slots.as_ptr(), self.known) };
         for (page, slots) in slots.chunks_mut(SLOTS).enumerate() {
             let first = (page * SLOTS) as u32;
-            let goes = |slot: &Slot, place: usize| slot.row(first + place as u32).wrapping_sub(from) < count;
-            let going: u32 = slots.iter().enumerate().map(|(place, slot)| u32::from(goes(slot, place))).sum();
-            if going as usize == slots.len() {
-                for slot in slots {
-                    slot.0 += Slot::SPEND;
-                    over |= slot.0 >= last;
-                }
-            } else if going > 0 {
+            let goes = |slot: Slot, place: usize| slot.row(first + place as u32).wrapping_sub(from) < count;
+            if slots.iter().enumerate().any(|(place, slot)| goes(*slot, place)) {
                 for (place, slot) in slots.iter_mut().enumerate() {
-                    let goes = goes(slot, place);
-                    slot.0 += if goes { Slot::SPEND } else { 0 };
-                    over |= goes & (slot.0 >= last);
+                    slot.0 += u64::from(goes(*slot, place)) << Slot::SPENT;
                 }
             }
         }
-        let end = core::mem::replace(&mut self.len, len);
-        if over {
-            // From behind, so that what takes a retired one's place has been looked at.
-            for row in (len..end).rev() {
-                let index = self.name_of(row);
-                if self.slot(index).spent() >= self.last_generation() {
-                    self.retire(row, index);
-                }
-            }
+        self.len = len;
+        self.most_spent += 1;
+    }
+
+    /// A slot has spent more than any other: notes that, or retires it if that was its last generation.
+    #[cold]
+    #[inline(never)]
+    fn spend(&mut self, row: usize, index: u32, spent: u32) {
+        let last = self.last_generation();
+        if spent >= last {
+            self.retire(row, index);
+        } else {
+            self.most_spent = spent.saturating_mul(2).min(last - 1);
         }
     }
 
@@ -275,11 +283,10 @@ impl Rows {
     pub(super) fn set_generations(&mut self, generations: u32) {
         assert!(generations > 0, "a slot has one generation at the least");
         self.generations = generations;
+        self.most_spent = self.most_spent.min(generations - 1);
     }
 
     /// Puts the slot of a row behind the live ones among the retired ones.
-    #[cold]
-    #[inline(never)]
     fn retire(&mut self, row: usize, index: u32) {
         self.set_spent(index, RETIRED);
         self.ready -= 1;
@@ -381,6 +388,7 @@ impl Rows {
     #[cfg(test)]
     pub(super) fn pretend(&mut self, index: u32, spent: u32) {
         self.set_spent(index, spent);
+        self.most_spent = self.most_spent.max(spent);
     }
 
     /// Whether both columns are permutations and each other's inverse, and the rest of what this file promises.
@@ -394,6 +402,7 @@ impl Rows {
             assert_eq!(self.row_of(index) as usize, row);
             let retired = (self.ready..self.ready + self.retired).contains(&row);
             assert_eq!(self.slot(index).spent() == RETIRED, retired, "row {row}");
+            assert!(retired || self.slot(index).spent() <= self.most_spent);
         }
     }
 }
