@@ -326,60 +326,91 @@ pub(super) fn churn() {
         .run();
 }
 
-/// One tenth of the rows is dead each time; as many come back.
-pub(super) fn sieve() {
-    let mut ours = columns(SOME);
-    let mut rows: Vec<Particle> = (0..SOME).map(particle).collect();
-    let mut soa: soa_rs::Soa<_> = (0..SOME).map(their_particle).collect();
-    let (mut entities, _) = world(SOME);
+/// A row that lives for 1 to 19 rounds, as its number says.
+fn born(number: usize) -> Particle {
+    let rounds = (number as u32).wrapping_mul(2_654_435_761) >> 16;
+    Particle { life: (rounds % 19 + 1) as f32, ..particle(number) }
+}
 
-    fn lives(life: f32) -> bool {
-        !(life as u32).is_multiple_of(10)
+fn born_there(number: usize) -> theirs::Particle {
+    let Particle { pos, vel, life } = born(number);
+    theirs::Particle { pos, vel, life }
+}
+
+fn born_as_bundle(number: usize) -> (Pos, Vel, Life) {
+    let Particle { pos, vel, life } = born(number);
+    (Pos(pos), Vel(vel), Life(life))
+}
+
+/// Every row gets a round older, the dead ones go (about a tenth, here and there), and as many come.
+pub(super) fn sieve() {
+    let mut ours =
+        Columns::try_with(PoolOptions::new(Tag::untagged(), SOME).bounded()).expect("room for all");
+    ours.extend((0..SOME).map(born));
+    let mut rows: Vec<Particle> = (0..SOME).map(born).collect();
+    let mut soa: soa_rs::Soa<_> = (0..SOME).map(born_there).collect();
+    let mut entities = hecs::World::new();
+    (0..SOME).for_each(|number| _ = entities.spawn(born_as_bundle(number)));
+
+    fn in_columns(columns: &mut Columns<Particle>, next: &mut usize) {
+        columns.columns_mut().life.iter_mut().for_each(|life| *life -= 1.0);
+        columns.retain(|row| *row.life > 0.0);
+        let come = SOME - columns.len();
+        columns.extend((*next..*next + come).map(born));
+        *next += come;
     }
-    fn in_columns(columns: &mut Columns<Particle>) {
-        columns.retain(|row| lives(*row.life));
-        columns.extend((0..SOME - columns.len()).map(|number| particle(number % 16)));
+    fn in_vec(rows: &mut Vec<Particle>, next: &mut usize) {
+        rows.iter_mut().for_each(|row| row.life -= 1.0);
+        rows.retain(|row| row.life > 0.0);
+        let come = SOME - rows.len();
+        rows.extend((*next..*next + come).map(born));
+        *next += come;
     }
-    fn in_vec(rows: &mut Vec<Particle>) {
-        rows.retain(|row| lives(row.life));
-        rows.extend((0..SOME - rows.len()).map(|number| particle(number % 16)));
-    }
-    fn in_soa(rows: &mut soa_rs::Soa<theirs::Particle>) {
+    fn in_soa(rows: &mut soa_rs::Soa<theirs::Particle>, next: &mut usize) {
+        rows.slices_mut().life.iter_mut().for_each(|life| *life -= 1.0);
         for row in (0..rows.len()).rev() {
-            if !lives(*rows.idx(row).life) {
+            if *rows.idx(row).life <= 0.0 {
                 rows.swap_remove(row);
             }
         }
-        let missing = SOME - rows.len();
-        rows.extend((0..missing).map(|number| their_particle(number % 16)));
+        let come = SOME - rows.len();
+        rows.extend((*next..*next + come).map(born_there));
+        *next += come;
     }
-    fn in_world(world: &mut hecs::World, dead: &mut Vec<hecs::Entity>) {
+    fn in_world(world: &mut hecs::World, dead: &mut Vec<hecs::Entity>, next: &mut usize) {
         dead.clear();
-        dead.extend(
-            world
-                .query_mut::<(hecs::Entity, &Life)>()
-                .into_iter()
-                .filter(|(_, life)| !lives(life.0))
-                .map(|(entity, _)| entity),
-        );
+        for (entity, life) in world.query_mut::<(hecs::Entity, &mut Life)>() {
+            life.0 -= 1.0;
+            if life.0 <= 0.0 {
+                dead.push(entity);
+            }
+        }
         for entity in dead.iter() {
             world.despawn(*entity).expect("it lives");
         }
-        for number in 0..dead.len() {
-            world.spawn(bundle(number % 16));
+        for number in *next..*next + dead.len() {
+            world.spawn(born_as_bundle(number));
         }
+        *next += dead.len();
     }
-    let mut dead = Vec::new();
-    in_columns(&mut ours);
-    in_vec(&mut rows);
-    in_soa(&mut soa);
-    in_world(&mut entities, &mut dead);
+    let (mut dead, mut nexts) = (Vec::new(), [SOME; 4]);
+    for _ in 0..30 {
+        in_columns(&mut ours, &mut nexts[0]);
+        in_vec(&mut rows, &mut nexts[1]);
+        in_soa(&mut soa, &mut nexts[2]);
+        in_world(&mut entities, &mut dead, &mut nexts[3]);
+    }
+    assert!(
+        nexts.iter().all(|next| *next == nexts[0] && *next > 3 * SOME),
+        "as many died everywhere: {nexts:?}"
+    );
     let answers = [of_columns(&ours), of_vec(&rows), of_soa(&soa), of_world(&mut entities)];
-    Contest::new("columns: dead rows go, as many come", "row looked at", SOME)
-        .ours("Columns retain", answers[0], || in_columns(hidden(&mut ours)))
-        .peer("Vec<Particle> retain", answers[1], || in_vec(hidden(&mut rows)))
-        .peer("soa-rs swap_remove", answers[2], || in_soa(hidden(&mut soa)))
-        .peer("hecs despawn", answers[3], || in_world(hidden(&mut entities), &mut dead))
+    let [one, two, three, four] = &mut nexts;
+    Contest::new("columns: all age, the dead go, as many come", "row looked at", SOME)
+        .ours("Columns retain", answers[0], || in_columns(hidden(&mut ours), one))
+        .peer("Vec<Particle> retain", answers[1], || in_vec(hidden(&mut rows), two))
+        .peer("soa-rs swap_remove", answers[2], || in_soa(hidden(&mut soa), three))
+        .peer("hecs despawn", answers[3], || in_world(hidden(&mut entities), &mut dead, four))
         .bar("Columns retain", "Vec<Particle> retain", 1.0)
         .bar("Columns retain", "soa-rs swap_remove", 1.0)
         .bar("Columns retain", "hecs despawn", 1.0)

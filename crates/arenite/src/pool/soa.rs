@@ -459,7 +459,9 @@ impl<T: Soa> Columns<T> {
         // last one holds nothing that counts any more. Nothing here can panic.
         unsafe {
             let fields = T::Fields::read(self.at, row);
-            T::Fields::shift(self.at, last, row);
+            if row != last {
+                T::Fields::shift(self.at, last, row);
+            }
             self.rows.swap_remove(row);
             fields
         }

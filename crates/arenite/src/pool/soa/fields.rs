@@ -75,10 +75,10 @@ pub unsafe trait Fields: Sized + 'static + sealed::Sealed {
     #[doc(hidden)]
     unsafe fn read(at: Self::At, row: usize) -> Self;
 
-    /// Moves the values of one row into another, or into itself.
+    /// Moves the values of one row into another.
     ///
     /// # Safety
-    /// As of `read` for `from` and of `write` for `to`.
+    /// As of `read` for `from` and of `write` for `to`, which is another row.
     #[doc(hidden)]
     unsafe fn shift(at: Self::At, from: usize, to: usize);
 
@@ -209,7 +209,7 @@ unsafe impl<T: 'static> Fields for Leaf<T> {
     #[inline]
     unsafe fn shift(at: NonNull<T>, from: usize, to: usize) {
         // SAFETY: two rows with memory; what is in `from` belongs to `to` now.
-        unsafe { at.add(from).copy_to(at.add(to), 1) };
+        unsafe { at.add(from).copy_to_nonoverlapping(at.add(to), 1) };
     }
 
     #[inline]
