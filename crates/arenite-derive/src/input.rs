@@ -86,7 +86,8 @@ impl Row {
                     .filter(|attribute| attribute.path().is_ident("doc"))
                     .cloned()
                     .collect(),
-                local: Ident::new(&format!("field_{index}"), Span::mixed_site()),
+                // A constant of that name would be a pattern in its place, whatever the span.
+                local: Ident::new(&format!("__soa_field_{index}"), Span::mixed_site()),
             })
         });
         Ok(Self {

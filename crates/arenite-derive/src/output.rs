@@ -190,8 +190,8 @@ fn write_implementation(row: &Row, views: &[View; 4], life: &Lifetime) -> TokenS
         });
         quote! {
             #[inline]
-            fn #make<#life>(fields: <Self::Fields as #soa::Fields>::#from<#life>) -> Self::#kind<#life> {
-                let #locals = fields;
+            fn #make<#life>(__soa_fields: <Self::Fields as #soa::Fields>::#from<#life>) -> Self::#kind<#life> {
+                let #locals = __soa_fields;
                 #name { #(#members: #values),* }
             }
         }
@@ -209,8 +209,8 @@ fn write_implementation(row: &Row, views: &[View; 4], life: &Lifetime) -> TokenS
             }
 
             #[inline]
-            fn from_fields(fields: Self::Fields) -> Self {
-                let #pattern = fields;
+            fn from_fields(__soa_fields: Self::Fields) -> Self {
+                let #pattern = __soa_fields;
                 Self { #(#members: #wholes),* }
             }
 
