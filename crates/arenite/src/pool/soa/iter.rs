@@ -93,12 +93,18 @@ macro_rules! rows {
         }
     };
 }
-// SAFETY: a live row, and the columns are borrowed for as long as the item is.
-rows!(Iter, T::Ref<'c>, |at, row| T::view(unsafe { T::Fields::refs(at, row) }));
-// SAFETY: a live row that comes once, and the columns are borrowed mutably for as long as the item is.
-rows!(IterMut, T::Mut<'c>, |at, row| T::view_mut(unsafe { T::Fields::muts(at, row) }));
-// SAFETY: the row's values belong to the iterator, and come once.
-rows!(Drain, T, |at, row| T::from_fields(unsafe { T::Fields::read(at, row) }));
+rows!(Iter, T::Ref<'c>, |at, row| {
+    // SAFETY: a live row, and the columns are borrowed for as long as the item is.
+    T::view(unsafe { T::Fields::refs(at, row) })
+});
+rows!(IterMut, T::Mut<'c>, |at, row| {
+    // SAFETY: a live row that comes once, and the columns are borrowed mutably for as long as the item is.
+    T::view_mut(unsafe { T::Fields::muts(at, row) })
+});
+rows!(Drain, T, |at, row| {
+    // SAFETY: the row's values belong to the iterator, and come once.
+    T::from_fields(unsafe { T::Fields::read(at, row) })
+});
 
 impl<T: Soa> Drop for Drain<'_, T> {
     fn drop(&mut self) {
