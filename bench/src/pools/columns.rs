@@ -204,47 +204,72 @@ pub(super) fn iterate() {
         .run();
 }
 
-/// Fills memory that is warm, and clears it.
-pub(super) fn push() {
-    let mut ours = columns(SOME);
-    let mut rows: Vec<Particle> = (0..SOME).map(particle).collect();
-    let mut soa: soa_rs::Soa<_> = (0..SOME).map(their_particle).collect();
-    let (mut entities, _) = world(SOME);
+/// How often as many rows are added before the columns are cleared: seldom enough that the median round is one that
+/// only adds.
+const BATCHES: usize = 16;
 
-    fn in_columns(columns: &mut Columns<Particle>) {
+fn push_into_columns(columns: &mut Columns<Particle>, room: usize) {
+    if columns.len() + SOME > room {
         columns.clear();
-        for number in 0..SOME {
-            columns.push(particle(number));
-        }
     }
-    fn in_vec(rows: &mut Vec<Particle>) {
+    for number in 0..SOME {
+        columns.push(particle(number));
+    }
+}
+
+fn push_into_vec(rows: &mut Vec<Particle>, room: usize) {
+    if rows.len() + SOME > room {
         rows.clear();
-        for number in 0..SOME {
-            rows.push(particle(number));
-        }
     }
-    fn in_soa(rows: &mut soa_rs::Soa<theirs::Particle>) {
+    for number in 0..SOME {
+        rows.push(particle(number));
+    }
+}
+
+fn push_into_soa(rows: &mut soa_rs::Soa<theirs::Particle>, room: usize) {
+    if rows.len() + SOME > room {
         rows.clear();
-        for number in 0..SOME {
-            rows.push(their_particle(number));
-        }
     }
-    fn in_world(world: &mut hecs::World) {
+    for number in 0..SOME {
+        rows.push(their_particle(number));
+    }
+}
+
+fn push_into_world(world: &mut hecs::World, room: usize) {
+    if world.len() as usize + SOME > room {
         world.clear();
-        for number in 0..SOME {
-            world.spawn(bundle(number));
-        }
     }
-    in_columns(&mut ours);
-    in_vec(&mut rows);
-    in_soa(&mut soa);
-    in_world(&mut entities);
+    for number in 0..SOME {
+        world.spawn(bundle(number));
+    }
+}
+
+/// Adds rows in memory that is warm.
+pub(super) fn push() {
+    pushes("columns: push 100000 rows", BATCHES);
+}
+
+/// The same, in memory that stays in the cache, and clears it each time. Names cost us here: each has to become stale.
+pub(super) fn fill() {
+    pushes("columns: clear, push 100000 rows", 1);
+}
+
+fn pushes(name: &'static str, batches: usize) {
+    let room = SOME * batches;
+    let mut ours = columns(room);
+    let mut rows: Vec<Particle> = (0..room).map(particle).collect();
+    let mut soa: soa_rs::Soa<_> = (0..room).map(their_particle).collect();
+    let (mut entities, _) = world(room);
+    push_into_columns(&mut ours, room);
+    push_into_vec(&mut rows, room);
+    push_into_soa(&mut soa, room);
+    push_into_world(&mut entities, room);
     let answers = [of_columns(&ours), of_vec(&rows), of_soa(&soa), of_world(&mut entities)];
-    Contest::new("columns: clear, push 100000 rows", "row", SOME)
-        .ours("Columns", answers[0], || in_columns(hidden(&mut ours)))
-        .peer("Vec<Particle>", answers[1], || in_vec(hidden(&mut rows)))
-        .peer("soa-rs", answers[2], || in_soa(hidden(&mut soa)))
-        .peer("hecs spawn", answers[3], || in_world(hidden(&mut entities)))
+    Contest::new(name, "row", SOME)
+        .ours("Columns", answers[0], || push_into_columns(hidden(&mut ours), room))
+        .peer("Vec<Particle>", answers[1], || push_into_vec(hidden(&mut rows), room))
+        .peer("soa-rs", answers[2], || push_into_soa(hidden(&mut soa), room))
+        .peer("hecs spawn", answers[3], || push_into_world(hidden(&mut entities), room))
         .bar("Columns", "Vec<Particle>", 1.0)
         .bar("Columns", "soa-rs", 1.0)
         .bar("Columns", "hecs spawn", 1.0)

@@ -8,6 +8,7 @@ pub(crate) fn run(filter: &str) {
         ("columns-update", columns::update),
         ("columns-iterate", columns::iterate),
         ("columns-push", columns::push),
+        ("columns-fill", columns::fill),
         ("columns-churn", columns::churn),
         ("columns-sieve", columns::sieve),
         ("columns-get", columns::get),

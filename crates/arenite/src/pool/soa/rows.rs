@@ -252,7 +252,13 @@ impl Rows {
         for (page, slots) in slots.chunks_mut(SLOTS).enumerate() {
             let first = (page * SLOTS) as u32;
             let goes = |slot: Slot, place: usize| slot.row(first + place as u32).wrapping_sub(from) < count;
-            if slots.iter().enumerate().any(|(place, slot)| goes(*slot, place)) {
+            if !slots.iter().enumerate().any(|(place, slot)| goes(*slot, place)) {
+                continue;
+            }
+            if len == 0 && self.retired == 0 {
+                // Nothing stays: free slots may as well spend a generation, and nothing has to be compared.
+                slots.iter_mut().for_each(|slot| slot.0 += 1 << Slot::SPENT);
+            } else {
                 for (place, slot) in slots.iter_mut().enumerate() {
                     slot.0 += u64::from(goes(*slot, place)) << Slot::SPENT;
                 }
