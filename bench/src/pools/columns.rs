@@ -1,9 +1,11 @@
-//! Columns of particles against `Vec`s of the field and of the struct, `soa-rs` (columns in one vector, no names) and
-//! `hecs` (columns of an archetype, entities as names).
+//! Columns of particles against `Vec`s of the field and of the struct, `soa-rs` (columns in one vector, no names), `hecs`
+//! (columns of an archetype, entities as names), and `soa-rs` with names of rows from `slotmap`.
 
 use std::hint::black_box;
 
 use arenite::{Columns, Handle, PoolOptions, Tag};
+
+use slotmap::{DefaultKey, SlotMap};
 
 use crate::harness::Contest;
 use crate::opaque::hidden;
@@ -54,9 +56,49 @@ fn bundle(number: usize) -> (Pos, Vel, Life) {
     (Pos(pos), Vel(vel), Life(life))
 }
 
+/// What somebody writes who wants both: columns of `soa-rs`, and names of rows.
+struct Named {
+    rows: soa_rs::Soa<theirs::Particle>,
+    places: SlotMap<DefaultKey, u32>,
+    /// By row.
+    keys: Vec<DefaultKey>,
+}
+
+impl Named {
+    fn new(rows: impl Iterator<Item = theirs::Particle>) -> Self {
+        let mut named = Self { rows: soa_rs::Soa::new(), places: SlotMap::new(), keys: Vec::new() };
+        rows.for_each(|row| _ = named.push(row));
+        named
+    }
+
+    #[inline]
+    fn push(&mut self, row: theirs::Particle) -> DefaultKey {
+        let key = self.places.insert(self.keys.len() as u32);
+        self.keys.push(key);
+        self.rows.push(row);
+        key
+    }
+
+    #[inline]
+    fn remove(&mut self, key: DefaultKey) -> Option<theirs::Particle> {
+        let row = self.places.remove(key)? as usize;
+        self.keys.swap_remove(row);
+        if let Some(moved) = self.keys.get(row) {
+            self.places[*moved] = row as u32;
+        }
+        Some(self.rows.swap_remove(row))
+    }
+
+    fn clear(&mut self) {
+        self.rows.clear();
+        self.places.clear();
+        self.keys.clear();
+    }
+}
+
 fn columns(count: usize) -> Columns<Particle> {
-    let mut columns =
-        Columns::try_with(PoolOptions::new(Tag::untagged(), count).bounded()).expect("room for all");
+    let mut columns = Columns::try_with(PoolOptions::new(Tag::untagged(), count).bounded().prefault(true))
+        .expect("room for all");
     columns.extend((0..count).map(particle));
     columns
 }
@@ -98,6 +140,13 @@ fn of_world(world: &mut hecs::World) -> u64 {
             .into_iter()
             .map(|(pos, vel, life)| (&pos.0, &vel.0, &life.0)),
     )
+}
+
+/// So often is a short work done in one round: what the one before left in the cache then counts little.
+const TIMES: usize = 10;
+
+fn again(mut run: impl FnMut()) -> impl FnMut() {
+    move || (0..TIMES).for_each(|_| run())
 }
 
 fn age(life: &mut [f32]) {
@@ -189,10 +238,6 @@ pub(super) fn iterate() {
     in_soa(&mut soa);
     in_world(&mut entities);
     let answers = [of_columns(&ours), of_vec(&rows), of_soa(&soa), of_world(&mut entities)];
-    const TIMES: usize = 10;
-    fn again(mut run: impl FnMut()) -> impl FnMut() {
-        move || (0..TIMES).for_each(|_| run())
-    }
     Contest::new("columns: iterate 100000 rows, pos += vel", "row", SOME * TIMES)
         .ours("Columns", answers[0], again(|| in_columns(hidden(&mut ours))))
         .peer("Vec<Particle>", answers[1], again(|| in_vec(&mut hidden(&mut rows)[..])))
@@ -244,6 +289,15 @@ fn push_into_world(world: &mut hecs::World, room: usize) {
     }
 }
 
+fn push_into_named(rows: &mut Named, room: usize) {
+    if rows.keys.len() + SOME > room {
+        rows.clear();
+    }
+    for number in 0..SOME {
+        rows.push(their_particle(number));
+    }
+}
+
 /// Adds rows in memory that is warm.
 pub(super) fn push() {
     pushes("columns: push 100000 rows", BATCHES);
@@ -264,12 +318,17 @@ fn pushes(name: &'static str, batches: usize) {
     push_into_vec(&mut rows, room);
     push_into_soa(&mut soa, room);
     push_into_world(&mut entities, room);
-    let answers = [of_columns(&ours), of_vec(&rows), of_soa(&soa), of_world(&mut entities)];
+    let mut named = Named::new((0..room).map(their_particle));
+    push_into_named(&mut named, room);
+    let answers =
+        [of_columns(&ours), of_vec(&rows), of_soa(&soa), of_world(&mut entities), of_soa(&named.rows)];
     Contest::new(name, "row", SOME)
         .ours("Columns", answers[0], || push_into_columns(hidden(&mut ours), room))
         .peer("Vec<Particle>", answers[1], || push_into_vec(hidden(&mut rows), room))
         .peer("soa-rs", answers[2], || push_into_soa(hidden(&mut soa), room))
         .peer("hecs spawn", answers[3], || push_into_world(hidden(&mut entities), room))
+        .peer("soa-rs and slotmap", answers[4], || push_into_named(hidden(&mut named), room))
+        .bar("Columns", "soa-rs and slotmap", 1.0)
         .bar("Columns", "Vec<Particle>", 1.0)
         .bar("Columns", "soa-rs", 1.0)
         .bar("Columns", "hecs spawn", 1.0)
@@ -327,25 +386,37 @@ pub(super) fn churn() {
             *name = world.spawn(bundle(turn as usize));
         }
     }
+    fn in_named(rows: &mut Named, keys: &mut [DefaultKey], turns: &[u32]) {
+        for &turn in turns {
+            let key = &mut keys[turn as usize];
+            rows.remove(*key);
+            *key = rows.push(their_particle(turn as usize));
+        }
+    }
     // Which rows are left is the same only for those who say which one goes.
     in_columns(&mut ours, &mut handles, &turns);
     in_world(&mut entities, &mut names, &turns);
-    let named = [of_columns(&ours), of_world(&mut entities)];
+    let mut both = Named::new((0..SOME).map(their_particle));
+    let mut keys = both.keys.clone();
+    in_named(&mut both, &mut keys, &turns);
+    let named = [of_columns(&ours), of_world(&mut entities), of_soa(&both.rows)];
     let mut placed = columns(SOME);
     by_place(&mut placed, &turns);
     in_vec(&mut rows, &turns);
     in_soa(&mut soa, &turns);
     let unnamed = [of_columns(&placed), of_vec(&rows), of_soa(&soa)];
 
-    Contest::new("columns: a named row goes, another comes", "pair", SOME)
-        .ours("Columns", named[0], || in_columns(hidden(&mut ours), &mut handles, &turns))
-        .peer("hecs", named[1], || in_world(hidden(&mut entities), &mut names, &turns))
+    Contest::new("columns: a named row goes, another comes", "pair", SOME * TIMES)
+        .ours("Columns", named[0], again(|| in_columns(hidden(&mut ours), &mut handles, &turns)))
+        .peer("hecs", named[1], again(|| in_world(hidden(&mut entities), &mut names, &turns)))
+        .peer("soa-rs and slotmap", named[2], again(|| in_named(hidden(&mut both), &mut keys, &turns)))
         .bar("Columns", "hecs", 1.0)
+        .bar("Columns", "soa-rs and slotmap", 1.0)
         .run();
-    Contest::new("columns: any row goes, another comes", "pair", SOME)
-        .ours("Columns, by place", unnamed[0], || by_place(hidden(&mut placed), &turns))
-        .peer("Vec<Particle> swap_remove", unnamed[1], || in_vec(hidden(&mut rows), &turns))
-        .peer("soa-rs swap_remove", unnamed[2], || in_soa(hidden(&mut soa), &turns))
+    Contest::new("columns: any row goes, another comes", "pair", SOME * TIMES)
+        .ours("Columns, by place", unnamed[0], again(|| by_place(hidden(&mut placed), &turns)))
+        .peer("Vec<Particle> swap_remove", unnamed[1], again(|| in_vec(hidden(&mut rows), &turns)))
+        .peer("soa-rs swap_remove", unnamed[2], again(|| in_soa(hidden(&mut soa), &turns)))
         .bar("Columns, by place", "Vec<Particle> swap_remove", 1.0)
         .bar("Columns, by place", "soa-rs swap_remove", 1.0)
         .run();
@@ -418,24 +489,40 @@ pub(super) fn sieve() {
         }
         *next += dead.len();
     }
-    let (mut dead, mut nexts) = (Vec::new(), [SOME; 4]);
+    fn in_named(rows: &mut Named, next: &mut usize) {
+        rows.rows.slices_mut().life.iter_mut().for_each(|life| *life -= 1.0);
+        for row in (0..rows.keys.len()).rev() {
+            if *rows.rows.idx(row).life <= 0.0 {
+                rows.remove(rows.keys[row]);
+            }
+        }
+        let come = SOME - rows.keys.len();
+        (*next..*next + come).for_each(|number| _ = rows.push(born_there(number)));
+        *next += come;
+    }
+    let mut named = Named::new((0..SOME).map(born_there));
+    let (mut dead, mut nexts) = (Vec::new(), [SOME; 5]);
     for _ in 0..30 {
         in_columns(&mut ours, &mut nexts[0]);
         in_vec(&mut rows, &mut nexts[1]);
         in_soa(&mut soa, &mut nexts[2]);
         in_world(&mut entities, &mut dead, &mut nexts[3]);
+        in_named(&mut named, &mut nexts[4]);
     }
     assert!(
         nexts.iter().all(|next| *next == nexts[0] && *next > 3 * SOME),
         "as many died everywhere: {nexts:?}"
     );
-    let answers = [of_columns(&ours), of_vec(&rows), of_soa(&soa), of_world(&mut entities)];
-    let [one, two, three, four] = &mut nexts;
+    let answers =
+        [of_columns(&ours), of_vec(&rows), of_soa(&soa), of_world(&mut entities), of_soa(&named.rows)];
+    let [one, two, three, four, five] = &mut nexts;
     Contest::new("columns: all age, the dead go, as many come", "row looked at", SOME)
         .ours("Columns retain", answers[0], || in_columns(hidden(&mut ours), one))
         .peer("Vec<Particle> retain", answers[1], || in_vec(hidden(&mut rows), two))
         .peer("soa-rs swap_remove", answers[2], || in_soa(hidden(&mut soa), three))
         .peer("hecs despawn", answers[3], || in_world(hidden(&mut entities), &mut dead, four))
+        .peer("soa-rs and slotmap", answers[4], || in_named(hidden(&mut named), five))
+        .bar("Columns retain", "soa-rs and slotmap", 1.0)
         .bar("Columns retain", "Vec<Particle> retain", 1.0)
         .bar("Columns retain", "soa-rs swap_remove", 1.0)
         .bar("Columns retain", "hecs despawn", 1.0)
