@@ -10,7 +10,7 @@
 //! | 2 | [`ledger`] | [`Tag`]s, accounts, [`Budget`]s, pressure callbacks |
 //! | 3 | [`region`] | [`Region`]: the only way memory enters the system |
 //! | 4 | [`arena`] | [`FrameArena`], [`ScratchStack`], [`ResourceArena`], [`JobArenas`], [`ArenaVec`], [`ArenaString`] |
-//! | 4 | [`pool`] | [`PoolOptions`], [`Handle`] |
+//! | 4 | [`pool`] | [`PoolOptions`], [`Handle`], [`Columns`] |
 //! | 5 | [`watch`] | [`Snapshot`]s |
 //! | 6 | [`manager`] | [`MemoryManager`]: what an engine holds |
 //!
@@ -52,6 +52,7 @@
 //! # Features
 //!
 //! - `std` (default): the manager, snapshots, panic-proof clearing. Floors 0 to 4 need neither it nor `alloc`.
+//! - `derive` (default): `#[derive(Soa)]` for [`Columns`].
 //! - `serde`: `Serialize` and `Deserialize` for snapshots and statistics.
 //! - `allocator-api2`: `&FrameArena` (of a manager's frame: `&*frame`), `&Scope` and `&JobArena` are allocators, for
 //!   `hashbrown` maps with its feature of the same name and for `allocator_api2`'s own containers.
@@ -77,13 +78,15 @@ pub use arena::{
     JobArena, JobArenas, JobArenasOptions, JobError, JobStats, Resource, ResourceArena, ResourceArenaOptions,
     ResourceStats, Scope, ScopeBox, ScratchBusy, ScratchGuard, ScratchSlot, ScratchStack,
 };
+#[cfg(feature = "derive")]
+pub use arenite_derive::Soa;
 pub use base::Bytes;
 pub use ledger::{AccountSnapshot, Budget, BudgetExceeded, BudgetStatus, Ledger, Tag, TagError};
 #[cfg(feature = "std")]
 pub use manager::{
     BuildError, Frame, FrameStats, MemoryManager, MemoryManagerBuilder, Scene, SceneReport, ShutdownReport,
 };
-pub use pool::{Handle, PoolOptions};
+pub use pool::{Columns, ColumnsStats, Handle, PoolOptions, PushError, Soa};
 pub use region::{AllocError, Region, RegionOptions};
 #[cfg(feature = "std")]
 pub use watch::{Snapshot, TagSnapshot};

@@ -17,6 +17,7 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 /// Where the programs of this test run are, and the library with them.
 fn deps() -> PathBuf {
@@ -29,33 +30,42 @@ struct Outcome {
     text: String,
 }
 
+/// Where the macros are that the library is made with: they are programs of this machine, also where the library is
+/// built for another one, in a folder of its own.
+fn macros() -> Option<PathBuf> {
+    let own = deps();
+    let profile = own.parent()?;
+    Some(profile.parent()?.parent()?.join(profile.file_name()?).join("deps"))
+}
+
 fn compile(library: &Path, source: &Path, attack: Option<&str>) -> Outcome {
+    let attack_flags = attack.map(|attack| ["--cfg", attack]);
+    let lints = ["--crate-type", "bin", "--cap-lints", "allow"];
+    compile_with(library, source, attack, lints.iter().chain(attack_flags.iter().flatten()).copied())
+}
+
+fn compile_with<'f>(
+    library: &Path,
+    source: &Path,
+    attack: Option<&str>,
+    flags: impl IntoIterator<Item = &'f str>,
+) -> Outcome {
     // Cargo tells which of several toolchains runs.
     let beside = env::var_os("CARGO").map(|cargo| PathBuf::from(cargo).with_file_name("rustc"));
     let rustc = beside.filter(|path| path.exists()).unwrap_or_else(|| PathBuf::from("rustc"));
     let name = source.file_stem().and_then(|name| name.to_str()).unwrap_or("case");
     let object = deps().join(format!("compile_fail-{name}-{}.o", attack.unwrap_or("twin")));
     let mut command = Command::new(rustc);
-    command.args([
-        "--edition",
-        "2024",
-        "--crate-type",
-        "bin",
-        "--cap-lints",
-        "allow",
-        "--error-format",
-        "short",
-    ]);
+    command.args(["--edition", "2024", "--error-format", "short"]).args(flags);
     command.arg("--crate-name").arg(name).arg("--emit").arg(format!("obj={}", object.display()));
     command.arg("--extern").arg(format!("arenite={}", library.display()));
-    command.arg("-L").arg(format!("dependency={}", deps().display()));
+    for folder in [Some(deps()), macros()].into_iter().flatten() {
+        command.arg("-L").arg(format!("dependency={}", folder.display()));
+    }
     // Sanitizers and the like must be those of the library.
     command.args(env::var("RUSTFLAGS").unwrap_or_default().split_whitespace());
     // Where the compiler writes out the names of types that are too long for a message.
     command.current_dir(deps());
-    if let Some(attack) = attack {
-        command.args(["--cfg", attack]);
-    }
     let output = command.arg(source).output().expect("the compiler that built this test runs");
     let _ = fs::remove_file(object);
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -64,7 +74,17 @@ fn compile(library: &Path, source: &Path, attack: Option<&str>) -> Outcome {
 
 /// The newest build of the library that this compiler can read: another one may lie beside it, built by an older
 /// compiler or with other features.
-fn library(probe: &Path) -> PathBuf {
+fn library() -> &'static Path {
+    static FOUND: OnceLock<PathBuf> = OnceLock::new();
+    FOUND.get_or_init(|| find_library(&tests().join("compile_fail/probe.rs")))
+}
+
+/// Where this file is.
+fn tests() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")
+}
+
+fn find_library(probe: &Path) -> PathBuf {
     let is_library = |path: &PathBuf| {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         name.starts_with("libarenite-") && name.ends_with(".rlib")
@@ -95,8 +115,7 @@ fn reason(found: &[&str], code: &str) -> bool {
 
 #[test]
 fn compile_fail_what_must_not_compile_does_not() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compile_fail");
-    let library = library(&folder.join("probe.rs"));
+    let (folder, library) = (tests().join("compile_fail"), library());
     let mut sources: Vec<_> =
         fs::read_dir(&folder).expect("the cases").flatten().map(|entry| entry.path()).collect();
     sources.sort();
@@ -104,7 +123,7 @@ fn compile_fail_what_must_not_compile_does_not() {
     let mut wrong = Vec::new();
     for source in sources {
         let text = fs::read_to_string(&source).expect("a readable case");
-        let twin = compile(&library, &source, None);
+        let twin = compile(library, &source, None);
         if !twin.success {
             wrong.push(format!("{} must compile without its attacks:\n{}", source.display(), twin.text));
             continue;
@@ -119,7 +138,7 @@ fn compile_fail_what_must_not_compile_does_not() {
                 wrong.push(format!("{label}: no line of the file is that attack"));
                 continue;
             }
-            let outcome = compile(&library, &source, Some(name));
+            let outcome = compile(library, &source, Some(name));
             let found = codes(&outcome.text);
             if outcome.success {
                 wrong.push(format!("{label} compiles, and must fail with {code}"));
@@ -130,4 +149,26 @@ fn compile_fail_what_must_not_compile_does_not() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
     assert!(attacks >= 40, "only {attacks} attacks were found");
+}
+
+/// What a derive writes is part of its user's crate, under that crate's lints.
+#[test]
+fn compile_fail_strict_crates_take_what_the_derive_writes() {
+    let mut flags = vec!["--crate-type", "lib", "-F", "unsafe_code", "-D", "warnings"];
+    let lints = [
+        "missing_docs",
+        "unreachable_pub",
+        "missing_debug_implementations",
+        "non_snake_case",
+        "single_use_lifetimes",
+        "explicit_outlives_requirements",
+        "elided_lifetimes_in_paths",
+        "unused_qualifications",
+        "unused_lifetimes",
+        "private_interfaces",
+        "private_bounds",
+    ];
+    flags.extend(lints.iter().flat_map(|lint| ["-D", lint]));
+    let outcome = compile_with(library(), &tests().join("strict/soa.rs"), None, flags);
+    assert!(outcome.success, "{}", outcome.text);
 }

@@ -46,6 +46,11 @@ impl<T: ?Sized> Handle<T> {
         self.generation.get()
     }
 
+    #[inline]
+    pub(crate) const fn generation_nonzero(self) -> NonZeroU32 {
+        self.generation
+    }
+
     /// As one number, for scripts, C and files: the generation in the upper half, the index in the lower; never 0.
     #[inline]
     #[must_use]

@@ -6,6 +6,8 @@
 
 mod handle;
 mod options;
+pub mod soa;
 
 pub use handle::Handle;
 pub use options::PoolOptions;
+pub use soa::{Columns, ColumnsStats, PushError, Soa};

@@ -1,7 +1,7 @@
 //! How a pool is to be made: the same for all of them.
 
 use crate::ledger::Tag;
-use crate::region::{AllocError, ColumnLayout, RegionOptions, Table};
+use crate::region::{AllocError, Column, ColumnLayout, ColumnStore, RegionOptions, Table, TableOf};
 
 /// How many slots a pool has, whom it is charged to, and how it commits them.
 ///
@@ -75,6 +75,11 @@ impl PoolOptions {
         self.capacity
     }
 
+    /// Whom the pool is to be charged to.
+    pub(crate) const fn tag(&self) -> Tag {
+        self.region.tag()
+    }
+
     /// The table of a pool with these columns.
     ///
     /// # Errors
@@ -83,8 +88,13 @@ impl PoolOptions {
         &self,
         layouts: [ColumnLayout; N],
     ) -> Result<Table<N>, AllocError> {
+        self.try_table_of(layouts.map(Column::new))
+    }
+
+    /// The same for columns whose number is not known here.
+    pub(crate) fn try_table_of<S: ColumnStore>(&self, columns: S) -> Result<TableOf<S>, AllocError> {
         let at_least = if self.bounded { self.capacity } else { self.at_least };
-        let mut table = Table::try_reserve(&self.region, layouts, self.capacity, at_least)?;
+        let mut table = TableOf::try_reserve_columns(&self.region, columns, self.capacity, at_least)?;
         if self.bounded {
             table.try_grow(self.capacity)?;
         }

@@ -18,7 +18,8 @@ mod trim;
 
 pub use error::AllocError;
 pub use options::RegionOptions;
-pub use table::{ColumnLayout, Table};
+pub(crate) use table::{Column, ColumnStore, Contiguous, Pair};
+pub use table::{ColumnLayout, Table, TableOf};
 pub(crate) use trim::IDLE_SLACK;
 pub use trim::IdleTrim;
 

@@ -72,7 +72,7 @@ impl ColumnLayout {
 
 /// Where a column lies and how much of it has memory behind it.
 #[derive(Clone, Copy, Debug)]
-struct Column {
+pub struct Column {
     layout: ColumnLayout,
     /// First row, in bytes from the start of the reservation.
     offset: usize,
@@ -87,6 +87,11 @@ struct Column {
 }
 
 impl Column {
+    /// A column that has no place yet.
+    pub(crate) const fn new(layout: ColumnLayout) -> Self {
+        Self { layout, offset: 0, first_page: 0, committed: 0, unit: 1, huge: false }
+    }
+
     /// Bytes that must be accessible from `first_page` for `rows` rows. `rows` is at most the capacity, for which the
     /// whole table was laid out, so nothing wraps.
     fn target(&self, rows: usize) -> usize {
@@ -97,16 +102,90 @@ impl Column {
     }
 }
 
-/// `N` arrays that grow together in one reservation, charged to a tag. The owner says what a row is; the table hands out
+/// Keeps the columns of a table: an array of them, or arrays one after the other ([`Pair`]), for a table whose number
+/// of columns is a sum that only the compiler of its user knows.
+///
+/// # Safety
+/// Both methods give the same columns at any time, and nothing else changes their number.
+pub unsafe trait ColumnStore: Copy + core::fmt::Debug {
+    /// The columns, in order.
+    fn as_slice(&self) -> &[Column];
+
+    /// The columns, in order.
+    fn as_mut_slice(&mut self) -> &mut [Column];
+}
+
+// SAFETY: an array is its own slice.
+unsafe impl<const N: usize> ColumnStore for [Column; N] {
+    #[inline]
+    fn as_slice(&self) -> &[Column] {
+        self
+    }
+
+    #[inline]
+    fn as_mut_slice(&mut self) -> &mut [Column] {
+        self
+    }
+}
+
+/// The columns of `A`, and behind them those of `B`.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Pair<A, B>(A, B);
+
+mod contiguous {
+    use super::{Column, Pair};
+
+    /// What is nothing but columns without a gap.
+    ///
+    /// # Safety
+    /// As it says: size and alignment are those of an array of [`Column`], and so is each byte.
+    pub unsafe trait Contiguous: Copy + core::fmt::Debug {}
+
+    // SAFETY: an array.
+    unsafe impl<const N: usize> Contiguous for [Column; N] {}
+    // SAFETY: `repr(C)`: `B` follows `A` at the next multiple of its alignment, which is that of a column, and the size
+    // of `A` is a multiple of that.
+    unsafe impl<A: Contiguous, B: Contiguous> Contiguous for Pair<A, B> {}
+}
+pub(crate) use contiguous::Contiguous;
+
+impl<A: Contiguous, B: Contiguous> Pair<A, B> {
+    const COUNT: usize = size_of::<Self>() / size_of::<Column>();
+
+    pub(crate) const fn new(first: A, second: B) -> Self {
+        Self(first, second)
+    }
+}
+
+// SAFETY: the same memory in both; `Contiguous` is sealed.
+unsafe impl<A: Contiguous, B: Contiguous> ColumnStore for Pair<A, B> {
+    #[inline]
+    fn as_slice(&self) -> &[Column] {
+        // SAFETY: `Contiguous`: this is an array of so many columns.
+        unsafe { core::slice::from_raw_parts(core::ptr::from_ref(self).cast(), Self::COUNT) }
+    }
+
+    #[inline]
+    fn as_mut_slice(&mut self) -> &mut [Column] {
+        // SAFETY: as above, borrowed mutably; any column is as good as another to `Pair`.
+        unsafe { core::slice::from_raw_parts_mut(core::ptr::from_mut(self).cast(), Self::COUNT) }
+    }
+}
+
+/// `N` arrays that grow together in one reservation, charged to a tag: see [`TableOf`].
+pub type Table<const N: usize> = TableOf<[Column; N]>;
+
+/// Arrays that grow together in one reservation, charged to a tag. The owner says what a row is; the table hands out
 /// addresses, never references. Dropping it gives everything back, without a look at what is in the rows.
 ///
 /// `Send` and `Sync`: what is done with the addresses is the owner's `unsafe` code.
 #[derive(Debug)]
-pub struct Table<const N: usize> {
+pub struct TableOf<S: ColumnStore> {
     base: NonNull<u8>,
     /// The whole reservation in bytes, charged as reserved.
     size: usize,
-    columns: [Column; N],
+    columns: S,
     /// Rows that fit.
     capacity: usize,
     /// Rows that have memory behind them in every column.
@@ -120,9 +199,9 @@ pub struct Table<const N: usize> {
 }
 
 // SAFETY: an owner of address space, addressed by plain numbers.
-unsafe impl<const N: usize> Send for Table<N> {}
+unsafe impl<S: ColumnStore> Send for TableOf<S> {}
 // SAFETY: as above; `&Table` gives figures and addresses only.
-unsafe impl<const N: usize> Sync for Table<N> {}
+unsafe impl<S: ColumnStore> Sync for TableOf<S> {}
 
 impl<const N: usize> Table<N> {
     /// Reserves room for `capacity` rows. When the system refuses that much address space the capacity is halved until
@@ -137,10 +216,22 @@ impl<const N: usize> Table<N> {
         capacity: usize,
         at_least: usize,
     ) -> Result<Self, AllocError> {
+        Self::try_reserve_columns(options, layouts.map(Column::new), capacity, at_least)
+    }
+}
+
+impl<S: ColumnStore> TableOf<S> {
+    /// As [`try_reserve`](Table::try_reserve), with columns that have a layout and nothing else yet.
+    pub(crate) fn try_reserve_columns(
+        options: &RegionOptions,
+        plan: S,
+        capacity: usize,
+        at_least: usize,
+    ) -> Result<Self, AllocError> {
         let tag = options.tag;
         let mut capacity = capacity;
         loop {
-            let answer = match lay_out(options, layouts, capacity) {
+            let answer = match lay_out(options, plan, capacity) {
                 None => Err(AllocError::TooLarge { tag }),
                 Some((columns, size, align)) => match os::reserve(size, align) {
                     Err(error) => Err(AllocError::Os { tag, error }),
@@ -191,7 +282,7 @@ impl<const N: usize> Table<N> {
     #[must_use]
     pub fn column(&self, index: usize) -> NonNull<u8> {
         // SAFETY: every column lies inside the reservation.
-        unsafe { self.base.add(self.columns[index].offset) }
+        unsafe { self.base.add(self.columns.as_slice()[index].offset) }
     }
 
     /// Whom the table is charged to.
@@ -210,7 +301,7 @@ impl<const N: usize> Table<N> {
     /// Committed bytes of all columns.
     #[must_use]
     pub fn committed(&self) -> usize {
-        self.columns.iter().map(|column| column.committed).sum()
+        self.columns.as_slice().iter().map(|column| column.committed).sum()
     }
 
     /// Makes sure that at least `needed` rows have memory behind them; commits a whole step when it can, less when a
@@ -239,7 +330,7 @@ impl<const N: usize> Table<N> {
         let committed = self.committed();
         // A step that only generosity makes too large is worth neither a refusal nor a warning before its time.
         let allowed = committed.clamp(self.step_min, self.step_max).min(tag.calm_room());
-        let row_bits: usize = self.columns.iter().map(|column| column.layout.bits).sum();
+        let row_bits: usize = self.columns.as_slice().iter().map(|column| column.layout.bits).sum();
         let rows_in = |bytes: usize| (bytes / row_bits.max(1)).saturating_mul(8);
         let mut goal = exact.max(from.saturating_add(rows_in(allowed)).min(self.capacity));
         let (to, bytes) = loop {
@@ -256,7 +347,7 @@ impl<const N: usize> Table<N> {
 
     /// As many rows as fit the pages that `rows` rows need anyway.
     fn filled(&self, rows: usize) -> usize {
-        let fit = self.columns.iter().map(|column| {
+        let fit = self.columns.as_slice().iter().map(|column| {
             let room = column.target(rows).saturating_sub(column.offset - column.first_page);
             column.layout.rows_of(room)
         });
@@ -265,7 +356,11 @@ impl<const N: usize> Table<N> {
 
     /// Bytes to commit for `rows` rows beyond what is committed now.
     fn cost(&self, rows: usize) -> usize {
-        self.columns.iter().map(|column| column.target(rows).saturating_sub(column.committed)).sum()
+        self.columns
+            .as_slice()
+            .iter()
+            .map(|column| column.target(rows).saturating_sub(column.committed))
+            .sum()
     }
 
     /// Commits a step that has been charged. If the table has grown or shrunk since the step was planned, the charge is
@@ -276,11 +371,11 @@ impl<const N: usize> Table<N> {
             tag.credit_committed(bytes);
             return Ok(());
         }
-        for index in 0..N {
+        for index in 0..self.columns.as_slice().len() {
             if let Err(error) = self.make_real(index, to) {
                 // What became real is uncharged, so take it back. A refusal of that too leaves empty accessible pages,
                 // which the next growth charges.
-                for column in &self.columns[..=index] {
+                for column in &self.columns.as_slice()[..=index] {
                     let more = column.target(to).saturating_sub(column.committed);
                     if more > 0 {
                         // SAFETY: whole pages of this table above what is committed: nobody uses them.
@@ -293,7 +388,7 @@ impl<const N: usize> Table<N> {
                 return Err(AllocError::Os { tag, error });
             }
         }
-        for column in &mut self.columns {
+        for column in self.columns.as_mut_slice() {
             column.committed = column.committed.max(column.target(to));
         }
         self.rows = to;
@@ -301,7 +396,7 @@ impl<const N: usize> Table<N> {
     }
 
     fn make_real(&self, index: usize, rows: usize) -> Result<(), os::OsError> {
-        let column = &self.columns[index];
+        let column = &self.columns.as_slice()[index];
         let more = column.target(rows).saturating_sub(column.committed);
         if more == 0 {
             return Ok(());
@@ -336,7 +431,7 @@ impl<const N: usize> Table<N> {
         }
         let tag = self.tag;
         let mut answer = Ok(());
-        for column in &mut self.columns {
+        for column in self.columns.as_mut_slice() {
             let target = column.target(keep);
             if target >= column.committed {
                 continue;
@@ -366,7 +461,7 @@ impl<const N: usize> Table<N> {
     }
 }
 
-impl<const N: usize> Drop for Table<N> {
+impl<S: ColumnStore> Drop for TableOf<S> {
     fn drop(&mut self) {
         self.publish_live(0);
         // SAFETY: exactly the reservation that `try_reserve` made; its owner is gone.
@@ -379,23 +474,13 @@ impl<const N: usize> Drop for Table<N> {
 }
 
 /// Columns, size and alignment of a reservation for `capacity` rows; `None` when it does not fit the address space.
-fn lay_out<const N: usize>(
-    options: &RegionOptions,
-    layouts: [ColumnLayout; N],
-    capacity: usize,
-) -> Option<([Column; N], usize, usize)> {
+fn lay_out<S: ColumnStore>(options: &RegionOptions, plan: S, capacity: usize) -> Option<(S, usize, usize)> {
     let page = os::page_size();
     let guard = if options.guard { page } else { 0 };
     let (mut end, mut largest_align) = (0usize, page);
-    let mut columns = [Column {
-        layout: ColumnLayout::bit(),
-        offset: 0,
-        first_page: 0,
-        committed: 0,
-        unit: page,
-        huge: false,
-    }; N];
-    for (index, (column, layout)) in columns.iter_mut().zip(layouts).enumerate() {
+    let mut columns = plan;
+    for (index, column) in columns.as_mut_slice().iter_mut().enumerate() {
+        let layout = column.layout;
         let bytes = layout.bytes_of(capacity)?;
         let large = options.huge.then(os::huge_page_size).flatten().filter(|huge| bytes >= 2 * huge);
         let unit = if large.is_some() { commit_unit(true) } else { page };
