@@ -75,6 +75,11 @@ impl PoolOptions {
         self.capacity
     }
 
+    /// Whom the pool is charged to.
+    pub(crate) const fn tag(&self) -> Tag {
+        self.region.tag()
+    }
+
     /// The table of a pool with these columns.
     ///
     /// # Errors

@@ -44,6 +44,11 @@ impl RegionOptions {
         }
     }
 
+    /// Whom the range is charged to.
+    pub(crate) const fn tag(&self) -> Tag {
+        self.tag
+    }
+
     /// The smallest reservation that is still useful. Default: 64 KiB, or all of it if that is less.
     pub const fn at_least(mut self, bytes: usize) -> Self {
         self.at_least = bytes;
