@@ -30,6 +30,8 @@ pub(crate) struct Competitor<'w> {
     ours: bool,
     /// What it computed when it was checked.
     answer: u64,
+    /// Runs before each round and is not timed.
+    prepare: Box<dyn FnMut() + 'w>,
     /// One round of [`Contest::operations`] operations.
     round: Box<dyn FnMut() + 'w>,
 }
@@ -58,14 +60,25 @@ impl<'w> Contest<'w> {
     }
 
     /// Adds one of ours.
-    pub(crate) fn ours(mut self, name: &'static str, answer: u64, round: impl FnMut() + 'w) -> Self {
-        self.competitors.push(Competitor { name, ours: true, answer, round: Box::new(round) });
-        self
+    pub(crate) fn ours(self, name: &'static str, answer: u64, round: impl FnMut() + 'w) -> Self {
+        self.with(name, true, answer, round)
     }
 
     /// Adds one of theirs.
-    pub(crate) fn peer(mut self, name: &'static str, answer: u64, round: impl FnMut() + 'w) -> Self {
-        self.competitors.push(Competitor { name, ours: false, answer, round: Box::new(round) });
+    pub(crate) fn peer(self, name: &'static str, answer: u64, round: impl FnMut() + 'w) -> Self {
+        self.with(name, false, answer, round)
+    }
+
+    fn with(mut self, name: &'static str, ours: bool, answer: u64, round: impl FnMut() + 'w) -> Self {
+        let (prepare, round) = (Box::new(|| ()), Box::new(round));
+        self.competitors.push(Competitor { name, ours, answer, prepare, round });
+        self
+    }
+
+    /// What the competitor that was added last does before each round, untimed.
+    pub(crate) fn prepare(mut self, prepare: impl FnMut() + 'w) -> Self {
+        let last = self.competitors.last_mut().expect("a competitor that prepares");
+        last.prepare = Box::new(prepare);
         self
     }
 
@@ -124,6 +137,7 @@ impl<'w> Contest<'w> {
         for round in 0..WARM_UP + ROUNDS {
             for turn in 0..self.competitors.len() {
                 let index = if round % 2 == 0 { turn } else { self.competitors.len() - 1 - turn };
+                (self.competitors[index].prepare)();
                 let start = Instant::now();
                 (self.competitors[index].round)();
                 let spent = start.elapsed();

@@ -1,6 +1,7 @@
 //! The pools against the best of their kind.
 
 mod columns;
+mod handles;
 
 /// Runs the workloads whose name contains `filter`.
 pub(crate) fn run(filter: &str) {
@@ -12,6 +13,13 @@ pub(crate) fn run(filter: &str) {
         ("columns-churn", columns::churn),
         ("columns-sieve", columns::sieve),
         ("columns-get", columns::get),
+        ("handles-insert", handles::insert),
+        ("handles-get", handles::get),
+        ("handles-get-many", handles::get_many),
+        ("handles-remove", handles::remove),
+        ("handles-iterate-50", handles::iterate_50),
+        ("handles-iterate-10", handles::iterate_10),
+        ("handles-iterate-1", handles::iterate_1),
     ];
     crate::harness::run(workloads, filter);
 }

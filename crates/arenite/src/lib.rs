@@ -10,7 +10,7 @@
 //! | 2 | [`ledger`] | [`Tag`]s, accounts, [`Budget`]s, pressure callbacks |
 //! | 3 | [`region`] | [`Region`]: the only way memory enters the system |
 //! | 4 | [`arena`] | [`FrameArena`], [`ScratchStack`], [`ResourceArena`], [`JobArenas`], [`ArenaVec`], [`ArenaString`] |
-//! | 4 | [`pool`] | [`PoolOptions`], [`Handle`], [`Columns`] |
+//! | 4 | [`pool`] | [`BlockPool`], [`Pool`], [`HandlePool`], [`Secondary`], [`Columns`] |
 //! | 5 | [`watch`] | [`Snapshot`]s |
 //! | 6 | [`manager`] | [`MemoryManager`]: what an engine holds |
 //!
@@ -53,7 +53,8 @@
 //!
 //! - `std` (default): the manager, snapshots, panic-proof clearing. Floors 0 to 4 need neither it nor `alloc`.
 //! - `derive` (default): `#[derive(Soa)]` for [`Columns`].
-//! - `serde`: `Serialize` and `Deserialize` for snapshots and statistics.
+//! - `serde`: `Serialize` and `Deserialize` for snapshots and statistics; saving and loading of handle pools.
+//! - `rayon`: parallel iteration over handle pools.
 //! - `allocator-api2`: `&FrameArena` (of a manager's frame: `&*frame`), `&Scope` and `&JobArena` are allocators, for
 //!   `hashbrown` maps with its feature of the same name and for `allocator_api2`'s own containers.
 //! - `hardened`: what debug builds do, in release builds: more frame buffers, poisoned memory, closed stale buffers.
@@ -86,7 +87,12 @@ pub use ledger::{AccountSnapshot, Budget, BudgetExceeded, BudgetStatus, Ledger, 
 pub use manager::{
     BuildError, Frame, FrameStats, MemoryManager, MemoryManagerBuilder, Scene, SceneReport, ShutdownReport,
 };
-pub use pool::{Columns, ColumnsStats, Handle, PoolOptions, PushError, Soa};
+#[cfg(feature = "serde")]
+pub use pool::{HandlePoolState, StateError};
+pub use pool::{
+    BorrowError, Columns, ColumnsStats, DisjointError, Handle, HandlePool, HandlePoolStats, InsertError, PoolOptions,
+    PushError, Secondary, SecondaryError, Soa,
+};
 pub use region::{AllocError, Region, RegionOptions};
 #[cfg(feature = "std")]
 pub use watch::{Snapshot, TagSnapshot};

@@ -5,9 +5,18 @@
 //! found by one compare, and a slot's number follows from its address. May import floors 0 to 3.
 
 mod handle;
+mod handle_pool;
 mod options;
 pub mod soa;
 
 pub use handle::Handle;
+pub use handle_pool::{
+    BorrowError, BorrowMany, DisjointError, DisjointMut, Drain, ExtractIf, HandlePool, HandlePoolStats, Handles,
+    InsertError, Iter, IterMut, Secondary, SecondaryError, SecondaryIter, SecondaryIterMut, Values, ValuesMut,
+};
+#[cfg(feature = "serde")]
+pub use handle_pool::{HandlePoolSeed, HandlePoolState, StateError};
+#[cfg(feature = "rayon")]
+pub use handle_pool::{ParIter, ParIterMut};
 pub use options::PoolOptions;
 pub use soa::{Columns, ColumnsStats, PushError, Soa};

@@ -21,7 +21,10 @@ use crate::os;
 /// What a row takes in one column of a [`Table`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ColumnLayout {
-    bits: usize,
+    /// Bytes of one group of rows.
+    bytes: usize,
+    /// Rows that share a group; the last group of a column is whole.
+    rows: usize,
     align: usize,
 }
 
@@ -41,32 +44,44 @@ impl ColumnLayout {
     pub const fn bytes(size: usize, align: usize) -> Self {
         assert!(align.is_power_of_two(), "an alignment is a power of two");
         assert!(size <= usize::MAX >> 4, "a row of such a size fits no address space");
-        Self { bits: size * 8, align }
+        Self { bytes: size, rows: 1, align }
     }
 
     /// One bit a row, kept in words of 64: the column starts at a multiple of 8 bytes, and the last word is whole.
     #[must_use]
     pub const fn bit() -> Self {
-        Self { bits: 1, align: 8 }
+        Self::words(1, 64)
     }
 
-    /// Bytes of `rows` rows, whole words. `None` when they do not fit the address space.
+    /// `words` words of 64 bits for every `rows` rows: several bits a row that are used together, or a summary of many
+    /// rows. The column starts at a multiple of 8 bytes, and the last group is whole.
+    ///
+    /// # Panics
+    /// `rows` is zero, or the words are an eighth of the address space or more.
+    #[must_use]
+    pub const fn words(words: usize, rows: usize) -> Self {
+        assert!(rows > 0, "words for no row");
+        assert!(words <= usize::MAX >> 7, "a group of such a size fits no address space");
+        Self { bytes: words * 8, rows, align: 8 }
+    }
+
+    /// Bytes of `rows` rows, whole groups. `None` when they do not fit the address space.
     fn bytes_of(self, rows: usize) -> Option<usize> {
-        // In two parts, because the number of bits may not fit where the number of bytes does.
-        let bytes = match self.bits {
-            1 => rows.div_ceil(64).checked_mul(8)?,
-            bits => rows.checked_mul(bits / 8)?,
-        };
+        let bytes = rows.div_ceil(self.rows).checked_mul(self.bytes)?;
         (bytes <= isize::MAX as usize).then_some(bytes)
     }
 
     /// How many rows `bytes` have room for.
     fn rows_of(self, bytes: usize) -> usize {
-        match self.bits {
+        match self.bytes {
             0 => usize::MAX,
-            1 => (bytes / 8).saturating_mul(64),
-            bits => bytes / (bits / 8),
+            group => (bytes / group).saturating_mul(self.rows),
         }
+    }
+
+    /// Bits of one row, rounded up.
+    fn bits(self) -> usize {
+        (self.bytes * 8).div_ceil(self.rows)
     }
 }
 
@@ -330,7 +345,7 @@ impl<S: ColumnStore> TableOf<S> {
         let committed = self.committed();
         // A step that only generosity makes too large is worth neither a refusal nor a warning before its time.
         let allowed = committed.clamp(self.step_min, self.step_max).min(tag.calm_room());
-        let row_bits: usize = self.columns.as_slice().iter().map(|column| column.layout.bits).sum();
+        let row_bits: usize = self.columns.as_slice().iter().map(|column| column.layout.bits()).sum();
         let rows_in = |bytes: usize| (bytes / row_bits.max(1)).saturating_mul(8);
         let mut goal = exact.max(from.saturating_add(rows_in(allowed)).min(self.capacity));
         let (to, bytes) = loop {

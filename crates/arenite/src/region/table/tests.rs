@@ -79,6 +79,24 @@ fn columns_are_apart_and_aligned() {
 }
 
 #[test]
+fn words_for_many_rows_are_there_for_each_of_them() {
+    let tag = fresh_tag();
+    let layouts = [ColumnLayout::words(3, 64), ColumnLayout::words(1, 4096), ColumnLayout::of::<u8>()];
+    let mut table = Table::try_reserve(&RegionOptions::new(tag, 0), layouts, 3 << 20, 3 << 20).unwrap();
+    for rows in [1, 64, 65, 4096, 4097, 500_000, 3 << 20] {
+        table.try_grow(rows).unwrap();
+        let rows = table.rows();
+        for (index, bytes) in
+            [rows.div_ceil(64) * 24, rows.div_ceil(4096) * 8, rows].into_iter().enumerate()
+        {
+            // SAFETY: memory of all rows is there, and the test uses the table alone.
+            unsafe { table.column(index).as_ptr().write_bytes(0xA5, bytes) };
+        }
+        assert_eq!(tag.account().subtree.committed, table.committed());
+    }
+}
+
+#[test]
 fn a_busy_table_makes_few_calls_and_small_steps_fill_their_pages() {
     let tag = fresh_tag();
     let mut table = table(tag, 1 << 20);

@@ -1,0 +1,453 @@
+//! Values of 64 bytes by handle: insert, get, remove, and walk over what is live.
+
+use std::cell::RefCell;
+use std::hint::black_box;
+use std::rc::Rc;
+
+use arenite::{Handle, HandlePool, Tag};
+use slotmap::{DefaultKey, DenseSlotMap, HopSlotMap, SlotMap};
+
+use crate::harness::Contest;
+use crate::opaque::used;
+use crate::stats::Random;
+
+/// A payload of a cache line, aligned to 8 as most structs are.
+type Value = [u64; 8];
+
+fn value(number: usize) -> Value {
+    [number as u64; 8]
+}
+
+/// Values of the workloads on few of them: about as much as a second-level cache holds.
+const FEW: usize = 10_000;
+
+/// Slots of the workloads on many.
+const MANY: usize = 100_000;
+
+/// What all of them can do.
+trait Store {
+    type Key: Copy;
+
+    fn with_capacity(capacity: usize) -> Self;
+    fn insert(&mut self, value: Value) -> Self::Key;
+    /// The first word of a value.
+    fn get(&self, key: Self::Key) -> Option<u64>;
+    fn remove(&mut self, key: Self::Key) -> Option<Value>;
+    /// The sum of the first words.
+    fn sum(&self) -> u64;
+}
+
+impl Store for HandlePool<Value> {
+    type Key = Handle<Value>;
+
+    fn with_capacity(capacity: usize) -> Self {
+        Self::try_new(Tag::untagged(), capacity).expect("a handle pool")
+    }
+
+    #[inline(always)]
+    fn insert(&mut self, value: Value) -> Self::Key {
+        Self::insert(self, value)
+    }
+
+    #[inline(always)]
+    fn get(&self, key: Self::Key) -> Option<u64> {
+        Self::get(self, key).map(|value| value[0])
+    }
+
+    #[inline(always)]
+    fn remove(&mut self, key: Self::Key) -> Option<Value> {
+        Self::remove(self, key)
+    }
+
+    #[inline(always)]
+    fn sum(&self) -> u64 {
+        let mut sum = 0;
+        for (_, value) in self {
+            sum += value[0];
+        }
+        sum
+    }
+}
+
+macro_rules! slotmap {
+    ($($map:ident)*) => { $(
+        impl Store for $map<DefaultKey, Value> {
+            type Key = DefaultKey;
+
+            fn with_capacity(capacity: usize) -> Self {
+                $map::with_capacity(capacity)
+            }
+
+            #[inline(always)]
+            fn insert(&mut self, value: Value) -> Self::Key {
+                $map::insert(self, value)
+            }
+
+            #[inline(always)]
+            fn get(&self, key: Self::Key) -> Option<u64> {
+                $map::get(self, key).map(|value| value[0])
+            }
+
+            #[inline(always)]
+            fn remove(&mut self, key: Self::Key) -> Option<Value> {
+                $map::remove(self, key)
+            }
+
+            #[inline(always)]
+            fn sum(&self) -> u64 {
+                let mut sum = 0;
+                for (_, value) in self {
+                    sum += value[0];
+                }
+                sum
+            }
+        }
+    )* };
+}
+slotmap!(SlotMap HopSlotMap DenseSlotMap);
+
+impl Store for thunderdome::Arena<Value> {
+    type Key = thunderdome::Index;
+
+    fn with_capacity(capacity: usize) -> Self {
+        Self::with_capacity(capacity)
+    }
+
+    #[inline(always)]
+    fn insert(&mut self, value: Value) -> Self::Key {
+        Self::insert(self, value)
+    }
+
+    #[inline(always)]
+    fn get(&self, key: Self::Key) -> Option<u64> {
+        Self::get(self, key).map(|value| value[0])
+    }
+
+    #[inline(always)]
+    fn remove(&mut self, key: Self::Key) -> Option<Value> {
+        Self::remove(self, key)
+    }
+
+    #[inline(always)]
+    fn sum(&self) -> u64 {
+        let mut sum = 0;
+        for (_, value) in self {
+            sum += value[0];
+        }
+        sum
+    }
+}
+
+/// No generations: a key that is stale finds the next value.
+impl Store for slab::Slab<Value> {
+    type Key = usize;
+
+    fn with_capacity(capacity: usize) -> Self {
+        Self::with_capacity(capacity)
+    }
+
+    #[inline(always)]
+    fn insert(&mut self, value: Value) -> usize {
+        Self::insert(self, value)
+    }
+
+    #[inline(always)]
+    fn get(&self, key: usize) -> Option<u64> {
+        Self::get(self, key).map(|value| value[0])
+    }
+
+    #[inline(always)]
+    fn remove(&mut self, key: usize) -> Option<Value> {
+        self.try_remove(key)
+    }
+
+    #[inline(always)]
+    fn sum(&self) -> u64 {
+        let mut sum = 0;
+        for (_, value) in self {
+            sum += value[0];
+        }
+        sum
+    }
+}
+
+/// For many threads, so it pays for what the others do not give. It does not walk.
+struct Sharded(sharded_slab::Slab<Value>);
+
+impl Store for Sharded {
+    type Key = usize;
+
+    fn with_capacity(_: usize) -> Self {
+        Self(sharded_slab::Slab::new())
+    }
+
+    #[inline(always)]
+    fn insert(&mut self, value: Value) -> usize {
+        self.0.insert(value).expect("room")
+    }
+
+    #[inline(always)]
+    fn get(&self, key: usize) -> Option<u64> {
+        self.0.get(key).map(|value| value[0])
+    }
+
+    #[inline(always)]
+    fn remove(&mut self, key: usize) -> Option<Value> {
+        self.0.take(key)
+    }
+
+    fn sum(&self) -> u64 {
+        unreachable!("it does not walk")
+    }
+}
+
+/// What one writes by hand: no generations, and a list of free places.
+struct Options {
+    values: Vec<Option<Value>>,
+    free: Vec<usize>,
+}
+
+impl Store for Options {
+    type Key = usize;
+
+    fn with_capacity(capacity: usize) -> Self {
+        Self { values: Vec::with_capacity(capacity), free: Vec::with_capacity(capacity) }
+    }
+
+    #[inline(always)]
+    fn insert(&mut self, value: Value) -> usize {
+        match self.free.pop() {
+            Some(key) => {
+                self.values[key] = Some(value);
+                key
+            }
+            None => {
+                self.values.push(Some(value));
+                self.values.len() - 1
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn get(&self, key: usize) -> Option<u64> {
+        self.values.get(key)?.as_ref().map(|value| value[0])
+    }
+
+    #[inline(always)]
+    fn remove(&mut self, key: usize) -> Option<Value> {
+        let value = self.values.get_mut(key)?.take()?;
+        self.free.push(key);
+        Some(value)
+    }
+
+    #[inline(always)]
+    fn sum(&self) -> u64 {
+        self.values.iter().flatten().map(|value| value[0]).sum()
+    }
+}
+
+/// Numbers below `count` in an order of their own, the same in each run.
+fn shuffled(count: usize) -> Vec<usize> {
+    let mut random = Random(0x5EED_CAFE);
+    let mut order: Vec<usize> = (0..count).collect();
+    for place in (1..count).rev() {
+        order.swap(place, random.below(place + 1));
+    }
+    order
+}
+
+/// Keys in random order; the store holds a value for each, and its slots were vacated in random order once.
+fn filled<S: Store>(count: usize) -> (S, Vec<S::Key>) {
+    let mut store = S::with_capacity(count);
+    let keys: Vec<_> = (0..count).map(|number| store.insert(value(number))).collect();
+    let order = shuffled(count);
+    for number in &order {
+        assert!(store.remove(keys[*number]).is_some());
+    }
+    let keys: Vec<_> = (0..count).map(|number| store.insert(value(number))).collect();
+    let keys: Vec<_> = order.into_iter().map(|number| keys[number]).collect();
+    (store, keys)
+}
+
+fn digest<S: Store>(store: &S, keys: &[S::Key]) -> u64 {
+    keys.iter().fold(0, |sum: u64, key| sum.wrapping_mul(31).wrapping_add(store.get(*key).expect("there")))
+}
+
+fn insert_into<'w, S: Store + 'w>(contest: Contest<'w>, name: &'static str, ours: bool) -> Contest<'w> {
+    let (store, keys) = filled::<S>(FEW);
+    let answer = digest(&store, &keys);
+    let shared = Rc::new(RefCell::new((store, keys)));
+    let emptied = Rc::clone(&shared);
+    let round = move || {
+        let (store, keys) = &mut *shared.borrow_mut();
+        for (number, key) in keys.iter_mut().enumerate() {
+            *key = store.insert(value(black_box(number)));
+        }
+        used(keys.as_slice());
+    };
+    let contest =
+        if ours { contest.ours(name, answer, round) } else { contest.peer(name, answer, round) };
+    contest.prepare(move || {
+        let (store, keys) = &mut *emptied.borrow_mut();
+        for key in keys.iter() {
+            store.remove(*key).expect("there");
+        }
+    })
+}
+
+pub(super) fn insert() {
+    let contest = Contest::new("handles: insert 64 B into vacated slots, 10 000", "insertion", FEW);
+    let contest = insert_into::<HandlePool<Value>>(contest, "HandlePool", true);
+    let contest = insert_into::<SlotMap<DefaultKey, Value>>(contest, "SlotMap", false);
+    let contest = insert_into::<HopSlotMap<DefaultKey, Value>>(contest, "HopSlotMap", false);
+    let contest = insert_into::<DenseSlotMap<DefaultKey, Value>>(contest, "DenseSlotMap", false);
+    let contest = insert_into::<thunderdome::Arena<Value>>(contest, "thunderdome", false);
+    let contest = insert_into::<slab::Slab<Value>>(contest, "slab", false);
+    let contest = insert_into::<Sharded>(contest, "sharded-slab", false);
+    let contest = insert_into::<Options>(contest, "Vec<Option<T>>", false);
+    contest.bar("HandlePool", "SlotMap", 1.0).run();
+}
+
+fn remove_from<'w, S: Store + 'w>(contest: Contest<'w>, name: &'static str, ours: bool) -> Contest<'w> {
+    let (store, keys) = filled::<S>(FEW);
+    let order = shuffled(FEW);
+    let answer = digest(&store, &keys);
+    let shared = Rc::new(RefCell::new((store, keys)));
+    let full = Rc::clone(&shared);
+    let mut first = true;
+    let round = move || {
+        let (store, keys) = &mut *shared.borrow_mut();
+        let mut sum = 0;
+        for key in keys.iter() {
+            sum += store.remove(*key).expect("there")[0];
+        }
+        black_box(sum);
+    };
+    let contest =
+        if ours { contest.ours(name, answer, round) } else { contest.peer(name, answer, round) };
+    contest.prepare(move || {
+        let (store, keys) = &mut *full.borrow_mut();
+        if !std::mem::take(&mut first) {
+            for number in &order {
+                keys[*number] = store.insert(value(*number));
+            }
+        }
+    })
+}
+
+pub(super) fn remove() {
+    let contest = Contest::new("handles: remove 64 B, random order, 10 000", "removal", FEW);
+    let contest = remove_from::<HandlePool<Value>>(contest, "HandlePool", true);
+    let contest = remove_from::<SlotMap<DefaultKey, Value>>(contest, "SlotMap", false);
+    let contest = remove_from::<HopSlotMap<DefaultKey, Value>>(contest, "HopSlotMap", false);
+    let contest = remove_from::<DenseSlotMap<DefaultKey, Value>>(contest, "DenseSlotMap", false);
+    let contest = remove_from::<thunderdome::Arena<Value>>(contest, "thunderdome", false);
+    let contest = remove_from::<slab::Slab<Value>>(contest, "slab", false);
+    let contest = remove_from::<Sharded>(contest, "sharded-slab", false);
+    let contest = remove_from::<Options>(contest, "Vec<Option<T>>", false);
+    contest.bar("HandlePool", "SlotMap", 1.0).run();
+}
+
+fn get_from<'w, S: Store + 'w>(
+    contest: Contest<'w>,
+    name: &'static str,
+    ours: bool,
+    count: usize,
+) -> Contest<'w> {
+    let (store, keys) = filled::<S>(count);
+    let answer = digest(&store, &keys);
+    let round = move || {
+        let mut sum = 0;
+        for key in &keys {
+            if let Some(word) = store.get(*key) {
+                sum += word;
+            }
+        }
+        black_box(sum);
+    };
+    if ours { contest.ours(name, answer, round) } else { contest.peer(name, answer, round) }
+}
+
+pub(super) fn get() {
+    get_of(Contest::new("handles: get 64 B, random order, 10 000", "look-up", FEW), FEW);
+}
+
+pub(super) fn get_many() {
+    get_of(Contest::new("handles: get 64 B, random order, 100 000", "look-up", MANY), MANY);
+}
+
+fn get_of(contest: Contest<'_>, count: usize) {
+    let contest = get_from::<HandlePool<Value>>(contest, "HandlePool", true, count);
+    let contest = get_from::<SlotMap<DefaultKey, Value>>(contest, "SlotMap", false, count);
+    let contest = get_from::<HopSlotMap<DefaultKey, Value>>(contest, "HopSlotMap", false, count);
+    let contest = get_from::<DenseSlotMap<DefaultKey, Value>>(contest, "DenseSlotMap", false, count);
+    let contest = get_from::<thunderdome::Arena<Value>>(contest, "thunderdome", false, count);
+    let contest = get_from::<slab::Slab<Value>>(contest, "slab", false, count);
+    let contest = get_from::<Sharded>(contest, "sharded-slab", false, count);
+    let contest = get_from::<Options>(contest, "Vec<Option<T>>", false, count);
+    contest.bar("HandlePool", "Vec<Option<T>>", 1.0).run();
+}
+
+/// Which of [`MANY`] slots stay, one in `one_in`, at random.
+fn stays(one_in: usize) -> Vec<bool> {
+    let mut random = Random(0xD1CE);
+    (0..MANY).map(|_| random.below(one_in) == 0).collect()
+}
+
+fn iterate_over<'w, S: Store + 'w>(
+    contest: Contest<'w>,
+    name: &'static str,
+    ours: bool,
+    one_in: usize,
+) -> Contest<'w> {
+    let mut store = S::with_capacity(MANY);
+    let keys: Vec<_> = (0..MANY).map(|number| store.insert(value(number))).collect();
+    for (key, stays) in keys.iter().zip(stays(one_in)) {
+        if !stays {
+            store.remove(*key).expect("there");
+        }
+    }
+    let answer = store.sum();
+    let round = move || {
+        used(&store);
+        black_box(store.sum());
+    };
+    if ours { contest.ours(name, answer, round) } else { contest.peer(name, answer, round) }
+}
+
+fn iterate(name: &'static str, one_in: usize, times: f64) {
+    let live: Vec<Value> = stays(one_in)
+        .into_iter()
+        .enumerate()
+        .filter_map(|(number, stays)| stays.then(|| value(number)))
+        .collect();
+    let dense_sum = |values: &Vec<Value>| values.iter().map(|value| value[0]).sum::<u64>();
+    let contest = Contest::new(name, "live value", live.len());
+    let contest = iterate_over::<HandlePool<Value>>(contest, "HandlePool", true, one_in);
+    let contest = iterate_over::<SlotMap<DefaultKey, Value>>(contest, "SlotMap", false, one_in);
+    let contest = iterate_over::<HopSlotMap<DefaultKey, Value>>(contest, "HopSlotMap", false, one_in);
+    let contest = iterate_over::<DenseSlotMap<DefaultKey, Value>>(contest, "DenseSlotMap", false, one_in);
+    let contest = iterate_over::<thunderdome::Arena<Value>>(contest, "thunderdome", false, one_in);
+    let contest = iterate_over::<slab::Slab<Value>>(contest, "slab", false, one_in);
+    let contest = iterate_over::<Options>(contest, "Vec<Option<T>>", false, one_in);
+    let answer = dense_sum(&live);
+    contest
+        .peer("dense Vec", answer, move || {
+            used(&live);
+            black_box(dense_sum(&live));
+        })
+        .bar("HandlePool", "dense Vec", times)
+        .run();
+}
+
+pub(super) fn iterate_50() {
+    iterate("handles: walk over 100 000 slots, 50 % live", 2, 1.6);
+}
+
+pub(super) fn iterate_10() {
+    iterate("handles: walk over 100 000 slots, 10 % live", 10, 2.0);
+}
+
+pub(super) fn iterate_1() {
+    iterate("handles: walk over 100 000 slots, 1 % live", 100, 4.0);
+}

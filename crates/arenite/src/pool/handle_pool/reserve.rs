@@ -1,0 +1,268 @@
+//! Handles before their values, from many threads.
+//!
+//! ```text
+//!   free  | 9 | 4 | 7 | 2 |           opened ▏ beyond
+//!              taken: 2 ◄─┘                  └─► 2
+//! ```
+//!
+//! `reserve` counts how many it has given from the top of the free stack and, when that is used up, from behind the
+//! opened slots; it writes nothing else. So whoever changes the stack settles first: what was taken from it is marked as
+//! reserved and leaves the stack. What was taken from behind stays a number until slots are opened there.
+#![expect(unsafe_code, reason = "reads the free stack and fills slots")]
+
+use core::num::NonZeroU32;
+
+use super::HandlePool;
+use super::marks::Mark;
+use super::slots::WORD;
+use crate::base::sync::{AtomicU32, Ordering};
+use crate::pool::Handle;
+use crate::region::AllocError;
+
+/// Counts one more, up to `limit`. Answers how many there were.
+fn claim(counter: &AtomicU32, limit: u32) -> Option<u32> {
+    // What the numbers stand for changes with `&mut self` only, so that nothing has to be ordered by them.
+    counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| (count < limit).then(|| count + 1)).ok()
+}
+
+impl<T> HandlePool<T> {
+    /// A handle for a value that comes later: from any number of threads at once, without a lock and without a system
+    /// call. Until a [`flush`](Self::flush) gives it its value it resolves to nothing and can not be removed. O(1).
+    ///
+    /// ```
+    /// use arenite::{HandlePool, Tag};
+    /// let mut pool = HandlePool::<u32>::try_new(Tag::register("example/reserve")?, 100)?;
+    /// let handles: Vec<_> = std::thread::scope(|scope| {
+    ///     let pool = &pool;
+    ///     let threads: Vec<_> = (0..4).map(|_| scope.spawn(move || pool.reserve())).collect();
+    ///     threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    /// });
+    /// assert!(pool.get(handles[0]).is_none());
+    /// pool.flush(|handle| handle.index() * 10);
+    /// assert!(handles.iter().all(|handle| pool[*handle] == handle.index() * 10));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Panics
+    /// The pool is full.
+    #[track_caller]
+    pub fn reserve(&self) -> Handle<T> {
+        match self.try_reserve() {
+            Ok(handle) => handle,
+            Err(error) => error.raise(),
+        }
+    }
+
+    /// A handle for a value that comes later.
+    ///
+    /// # Errors
+    /// The pool is full.
+    pub fn try_reserve(&self) -> Result<Handle<T>, AllocError> {
+        if let Some(count) = claim(&self.taken, self.free_len) {
+            // SAFETY: below `free_len`; a free slot is open and has a generation to give.
+            return Ok(unsafe {
+                self.next_handle(self.free.add((self.free_len - 1 - count) as usize).read())
+            });
+        }
+        // A capacity fits a `u32`.
+        let room = if self.fresh < self.last { self.capacity() as u32 - self.opened } else { 0 };
+        match (claim(&self.beyond, room), NonZeroU32::new(self.fresh + 1)) {
+            (Some(count), Some(generation)) => Ok(Handle::new(self.opened + count, generation)),
+            _ => Err(self.full()),
+        }
+    }
+
+    /// Handles that were reserved and wait for a flush.
+    #[must_use]
+    pub fn reserved(&self) -> usize {
+        self.reserved as usize + self.taken.load(Ordering::Relaxed) as usize + self.reserved_beyond() as usize
+    }
+
+    pub(super) fn reserved_beyond(&self) -> u32 {
+        self.beyond.load(Ordering::Relaxed)
+    }
+
+    /// Gives every reserved handle its value, in no particular order. Answers how many. If `make` panics, those that
+    /// have none yet stay reserved.
+    ///
+    /// # Panics
+    /// A budget would be broken, or the system refused; and whatever `make` panics with.
+    #[track_caller]
+    pub fn flush(&mut self, make: impl FnMut(Handle<T>) -> T) -> usize {
+        match self.try_flush(make) {
+            Ok(count) => count,
+            Err(error) => error.raise(),
+        }
+    }
+
+    /// Gives every reserved handle its value, in no particular order. Answers how many.
+    ///
+    /// # Errors
+    /// A budget would be broken, or the system refused memory for all of them; none has a value then, and they stay
+    /// reserved.
+    pub fn try_flush(&mut self, mut make: impl FnMut(Handle<T>) -> T) -> Result<usize, AllocError> {
+        self.try_flush_with(|handle| Some(make(handle)))
+    }
+
+    /// Gives each reserved handle its value or, where `make` says `None`, makes it stale: nobody will fill it. Answers how
+    /// many have a value. To drop all reservations: `pool.flush_with(|_| None)`.
+    ///
+    /// # Panics
+    /// As [`flush`](Self::flush).
+    #[track_caller]
+    pub fn flush_with(&mut self, make: impl FnMut(Handle<T>) -> Option<T>) -> usize {
+        match self.try_flush_with(make) {
+            Ok(count) => count,
+            Err(error) => error.raise(),
+        }
+    }
+
+    /// Gives each reserved handle its value or, where `make` says `None`, makes it stale. Answers how many have a value.
+    ///
+    /// # Errors
+    /// As [`try_flush`](Self::try_flush).
+    pub fn try_flush_with(
+        &mut self,
+        mut make: impl FnMut(Handle<T>) -> Option<T>,
+    ) -> Result<usize, AllocError> {
+        let beyond = self.reserved_beyond();
+        if beyond > 0 {
+            // Whatever can be refused comes first.
+            self.grow_to(self.opened as usize + beyond as usize)?;
+        }
+        let mut made = self.flush_taken(&mut make);
+        for _ in 0..beyond {
+            let index = self.opened;
+            // SAFETY: its row has memory, see above; it is in no list, and the stack is settled.
+            unsafe {
+                self.open_slot();
+                self.push_free(index);
+            }
+            self.beyond.store(self.reserved_beyond() - 1, Ordering::Relaxed);
+            self.taken.store(1, Ordering::Relaxed);
+            made += self.flush_taken(&mut make);
+        }
+        let mut word = 0;
+        while self.reserved > 0 && word < self.opened.div_ceil(WORD) {
+            // SAFETY: a slot of the word is open.
+            let bits = unsafe { self.marks.word(word, Mark::Reserved) };
+            if bits == 0 {
+                word += 1;
+                continue;
+            }
+            let index = word * WORD + bits.trailing_zeros();
+            // SAFETY: a marked slot does not live and is in no list; the stack is settled.
+            unsafe {
+                self.marks.clear(index, Mark::Reserved);
+                self.push_free(index);
+            }
+            self.reserved -= 1;
+            self.taken.store(1, Ordering::Relaxed);
+            made += self.flush_taken(&mut make);
+        }
+        Ok(made)
+    }
+
+    /// Flushes what is taken from the free stack, which is settled afterwards.
+    fn flush_taken(&mut self, make: &mut impl FnMut(Handle<T>) -> Option<T>) -> usize {
+        let mut made = 0;
+        loop {
+            let taken = self.taken.load(Ordering::Relaxed);
+            if taken == 0 {
+                return made;
+            }
+            // SAFETY: `taken` is at most `free_len`, so the stack is not empty; a free slot is open.
+            unsafe {
+                let index = self.top();
+                // While this runs, and if it panics, the slot is still one of those that are taken.
+                let value = make(self.next_handle(index));
+                self.taken.store(taken - 1, Ordering::Relaxed);
+                if let Some(value) = value {
+                    self.slots.value(index).write(value);
+                    self.occupy(index);
+                    made += 1;
+                } else {
+                    self.refuse_top(taken);
+                }
+            }
+        }
+    }
+
+    /// Makes stale the handle that was taken from the top of the free stack, one of `taken`.
+    ///
+    /// # Safety
+    /// It was: the top `taken` of the stack were given out, of which the others still are.
+    unsafe fn refuse_top(&mut self, taken: u32) {
+        // SAFETY: `taken` is at least 1 and at most `free_len`; a free slot is open and not retired.
+        unsafe {
+            let index = self.top();
+            if self.skip_generation(index) {
+                // It changes places with the deepest, so that the others are the top again.
+                let top = self.free.add(self.free_len as usize - 1);
+                top.swap(self.free.add((self.free_len - taken) as usize));
+            } else {
+                self.free_len -= 1;
+            }
+        }
+    }
+
+    /// Marks what is taken from the free stack as reserved and removes it from there.
+    #[inline]
+    pub(super) fn settle(&mut self) {
+        if self.taken.load(Ordering::Relaxed) != 0 {
+            self.settle_slow();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn settle_slow(&mut self) {
+        let taken = self.taken.load(Ordering::Relaxed);
+        self.taken.store(0, Ordering::Relaxed);
+        for _ in 0..taken {
+            // SAFETY: `taken` was at most `free_len`; a free slot is open.
+            unsafe {
+                let index = self.top();
+                self.marks.set(index, Mark::Reserved);
+            }
+            self.free_len -= 1;
+        }
+        self.reserved += taken;
+    }
+
+    /// Opens the slots that were taken from behind the opened ones, as reserved.
+    pub(super) fn absorb(&mut self) -> Result<(), AllocError> {
+        let beyond = self.reserved_beyond();
+        if beyond == 0 {
+            return Ok(());
+        }
+        self.grow_to(self.opened as usize + beyond as usize)?;
+        self.beyond.store(0, Ordering::Relaxed);
+        for _ in 0..beyond {
+            // SAFETY: its row has memory; it is open from then on.
+            unsafe {
+                self.open_slot();
+                self.marks.set(self.opened - 1, Mark::Reserved);
+            }
+        }
+        self.reserved += beyond;
+        Ok(())
+    }
+
+    /// Makes the handles stale that were taken from behind the opened slots.
+    pub(super) fn void_beyond(&mut self) {
+        if self.reserved_beyond() > 0 {
+            self.beyond.store(0, Ordering::Relaxed);
+            // At most the last generation minus 1, as `reserve` saw to.
+            self.fresh += 2;
+        }
+    }
+
+    pub(super) fn grow_to(&mut self, slots: usize) -> Result<(), AllocError> {
+        if slots > self.table.rows() {
+            self.table.try_grow(slots)?;
+            self.publish();
+        }
+        Ok(())
+    }
+}

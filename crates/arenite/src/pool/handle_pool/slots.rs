@@ -1,0 +1,226 @@
+//! Values with generations and live bits: the columns that a [`HandlePool`](super::HandlePool) and a
+//! [`Secondary`](super::Secondary) share, and the walk over what is live.
+//!
+//! ```text
+//!   summary  …0000101                        a bit per word of 64 slots: does anything live there?
+//!   live     …0010 | 0000 | 1001             a bit per slot
+//! ```
+//!
+//! A walk goes from set bit to set bit of the summary and then of its words, so that what does not live costs one bit of
+//! 4096 slots. Generations stand apart from values: those keep their stride, and a stale handle does not touch them.
+#![expect(unsafe_code, reason = "computes addresses in columns")]
+
+use core::ptr::NonNull;
+
+use crate::region::ColumnLayout;
+
+/// Slots whose live bits share a word.
+pub(super) const WORD: u32 = 64;
+
+/// Slots whose words share a word of the summary.
+pub(super) const BLOCK: u32 = WORD * 64;
+
+/// Addresses of the columns. They never move, and whoever owns the table owns what is in them.
+pub(super) struct Slots<T> {
+    values: NonNull<T>,
+    generations: NonNull<u32>,
+    live: NonNull<u64>,
+    /// Bit `b` of word `w` is set exactly when `live[64 * w + b]` is not zero.
+    summary: NonNull<u64>,
+}
+
+impl<T> Clone for Slots<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Slots<T> {}
+
+// Every method that takes an index asks the same of its caller: the index lies below the number of opened slots of the
+// table whose columns these are, and nobody else uses that slot in a way that conflicts.
+impl<T> Slots<T> {
+    /// What a table must have as its first columns.
+    pub(super) const LAYOUTS: [ColumnLayout; 4] = [
+        ColumnLayout::of::<T>(),
+        ColumnLayout::of::<u32>(),
+        ColumnLayout::bit(),
+        ColumnLayout::words(1, BLOCK as usize),
+    ];
+
+    /// Of a table whose first columns are [`LAYOUTS`](Self::LAYOUTS).
+    pub(super) fn at(column: impl Fn(usize) -> NonNull<u8>) -> Self {
+        Self {
+            values: column(0).cast(),
+            generations: column(1).cast(),
+            live: column(2).cast(),
+            summary: column(3).cast(),
+        }
+    }
+
+    /// Where a slot's value is or would be.
+    ///
+    /// # Safety
+    /// The slot is open.
+    #[inline]
+    pub(super) unsafe fn value(self, index: u32) -> NonNull<T> {
+        // SAFETY: inside the column by the caller's promise.
+        unsafe { self.values.add(index as usize) }
+    }
+
+    /// # Safety
+    /// The slot is open.
+    #[inline]
+    pub(super) unsafe fn generation(self, index: u32) -> u32 {
+        // SAFETY: inside the column by the caller's promise, and written when the slot was opened.
+        unsafe { self.generations.add(index as usize).read() }
+    }
+
+    /// # Safety
+    /// The slot is open and the caller has it alone.
+    #[inline]
+    pub(super) unsafe fn set_generation(self, index: u32, generation: u32) {
+        // SAFETY: inside the column by the caller's promise.
+        unsafe { self.generations.add(index as usize).write(generation) };
+    }
+
+    /// # Safety
+    /// The slot is open.
+    #[inline]
+    pub(super) unsafe fn is_live(self, index: u32) -> bool {
+        // SAFETY: the word of an open slot.
+        unsafe { self.word(index / WORD) >> (index % WORD) & 1 != 0 }
+    }
+
+    /// 64 live bits.
+    ///
+    /// # Safety
+    /// A slot of the word is open.
+    #[inline]
+    pub(super) unsafe fn word(self, word: u32) -> u64 {
+        // SAFETY: inside the column by the caller's promise, and written when its first slot was opened.
+        unsafe { self.live.add(word as usize).read() }
+    }
+
+    /// 64 bits of the summary.
+    ///
+    /// # Safety
+    /// A slot of the block is open.
+    #[cfg(feature = "rayon")]
+    #[inline]
+    pub(super) unsafe fn summary(self, block: u32) -> u64 {
+        // SAFETY: inside the column by the caller's promise, and written when its first slot was opened.
+        unsafe { self.summary.add(block as usize).read() }
+    }
+
+    /// # Safety
+    /// The slot is open, and the caller has the table alone.
+    #[inline]
+    pub(super) unsafe fn set_live(self, index: u32) {
+        let word = index / WORD;
+        // SAFETY: the word of an open slot.
+        let place = unsafe { self.live.add(word as usize).as_mut() };
+        let before = *place;
+        *place = before | 1 << (index % WORD);
+        if before == 0 {
+            // SAFETY: the summary of an open slot.
+            unsafe { *self.summary.add((word / 64) as usize).as_mut() |= 1 << (word % 64) };
+        }
+    }
+
+    /// # Safety
+    /// The slot is open, and the caller has the table alone.
+    #[inline]
+    pub(super) unsafe fn clear_live(self, index: u32) {
+        let word = index / WORD;
+        // SAFETY: the word of an open slot.
+        let place = unsafe { self.live.add(word as usize).as_mut() };
+        *place &= !(1 << (index % WORD));
+        if *place == 0 {
+            // SAFETY: the summary of an open slot.
+            unsafe { *self.summary.add((word / 64) as usize).as_mut() &= !(1 << (word % 64)) };
+        }
+    }
+
+    /// Opens a slot: it has this generation and does not live. Slots are opened in order.
+    ///
+    /// # Safety
+    /// The slot is the first that is not open, its row has memory, and the caller has the table alone.
+    pub(super) unsafe fn open(self, index: u32, generation: u32) {
+        // SAFETY: the row has memory by the caller's promise; a word is there with its first row.
+        unsafe {
+            self.set_generation(index, generation);
+            // The bits behind the last open slot of a word are zero since the word was opened, and are again after
+            // each of its slots was vacated.
+            if index % WORD == 0 {
+                self.live.add((index / WORD) as usize).write(0);
+            }
+            if index % BLOCK == 0 {
+                self.summary.add((index / BLOCK) as usize).write(0);
+            }
+        }
+    }
+
+    /// Walks over the live slots.
+    ///
+    /// # Safety
+    /// Exactly `live` slots live. While the walk lasts the columns stay, and live bits change only of slots that it has
+    /// passed.
+    #[inline]
+    pub(super) unsafe fn walk(self, live: u32) -> Walk {
+        // SAFETY: when something lives the first slot is open.
+        let blocks = if live == 0 { 0 } else { unsafe { self.summary.read() } };
+        Walk { words: self.live, summary: self.summary, left: live, bits: 0, first: 0, blocks, block: 0 }
+    }
+}
+
+/// Walks over live slots in ascending order.
+#[derive(Clone)]
+pub(super) struct Walk {
+    words: NonNull<u64>,
+    summary: NonNull<u64>,
+    /// Live slots that are still to come.
+    left: u32,
+    /// Those of the word that begins with slot `first`.
+    bits: u64,
+    first: u32,
+    /// Words still to come of the block that begins with word `block`.
+    blocks: u64,
+    block: u32,
+}
+
+// SAFETY: reads bits only; whoever lends the columns says for how long and to whom.
+unsafe impl Send for Walk {}
+// SAFETY: as above.
+unsafe impl Sync for Walk {}
+
+impl Walk {
+    /// Live slots that are still to come.
+    #[inline]
+    pub(super) fn left(&self) -> usize {
+        self.left as usize
+    }
+
+    #[inline]
+    pub(super) fn next(&mut self) -> Option<u32> {
+        if self.left == 0 {
+            return None;
+        }
+        self.left -= 1;
+        if self.bits == 0 {
+            while self.blocks == 0 {
+                self.block += 64;
+                // SAFETY: something is still to come, so there is a further block.
+                self.blocks = unsafe { self.summary.add((self.block / 64) as usize).read() };
+            }
+            let word = self.block + self.blocks.trailing_zeros();
+            self.blocks &= self.blocks - 1;
+            self.first = word * WORD;
+            // SAFETY: the summary names words of open slots only.
+            self.bits = unsafe { self.words.add(word as usize).read() };
+        }
+        let index = self.first + self.bits.trailing_zeros();
+        self.bits &= self.bits.wrapping_sub(1);
+        Some(index)
+    }
+}
