@@ -10,7 +10,7 @@
 //! | 2 | [`ledger`] | [`Tag`]s, accounts, [`Budget`]s, pressure callbacks |
 //! | 3 | [`region`] | [`Region`]: the only way memory enters the system |
 //! | 4 | [`arena`] | [`FrameArena`], [`ScratchStack`], [`ResourceArena`], [`JobArenas`], [`ArenaVec`], [`ArenaString`] |
-//! | 4 | [`pool`] | [`PoolOptions`], [`Handle`] |
+//! | 4 | [`pool`] | [`PoolOptions`], [`Handle`], [`SharedBlockPool`], [`SharedPool`] |
 //! | 5 | [`watch`] | [`Snapshot`]s |
 //! | 6 | [`manager`] | [`MemoryManager`]: what an engine holds |
 //!
@@ -83,7 +83,10 @@ pub use ledger::{AccountSnapshot, Budget, BudgetExceeded, BudgetStatus, Ledger, 
 pub use manager::{
     BuildError, Frame, FrameStats, MemoryManager, MemoryManagerBuilder, Scene, SceneReport, ShutdownReport,
 };
-pub use pool::{Handle, PoolOptions};
+pub use pool::{
+    FreeError, Handle, OwnedBox, PoolOptions, SharedBlock, SharedBlockPool, SharedBlockStats, SharedBox, SharedPool,
+    SharedPoolOwner,
+};
 pub use region::{AllocError, Region, RegionOptions};
 #[cfg(feature = "std")]
 pub use watch::{Snapshot, TagSnapshot};

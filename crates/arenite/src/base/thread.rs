@@ -132,8 +132,8 @@ mod tests {
     #[test]
     fn the_living_have_different_places() {
         let mine = index(enrolled());
+        let barrier = &std::sync::Barrier::new(5);
         let others = std::thread::scope(|threads| {
-            let barrier = &std::sync::Barrier::new(5);
             let all = [(); 5].map(|()| {
                 threads.spawn(move || {
                     let number = enrolled();

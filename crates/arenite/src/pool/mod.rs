@@ -4,8 +4,14 @@
 //! committed together as the pool grows, charged to the pool's tag. So an address never changes, a foreign pointer is
 //! found by one compare, and a slot's number follows from its address. May import floors 0 to 3.
 
+mod free_error;
 mod handle;
 mod options;
+mod shared;
 
+pub use free_error::FreeError;
 pub use handle::Handle;
 pub use options::PoolOptions;
+pub use shared::{
+    OwnedBox, SharedBlock, SharedBlockPool, SharedBlockStats, SharedBox, SharedPool, SharedPoolOwner,
+};
