@@ -7,28 +7,29 @@
 //!   SharedPoolOwner<T> ─► OwnedBox<T>     owned.rs    the same without a lifetime
 //!   SharedBlockPool ─► SharedBlock<'_>    this file   bytes
 //!        └──────────► NonNull<u8>                     raw, given back by address, checked
-//!   core.rs      which block is whose: growth, the reserve, the way from an address to a number
+//!   raw.rs       which block is whose: growth, the reserve, the way from an address to a number
 //!   magazine.rs  what a thread keeps for itself: loads and stores
 //!   depot.rs     what nobody keeps: three stacks that many threads change by compare-and-swap, batch by batch
 //! ```
 #![expect(unsafe_code, reason = "makes slices of blocks that were handed out")]
 
-mod core;
+
 mod depot;
 mod magazine;
 mod owned;
+mod raw;
 mod typed;
 
 pub use owned::{OwnedBox, SharedPoolOwner};
 pub use typed::{SharedBox, SharedPool};
 
-use ::core::alloc::Layout;
-use ::core::fmt;
-use ::core::mem::ManuallyDrop;
-use ::core::ops::{Deref, DerefMut};
-use ::core::ptr::NonNull;
+use core::alloc::Layout;
+use core::fmt;
+use core::mem::ManuallyDrop;
+use core::ops::{Deref, DerefMut};
+use core::ptr::NonNull;
 
-use self::core::{Core, Marks};
+use self::raw::{Core, Marks};
 use super::{FreeError, PoolOptions};
 use crate::ledger::Tag;
 use crate::region::AllocError;
@@ -124,7 +125,7 @@ impl SharedBlockPool {
     /// A pool of blocks of this layout, made as the options say.
     ///
     /// # Errors
-    /// The address space or the pages of the magazines (640 bytes a thread at the most) can not be had; of a bounded
+    /// The address space or the pages of the magazines (about a KiB for each of up to 256 threads) can not be had; of a bounded
     /// pool, also: the memory can not. More than 2^32 - 2 blocks do not fit.
     pub fn try_with(options: PoolOptions, layout: Layout) -> Result<Self, AllocError> {
         Core::try_new(options, layout, Marks::Kept).map(|core| Self { core })
@@ -257,7 +258,7 @@ impl<'p> SharedBlock<'p> {
     pub fn leak(self) -> &'p mut [u8] {
         let this = ManuallyDrop::new(self);
         // SAFETY: as in `deref_mut`, for as long as the pool is borrowed; nobody gives the block back any more.
-        unsafe { ::core::slice::from_raw_parts_mut(this.start.as_ptr(), this.core.layout().size()) }
+        unsafe { core::slice::from_raw_parts_mut(this.start.as_ptr(), this.core.layout().size()) }
     }
 }
 
@@ -268,7 +269,7 @@ impl Deref for SharedBlock<'_> {
     fn deref(&self) -> &[u8] {
         // SAFETY: a block of this size, committed and initialised (fresh memory is zero, and whoever had it before left
         // bytes), ours alone, and borrowed as `self` is.
-        unsafe { ::core::slice::from_raw_parts(self.start.as_ptr(), self.core.layout().size()) }
+        unsafe { core::slice::from_raw_parts(self.start.as_ptr(), self.core.layout().size()) }
     }
 }
 
@@ -276,7 +277,7 @@ impl DerefMut for SharedBlock<'_> {
     #[inline]
     fn deref_mut(&mut self) -> &mut [u8] {
         // SAFETY: as in `deref`, and `self` is borrowed exclusively.
-        unsafe { ::core::slice::from_raw_parts_mut(self.start.as_ptr(), self.core.layout().size()) }
+        unsafe { core::slice::from_raw_parts_mut(self.start.as_ptr(), self.core.layout().size()) }
     }
 }
 

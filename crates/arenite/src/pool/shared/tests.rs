@@ -200,7 +200,7 @@ fn raw_blocks_freed_by_several_threads_at_once_are_freed_once() {
 }
 
 fn core_ptr(address: usize) -> NonNull<u8> {
-    NonNull::new(::core::ptr::with_exposed_provenance_mut(address)).unwrap()
+    NonNull::new(core::ptr::with_exposed_provenance_mut(address)).unwrap()
 }
 
 #[test]
@@ -357,8 +357,8 @@ fn every_refused_call_is_survived() {
 #[test]
 fn a_pressure_callback_may_use_the_pool_that_grows() {
     std::thread_local! {
-        static POOL: ::core::cell::Cell<Option<&'static SharedBlockPool>> = const { ::core::cell::Cell::new(None) };
-        static SERVED: ::core::cell::Cell<usize> = const { ::core::cell::Cell::new(0) };
+        static POOL: core::cell::Cell<Option<&'static SharedBlockPool>> = const { core::cell::Cell::new(None) };
+        static SERVED: core::cell::Cell<usize> = const { core::cell::Cell::new(0) };
     }
     let tag = fresh_tag();
     let pool = SharedBlockPool::try_new(tag, Layout::new::<[u8; 256]>(), 10_000).unwrap();
@@ -402,7 +402,7 @@ fn all_at_once() {
     }
 }
 
-struct Noisy<'a>(&'a ::core::cell::Cell<u32>, bool);
+struct Noisy<'a>(&'a core::cell::Cell<u32>, bool);
 
 impl Drop for Noisy<'_> {
     fn drop(&mut self) {
@@ -414,7 +414,7 @@ impl Drop for Noisy<'_> {
 #[test]
 fn values_are_dropped_once_whoever_panics() {
     let pool = SharedPool::try_new(fresh_tag(), 3).unwrap();
-    let drops = ::core::cell::Cell::new(0);
+    let drops = core::cell::Cell::new(0);
     for _ in 0..10 {
         drops.set(0);
         let boxed = pool.insert(Noisy(&drops, true));
@@ -454,7 +454,7 @@ fn types_of_every_shape() {
         let pool = SharedPool::<T>::try_new(fresh_tag(), 200).unwrap();
         let all: Vec<_> = (0..200).map(|i| pool.insert(make(i))).collect();
         assert!(pool.try_insert(make(0)).is_err());
-        let starts: BTreeSet<_> = all.iter().map(|one| ::core::ptr::from_ref(&**one).addr()).collect();
+        let starts: BTreeSet<_> = all.iter().map(|one| core::ptr::from_ref(&**one).addr()).collect();
         assert_eq!((starts.len(), pool.live()), (200, 200));
         assert!(starts.iter().all(|start| start % align_of::<T>() == 0));
         assert!(all.iter().enumerate().all(|(i, one)| read(one) == read(&make(i as u8))));
@@ -473,7 +473,7 @@ fn owned_boxes_keep_their_pool() {
     let tag = fresh_tag();
     let pool = SharedPool::<Box<u32>>::try_new(tag, 1000).unwrap();
     // A forgotten box is not in the way.
-    ::core::mem::forget(pool.insert(Box::new(0)));
+    core::mem::forget(pool.insert(Box::new(0)));
     let owner = pool.into_owner().unwrap();
     assert_eq!(owner.live(), 0);
     let (sender, receiver) = mpsc::channel();
@@ -504,7 +504,7 @@ fn owned_boxes_keep_their_pool() {
     assert!(nothing_is_charged(tag), "the last box took the pool with it");
     // A value whose destructor panics still counts its box out.
     let tag = fresh_tag();
-    let drops = ::core::cell::Cell::new(0);
+    let drops = core::cell::Cell::new(0);
     let owner = SharedPool::try_new(tag, 10).unwrap().into_owner().unwrap();
     let boxed = owner.insert_owned(Noisy(&drops, true));
     drop(owner);
@@ -516,7 +516,7 @@ fn owned_boxes_keep_their_pool() {
 #[test]
 fn blocks_given_back_while_a_thread_is_torn_down() {
     std::thread_local! {
-        static KEPT: ::core::cell::RefCell<Vec<OwnedBox<u64>>> = const { ::core::cell::RefCell::new(Vec::new()) };
+        static KEPT: core::cell::RefCell<Vec<OwnedBox<u64>>> = const { core::cell::RefCell::new(Vec::new()) };
     }
     let owner = SharedPool::<u64>::try_new(fresh_tag(), 1000).unwrap().into_owner().unwrap();
     for _ in 0..5 {

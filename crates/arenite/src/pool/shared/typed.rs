@@ -10,7 +10,7 @@ use core::pin::Pin;
 use core::ptr::NonNull;
 
 use super::SharedBlockStats;
-use super::core::{Core, Marks};
+use super::raw::{Core, Marks};
 use crate::ledger::Tag;
 use crate::pool::PoolOptions;
 use crate::region::AllocError;
