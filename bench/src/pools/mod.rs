@@ -2,6 +2,7 @@
 
 mod columns;
 mod handles;
+mod shared;
 
 /// Runs the workloads whose name contains `filter`.
 pub(crate) fn run(filter: &str) {
@@ -20,6 +21,7 @@ pub(crate) fn run(filter: &str) {
         ("handles-iterate-50", handles::iterate_50),
         ("handles-iterate-10", handles::iterate_10),
         ("handles-iterate-1", handles::iterate_1),
+        ("shared", shared::two_threads),
     ];
     crate::harness::run(workloads, filter);
 }

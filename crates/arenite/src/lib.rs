@@ -10,7 +10,7 @@
 //! | 2 | [`ledger`] | [`Tag`]s, accounts, [`Budget`]s, pressure callbacks |
 //! | 3 | [`region`] | [`Region`]: the only way memory enters the system |
 //! | 4 | [`arena`] | [`FrameArena`], [`ScratchStack`], [`ResourceArena`], [`JobArenas`], [`ArenaVec`], [`ArenaString`] |
-//! | 4 | [`pool`] | [`BlockPool`], [`Pool`], [`HandlePool`], [`Secondary`], [`Columns`] |
+//! | 4 | [`pool`] | [`BlockPool`], [`Pool`], [`HandlePool`], [`Secondary`], [`Columns`], [`SharedBlockPool`], [`SharedPool`] |
 //! | 5 | [`watch`] | [`Snapshot`]s |
 //! | 6 | [`manager`] | [`MemoryManager`]: what an engine holds |
 //!
@@ -87,12 +87,13 @@ pub use ledger::{AccountSnapshot, Budget, BudgetExceeded, BudgetStatus, Ledger, 
 pub use manager::{
     BuildError, Frame, FrameStats, MemoryManager, MemoryManagerBuilder, Scene, SceneReport, ShutdownReport,
 };
+pub use pool::{
+    BorrowError, Columns, ColumnsStats, DisjointError, FreeError, Handle, HandlePool, HandlePoolStats, InsertError,
+    OwnedBox, PoolOptions, PushError, Secondary, SecondaryError, SharedBlock, SharedBlockPool, SharedBlockStats,
+    SharedBox, SharedPool, SharedPoolOwner, Soa,
+};
 #[cfg(feature = "serde")]
 pub use pool::{HandlePoolState, StateError};
-pub use pool::{
-    BorrowError, Columns, ColumnsStats, DisjointError, Handle, HandlePool, HandlePoolStats, InsertError, PoolOptions,
-    PushError, Secondary, SecondaryError, Soa,
-};
 pub use region::{AllocError, Region, RegionOptions};
 #[cfg(feature = "std")]
 pub use watch::{Snapshot, TagSnapshot};

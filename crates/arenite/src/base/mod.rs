@@ -1,10 +1,12 @@
-//! Floor 0: what every other floor stands on: rounding, the wording of sizes, the only door to atomics and locks.
+//! Floor 0: what every other floor stands on: rounding, the wording of sizes, the only door to atomics and locks, numbers
+//! for threads.
 //!
 //! Imports nothing from this crate. Allocates nothing.
 
 pub mod align;
 pub mod bytes;
 pub mod sync;
+pub(crate) mod thread;
 
 pub use bytes::Bytes;
 

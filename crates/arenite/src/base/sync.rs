@@ -202,6 +202,83 @@ impl<T: fmt::Debug> fmt::Debug for Guard<'_, T> {
     }
 }
 
+/// An array of atomics in memory that its owner keeps and commits as it grows; under loom a `Vec` of loom's atomics, of
+/// the full length from the start. (`Atomic` is an atomic, or a struct of atomics.)
+///
+/// It gives shared references by index and nothing else, so it is `Send` and `Sync` as its elements are.
+pub struct AtomicArray<Atomic> {
+    #[cfg(not(loom))]
+    start: core::ptr::NonNull<Atomic>,
+    #[cfg(loom)]
+    cells: std::vec::Vec<Atomic>,
+}
+
+// SAFETY: only a place where elements are; they may be sent and shared.
+#[cfg(not(loom))]
+unsafe impl<Atomic: Send + Sync> Send for AtomicArray<Atomic> {}
+// SAFETY: as above.
+#[cfg(not(loom))]
+unsafe impl<Atomic: Send + Sync> Sync for AtomicArray<Atomic> {}
+
+impl<Atomic: Default> AtomicArray<Atomic> {
+    /// The array that begins at `start` and is at most `len` long.
+    ///
+    /// # Safety
+    /// `start` is aligned for an `Atomic`, of which all bytes zero is the default value; elements that are reached (see
+    /// [`at`](Self::at)) are zero when they are reached first, and nothing else uses their memory.
+    #[cfg(not(loom))]
+    #[inline]
+    pub unsafe fn new(start: core::ptr::NonNull<u8>, _len: usize) -> Self {
+        Self { start: start.cast() }
+    }
+
+    /// An array of `len` default values; the address is that of memory which is not used under loom.
+    ///
+    /// # Safety
+    /// As without loom.
+    #[cfg(loom)]
+    pub unsafe fn new(_start: core::ptr::NonNull<u8>, len: usize) -> Self {
+        Self { cells: (0..len).map(|_| Atomic::default()).collect() }
+    }
+
+    /// The element with this index.
+    ///
+    /// # Safety
+    /// `index` is below the length, and the memory of that element is accessible, now and as long as the reference lives.
+    #[inline(always)]
+    pub unsafe fn at(&self, index: usize) -> &Atomic {
+        #[cfg(not(loom))]
+        // SAFETY: in bounds and accessible by the caller's promise, zeroed or written through such a reference by that
+        // of `new`; only shared references are ever made.
+        unsafe {
+            self.start.add(index).as_ref()
+        }
+        #[cfg(loom)]
+        &self.cells[index]
+    }
+}
+
+impl<Atomic> fmt::Debug for AtomicArray<Atomic> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AtomicArray").finish_non_exhaustive()
+    }
+}
+
+/// A value with two cache lines to itself (processors fetch lines in pairs), so that writing to it slows nobody who uses
+/// its neighbours.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct Padded<T>(pub T);
+
+impl<T> Deref for Padded<T> {
+    type Target = T;
+
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
 const EMPTY: u8 = 0;
 const WRITING: u8 = 1;
 const READY: u8 = 2;

@@ -4,11 +4,14 @@
 //! committed together as the pool grows, charged to the pool's tag. So an address never changes, a foreign pointer is
 //! found by one compare, and a slot's number follows from its address. May import floors 0 to 3.
 
+mod free_error;
 mod handle;
 mod handle_pool;
 mod options;
 pub mod soa;
+mod shared;
 
+pub use free_error::FreeError;
 pub use handle::Handle;
 pub use handle_pool::{
     BorrowError, BorrowMany, DisjointError, DisjointMut, Drain, ExtractIf, HandlePool, HandlePoolStats, Handles,
@@ -20,3 +23,6 @@ pub use handle_pool::{HandlePoolSeed, HandlePoolState, StateError};
 pub use handle_pool::{ParIter, ParIterMut};
 pub use options::PoolOptions;
 pub use soa::{Columns, ColumnsStats, PushError, Soa};
+pub use shared::{
+    OwnedBox, SharedBlock, SharedBlockPool, SharedBlockStats, SharedBox, SharedPool, SharedPoolOwner,
+};

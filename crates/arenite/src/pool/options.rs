@@ -18,6 +18,7 @@ use crate::region::{AllocError, Column, ColumnLayout, ColumnStore, RegionOptions
 #[derive(Clone, Copy, Debug)]
 #[must_use]
 pub struct PoolOptions {
+    tag: Tag,
     capacity: usize,
     at_least: usize,
     bounded: bool,
@@ -30,7 +31,7 @@ impl PoolOptions {
     ///
     /// Guard pages stand between the columns, steps grow from 64 KiB to 4 MiB, huge pages and prefaulting are off.
     pub const fn new(tag: Tag, capacity: usize) -> Self {
-        Self { capacity, at_least: 1, bounded: false, region: RegionOptions::new(tag, 0) }
+        Self { tag, capacity, at_least: 1, bounded: false, region: RegionOptions::new(tag, 0) }
     }
 
     /// The smallest capacity that is still useful. Default: one slot.
@@ -99,5 +100,41 @@ impl PoolOptions {
             table.try_grow(self.capacity)?;
         }
         Ok(table)
+    }
+
+    /// The table of a pool that needs `rows(capacity)` rows to have a capacity, and the capacity that it came to.
+    ///
+    /// # Errors
+    /// As [`try_table`](Self::try_table).
+    pub(crate) fn try_table_for<const N: usize>(
+        &self,
+        layouts: [ColumnLayout; N],
+        rows: impl Fn(usize) -> usize,
+    ) -> Result<(Table<N>, usize), AllocError> {
+        let at_least = if self.bounded { self.capacity } else { self.at_least };
+        let mut capacity = self.capacity;
+        loop {
+            let wanted = rows(capacity);
+            match Table::try_reserve(&self.region, layouts, wanted, wanted) {
+                Ok(mut table) => {
+                    if self.bounded {
+                        table.try_grow(wanted)?;
+                    }
+                    return Ok((table, capacity));
+                }
+                Err(error) if capacity <= at_least => return Err(error),
+                Err(_) => capacity = (capacity / 2).max(at_least),
+            }
+        }
+    }
+
+    /// Whom it is charged to.
+    pub(crate) const fn tag(&self) -> Tag {
+        self.tag
+    }
+
+    /// Whether it never grows.
+    pub(crate) const fn is_bounded(&self) -> bool {
+        self.bounded
     }
 }

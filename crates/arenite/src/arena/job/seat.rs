@@ -12,6 +12,8 @@
 
 use crate::base::sync::{AtomicUsize, Ordering};
 
+pub(super) use crate::base::thread::{enrolled, has_ended, here, remember};
+
 /// Nobody has the arena.
 pub(super) const IDLE: usize = 0;
 
@@ -51,108 +53,6 @@ pub(super) fn leave(seat: &AtomicUsize) {
     seat.store(seat.load(Ordering::Relaxed) & !BUSY, Ordering::Release);
 }
 
-pub(super) use thread::{enrolled, has_ended, here, remember};
-
-/// What a thread knows of itself.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Here {
-    /// Its number, or 0: nothing can be parked for it.
-    pub(super) me: usize,
-    /// Where its last job was: a hint, for whichever set of arenas.
-    pub(super) seat: usize,
-}
-
-#[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
-mod thread {
-    use core::cell::Cell;
-
-    use super::Here;
-    use crate::base::sync::{AtomicUsize, Ordering};
-
-    /// Threads that can have a number at the same time; those that come later share their seats.
-    const THREADS: usize = 256;
-
-    /// The numbers of living threads. A number is a serial number, never given twice, then the index in here, then a
-    /// zero for `BUSY`.
-    static LIVING: [AtomicUsize; THREADS] = [const { AtomicUsize::new(0) }; THREADS];
-
-    std::thread_local! {
-        // Without a destructor, so that it is read without a check, and can be until the thread is gone.
-        static HERE: Cell<Here> = const { Cell::new(Here { me: 0, seat: 0 }) };
-        static ASKED: Cell<bool> = const { Cell::new(false) };
-        static EXIT: Exit = const { Exit };
-    }
-
-    /// Says when the thread ends that it has.
-    struct Exit;
-
-    impl Drop for Exit {
-        fn drop(&mut self) {
-            let Here { me, seat } = HERE.get();
-            // First: no job that another destructor starts takes a parked seat any more.
-            HERE.set(Here { me: 0, seat });
-            if me != 0 {
-                // Release: all that the thread did to its seats happens before others know that it has ended.
-                LIVING[index(me)].store(0, Ordering::Release);
-            }
-        }
-    }
-
-    fn index(number: usize) -> usize {
-        number / 2 % THREADS
-    }
-
-    #[inline(always)]
-    pub(in super::super) fn here() -> Here {
-        HERE.get()
-    }
-
-    pub(in super::super) fn remember(seat: usize) {
-        HERE.set(Here { seat, ..HERE.get() });
-    }
-
-    pub(in super::super) fn has_ended(number: usize) -> bool {
-        // Acquire: see `Exit`.
-        LIVING[index(number)].load(Ordering::Acquire) != number
-    }
-
-    /// This thread's number; draws one if it has not yet asked.
-    pub(in super::super) fn enrolled() -> usize {
-        if !ASKED.replace(true) && EXIT.try_with(|_| ()).is_ok() {
-            static SERIAL: AtomicUsize = AtomicUsize::new(1);
-            let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
-            let drawn = LIVING.iter().enumerate().find_map(|(index, place)| {
-                let number = (serial * THREADS + index) * 2;
-                let free = place.load(Ordering::Relaxed) == 0;
-                (free && place.compare_exchange(0, number, Ordering::Relaxed, Ordering::Relaxed).is_ok())
-                    .then_some(number)
-            });
-            HERE.set(Here { me: drawn.unwrap_or(0), ..HERE.get() });
-        }
-        HERE.get().me
-    }
-}
-
-/// Without threads to know of, and where a serial number could come round, nothing is parked.
-#[cfg(any(not(feature = "std"), loom, not(target_pointer_width = "64")))]
-mod thread {
-    use super::Here;
-
-    pub(in super::super) fn here() -> Here {
-        Here { me: 0, seat: 0 }
-    }
-
-    pub(in super::super) fn remember(_seat: usize) {}
-
-    pub(in super::super) fn has_ended(_number: usize) -> bool {
-        false
-    }
-
-    pub(in super::super) fn enrolled() -> usize {
-        0
-    }
-}
-
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
@@ -172,17 +72,6 @@ mod tests {
         leave(&seat);
         assert!(!take(&seat, 0), "a shared seat is claimed, not taken");
         assert_eq!(claim(&seat, 0, |_| false), Some(IDLE));
-    }
-
-    #[cfg(all(feature = "std", target_pointer_width = "64"))]
-    #[test]
-    fn a_thread_has_ended_when_it_was_joined() {
-        let mine = enrolled();
-        let other = std::thread::spawn(enrolled).join().unwrap();
-        assert!(mine != 0 && other != 0 && mine != other);
-        assert!(!has_ended(mine));
-        assert!(has_ended(other));
-        assert_eq!(enrolled(), mine);
     }
 }
 

@@ -1,0 +1,152 @@
+//! Numbers for threads: what a structure that many threads share needs to keep something for each of them.
+//!
+//! A number is this thread's alone while it lives and is never given again; its [`index`] is small and unique among the
+//! living, so that it finds a thread's own place in an array. Nothing here takes a lock or allocates. What is kept for a
+//! thread stays behind when the thread ends; [`has_ended`] tells whoever looks at it.
+//!
+//! Without `std`, under loom, and on 32 bits, where a serial number could come round, no thread has a number.
+
+/// Threads that can have a number at the same time. Those that come later have none.
+pub(crate) const THREADS: usize = 256;
+
+/// What a thread knows of itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Here {
+    /// Its number, or 0: nothing can be kept for it. An even number, so that whoever stores it has a bit for itself.
+    pub(crate) me: usize,
+    /// Which job arena its last job had: a hint, for whichever set of arenas. Here because a job reads both.
+    pub(crate) seat: usize,
+}
+
+/// Where in an array of [`THREADS`] a thread with this number has its place. Of threads without a number: 0, which may
+/// be another's.
+#[inline(always)]
+pub(crate) const fn index(number: usize) -> usize {
+    number / 2 % THREADS
+}
+
+pub(crate) use numbered::{enrolled, has_ended, here, remember};
+
+#[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
+mod numbered {
+    use core::cell::Cell;
+
+    use super::{Here, THREADS, index};
+    use crate::base::sync::{AtomicUsize, Ordering};
+
+    /// The numbers of living threads. A number is a serial number, never given twice, then the index in here, then a
+    /// zero bit.
+    static LIVING: [AtomicUsize; THREADS] = [const { AtomicUsize::new(0) }; THREADS];
+
+    std::thread_local! {
+        // Without a destructor, so that it is read without a check, and can be until the thread is gone.
+        static HERE: Cell<Here> = const { Cell::new(Here { me: 0, seat: 0 }) };
+        static ASKED: Cell<bool> = const { Cell::new(false) };
+        static EXIT: Exit = const { Exit };
+    }
+
+    /// Says when the thread ends that it has.
+    struct Exit;
+
+    impl Drop for Exit {
+        fn drop(&mut self) {
+            let Here { me, seat } = HERE.get();
+            // First: nothing that another destructor does uses what is kept under the number any more.
+            HERE.set(Here { me: 0, seat });
+            if me != 0 {
+                // Release: all that the thread did under its number happens before others know that it has ended.
+                LIVING[index(me)].store(0, Ordering::Release);
+            }
+        }
+    }
+
+    /// What this thread knows of itself; its number is 0 until it was [`enrolled`].
+    #[inline(always)]
+    pub(crate) fn here() -> Here {
+        HERE.get()
+    }
+
+    pub(crate) fn remember(seat: usize) {
+        HERE.set(Here { seat, ..HERE.get() });
+    }
+
+    /// Whether the thread of this number has ended. If so, all that it did happened before.
+    pub(crate) fn has_ended(number: usize) -> bool {
+        // Acquire: see `Exit`.
+        LIVING[index(number)].load(Ordering::Acquire) != number
+    }
+
+    /// This thread's number; draws one if it has not yet asked. All that an earlier thread with the same index did under
+    /// its number happened before.
+    pub(crate) fn enrolled() -> usize {
+        if !ASKED.replace(true) && EXIT.try_with(|_| ()).is_ok() {
+            static SERIAL: AtomicUsize = AtomicUsize::new(1);
+            let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+            let drawn = LIVING.iter().enumerate().find_map(|(index, place)| {
+                let number = (serial * THREADS + index) * 2;
+                let free = place.load(Ordering::Relaxed) == 0;
+                // Acquire: see `Exit`; what was kept for the thread before is this one's now.
+                (free && place.compare_exchange(0, number, Ordering::Acquire, Ordering::Relaxed).is_ok())
+                    .then_some(number)
+            });
+            HERE.set(Here { me: drawn.unwrap_or(0), ..HERE.get() });
+        }
+        HERE.get().me
+    }
+}
+
+#[cfg(any(not(feature = "std"), loom, not(target_pointer_width = "64")))]
+mod numbered {
+    use super::Here;
+
+    #[inline(always)]
+    pub(crate) fn here() -> Here {
+        Here { me: 0, seat: 0 }
+    }
+
+    pub(crate) fn remember(_seat: usize) {}
+
+    pub(crate) fn has_ended(_number: usize) -> bool {
+        false
+    }
+
+    pub(crate) fn enrolled() -> usize {
+        0
+    }
+}
+
+#[cfg(all(test, feature = "std", not(loom), target_pointer_width = "64"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_has_ended_when_it_was_joined() {
+        let mine = enrolled();
+        let other = std::thread::spawn(enrolled).join().unwrap();
+        assert!(mine != 0 && other != 0 && mine != other);
+        assert!(!has_ended(mine));
+        assert!(has_ended(other));
+        assert_eq!((enrolled(), here().me), (mine, mine));
+    }
+
+    #[test]
+    fn the_living_have_different_places() {
+        let mine = index(enrolled());
+        let barrier = &std::sync::Barrier::new(5);
+        let others = std::thread::scope(|threads| {
+            let all = [(); 5].map(|()| {
+                threads.spawn(move || {
+                    let number = enrolled();
+                    barrier.wait();
+                    (number, index(number))
+                })
+            });
+            all.map(|thread| thread.join().unwrap())
+        });
+        let mut places: std::vec::Vec<_> = others.iter().map(|(_, place)| *place).chain([mine]).collect();
+        places.sort_unstable();
+        places.dedup();
+        assert_eq!(places.len(), 6);
+        assert!(others.iter().all(|(number, place)| number % 2 == 0 && *place < THREADS));
+    }
+}

@@ -1,0 +1,284 @@
+//! Where idle blocks of a shared pool are that no thread keeps for itself, as numbers. Lock-free.
+//!
+//! ```text
+//!   fresh ──► blocks never handed out: a counter
+//!   full  ──► batch ──► batch ──► …            a batch is a buffer of up to `batch - 1` block numbers
+//!   empty ──► buffer ──► buffer ──► …          buffers that hold nothing
+//!   loose ──► block ──► block ──► …            single blocks: of threads without a magazine, and leftovers
+//! ```
+//!
+//! A head is one word: a name in the lower half, in the upper one a count of all changes. So an exchange fails when the
+//! head changed in between, also when it changed back (ABA), unless the same thread slept through exactly 2^32 changes
+//! between two instructions. Links are indices in columns beside the blocks; a block's own memory is never touched, so
+//! what a thread reads too late are stale numbers, which the exchange then refuses.
+//!
+//! Every change of a head is a read-modify-write, so all of them are one release sequence: whoever takes a name acquires
+//! what was written before it was put there, whatever came on top of it in between.
+#![expect(unsafe_code, reason = "reaches links and buffers by index, without a bounds check")]
+
+use core::ops::Range;
+
+use crate::base::sync::{AtomicArray, AtomicU32, AtomicU64, Ordering, Padded};
+
+/// Bits of a batch's size in the name of a batch; the buffer's number has the rest.
+const SIZE_BITS: u32 = 7;
+
+/// The most blocks a batch can have.
+pub(super) const LARGEST_BATCH: u32 = (1 << SIZE_BITS) - 1;
+
+/// Every block number that is put in here was handed out by it ([`carve`](Self::carve), `take_…`), once, and so lies
+/// below `fresh`; so do those in buffers and links. Rows below `fresh` have memory in both columns.
+#[derive(Debug)]
+pub(super) struct Depot {
+    /// Batches: buffer and size, 0 for none. The first cell of a buffer is the link, the next ones are blocks.
+    full: Padded<AtomicU64>,
+    /// Buffers without blocks: number + 1.
+    empty: Padded<AtomicU64>,
+    /// Blocks: number + 1.
+    loose: Padded<AtomicU64>,
+    /// Blocks that were ever handed out: those below this number.
+    fresh: Padded<AtomicU32>,
+    /// Buffers that were ever used: those below this number. Beside nothing that is changed often.
+    buffers: AtomicU32,
+    /// One cell a block: what comes after it on `loose`.
+    links: AtomicArray<AtomicU32>,
+    /// One cell a block, which makes a buffer of each `stride` of them.
+    cells: AtomicArray<AtomicU32>,
+    /// Cells of a buffer.
+    stride: u32,
+}
+
+/// The two stacks that blocks are on, at one moment each. Two equal ones were the same all the time in between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Heads {
+    full: u64,
+    loose: u64,
+}
+
+impl Heads {
+    /// Whether there is no block on either.
+    pub(super) fn are_empty(self) -> bool {
+        self.full as u32 == 0 && self.loose as u32 == 0
+    }
+}
+
+/// The head after a change of `was` to `name`.
+fn next(was: u64, name: u32) -> u64 {
+    ((was >> 32).wrapping_add(1) << 32) | u64::from(name)
+}
+
+fn push(head: &AtomicU64, name: u32, link: &AtomicU32) {
+    let mut was = head.load(Ordering::Relaxed);
+    loop {
+        link.store(was as u32, Ordering::Relaxed);
+        // Release: what was written to the buffer, the links and the blocks comes with it.
+        match head.compare_exchange_weak(was, next(was, name), Ordering::Release, Ordering::Relaxed) {
+            Ok(_) => return,
+            Err(now) => was = now,
+        }
+    }
+}
+
+fn pop<'a>(head: &AtomicU64, link: impl Fn(u32) -> &'a AtomicU32) -> Option<u32> {
+    // Acquire: the link of what is seen here.
+    let mut was = head.load(Ordering::Acquire);
+    loop {
+        let name = was as u32;
+        if name == 0 {
+            return None;
+        }
+        // May be stale when another thread has taken the name already; the exchange fails then.
+        let below = link(name).load(Ordering::Relaxed);
+        // Release: that this thread's magazine is open is known before the stack is seen without the name.
+        match head.compare_exchange_weak(was, next(was, below), Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => return Some(name),
+            Err(now) => was = now,
+        }
+    }
+}
+
+impl Depot {
+    /// All blocks are fresh. A buffer has `stride` cells, one of them for its link.
+    ///
+    /// # Safety
+    /// Both columns are as [`AtomicArray::new`] wants them, for at least as many rows as will be [carved](Self::carve).
+    pub(super) unsafe fn new(
+        links: AtomicArray<AtomicU32>,
+        cells: AtomicArray<AtomicU32>,
+        stride: u32,
+    ) -> Self {
+        debug_assert!(stride == 0 || (2..=LARGEST_BATCH + 1).contains(&stride));
+        Self {
+            full: Padded::default(),
+            empty: Padded::default(),
+            loose: Padded::default(),
+            fresh: Padded::default(),
+            buffers: AtomicU32::new(0),
+            links,
+            cells,
+            stride,
+        }
+    }
+
+    fn link(&self, block: u32) -> &AtomicU32 {
+        // SAFETY: see `Depot`: the number lies below `fresh`.
+        unsafe { self.links.at(block as usize) }
+    }
+
+    fn cell(&self, buffer: u32, place: u32) -> &AtomicU32 {
+        debug_assert!(place < self.stride);
+        // SAFETY: a buffer is used only if all of its cells have memory (`buffer`), and it has `stride` of them.
+        unsafe { self.cells.at((buffer * self.stride + place) as usize) }
+    }
+
+    /// How many blocks were ever handed out.
+    pub(super) fn drawn(&self) -> u32 {
+        self.fresh.load(Ordering::Acquire)
+    }
+
+    pub(super) fn heads(&self) -> Heads {
+        Heads { full: self.full.load(Ordering::Acquire), loose: self.loose.load(Ordering::Acquire) }
+    }
+
+    /// Hands out up to `most` blocks that never were, of those below `limit`.
+    ///
+    /// # Safety
+    /// Rows below `limit` have memory.
+    pub(super) unsafe fn carve(&self, most: u32, limit: u32) -> Range<u32> {
+        let mut was = self.fresh.load(Ordering::Relaxed);
+        loop {
+            let end = was.saturating_add(most).min(limit);
+            if end <= was {
+                return was..was;
+            }
+            // Release: as in `pop`. Acquire: whoever changes it next knows what was known to the last.
+            match self.fresh.compare_exchange_weak(was, end, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => return was..end,
+                Err(now) => was = now,
+            }
+        }
+    }
+
+    /// Hands out the block `drawn` if [`drawn`](Self::drawn) is still what it was.
+    ///
+    /// # Safety
+    /// This row has memory.
+    pub(super) unsafe fn carve_next(&self, drawn: u32) -> bool {
+        self.fresh.compare_exchange(drawn, drawn + 1, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    /// Takes one of the single blocks.
+    pub(super) fn take_loose(&self) -> Option<u32> {
+        pop(&self.loose, |name| self.link(name - 1)).map(|name| name - 1)
+    }
+
+    /// Puts a single block back.
+    pub(super) fn put_loose(&self, block: u32) {
+        push(&self.loose, block + 1, self.link(block));
+    }
+
+    /// Puts blocks back as single ones, in one exchange.
+    pub(super) fn put_chain(&self, mut blocks: impl Iterator<Item = u32>) {
+        let Some(last) = blocks.next() else { return };
+        let mut first = last;
+        for block in blocks {
+            self.link(block).store(first + 1, Ordering::Relaxed);
+            first = block;
+        }
+        push(&self.loose, first + 1, self.link(last));
+    }
+
+    /// Takes the uppermost batch and passes its blocks on. Answers how many there were, 0 when there is no batch.
+    pub(super) fn take_batch(&self, mut sink: impl FnMut(u32)) -> u32 {
+        let below = |name| self.cell(name >> SIZE_BITS, 0);
+        let Some(name) = pop(&self.full, below) else { return 0 };
+        let (buffer, size) = (name >> SIZE_BITS, name & LARGEST_BATCH);
+        for place in 1..=size {
+            sink(self.cell(buffer, place).load(Ordering::Relaxed));
+        }
+        self.put_buffer(buffer);
+        size
+    }
+
+    /// Takes one block out of the uppermost batch, which stays where it is: so no block is ever on its way in the hands
+    /// of a thread without a magazine.
+    pub(super) fn take_from_batch(&self) -> Option<u32> {
+        let mut was = self.full.load(Ordering::Acquire);
+        loop {
+            let (buffer, size) = (was as u32 >> SIZE_BITS, was as u32 & LARGEST_BATCH);
+            if size == 0 {
+                return None;
+            }
+            // Both may be stale, as in `pop`.
+            let block = self.cell(buffer, size).load(Ordering::Relaxed);
+            let name = match size {
+                1 => self.cell(buffer, 0).load(Ordering::Relaxed),
+                _ => was as u32 - 1,
+            };
+            match self.full.compare_exchange_weak(
+                was,
+                next(was, name),
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            ) {
+                Ok(_) if size == 1 => {
+                    self.put_buffer(buffer);
+                    return Some(block);
+                }
+                Ok(_) => return Some(block),
+                Err(now) => was = now,
+            }
+        }
+    }
+
+    /// Puts blocks back as one batch. `false` when no buffer can be had; nothing was put back then.
+    ///
+    /// # Safety
+    /// Rows below `limit` have memory; there are 1 to `stride - 1` blocks.
+    pub(super) unsafe fn put_batch(
+        &self,
+        blocks: impl ExactSizeIterator<Item = u32>,
+        limit: u32,
+    ) -> bool {
+        // SAFETY: the caller's promise.
+        let Some(buffer) = (unsafe { self.buffer(limit) }) else { return false };
+        let size = blocks.len() as u32;
+        for (place, block) in (1..).zip(blocks) {
+            self.cell(buffer, place).store(block, Ordering::Relaxed);
+        }
+        push(&self.full, buffer << SIZE_BITS | size, self.cell(buffer, 0));
+        true
+    }
+
+    fn put_buffer(&self, buffer: u32) {
+        // Release: the buffer was read before the next one writes to it.
+        push(&self.empty, buffer + 1, self.cell(buffer, 0));
+    }
+
+    /// A buffer that holds nothing: a used one, or a new one whose cells all lie below `limit`.
+    ///
+    /// # Safety
+    /// Rows below `limit` have memory.
+    unsafe fn buffer(&self, limit: u32) -> Option<u32> {
+        pop(&self.empty, |name| self.cell(name - 1, 0)).map(|name| name - 1).or_else(|| {
+            let there_are = limit / self.stride;
+            let mut was = self.buffers.load(Ordering::Relaxed);
+            while was < there_are {
+                match self.buffers.compare_exchange_weak(was, was + 1, Ordering::Relaxed, Ordering::Relaxed) {
+                    Ok(_) => return Some(was),
+                    Err(now) => was = now,
+                }
+            }
+            None
+        })
+    }
+
+    /// All blocks are fresh again.
+    pub(super) fn reset(&mut self) {
+        for head in [&self.full, &self.empty, &self.loose] {
+            head.store(next(head.load(Ordering::Relaxed), 0), Ordering::Relaxed);
+        }
+        self.fresh.store(0, Ordering::Relaxed);
+        self.buffers.store(0, Ordering::Relaxed);
+    }
+}

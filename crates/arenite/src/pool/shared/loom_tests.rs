@@ -1,0 +1,314 @@
+//! Every interleaving of two or three threads at one shared pool. A model's pool has two magazines, of four blocks, and
+//! batches of two; see `Plan` and `magazine.rs`. Threads have no numbers under loom: models say who uses which magazine.
+#![expect(clippy::undocumented_unsafe_blocks, reason = "loom's cell checks what each block asserts")]
+
+use std::boxed::Box;
+use std::vec::Vec;
+
+use loom::cell::UnsafeCell;
+use loom::sync::Arc;
+use loom::thread;
+
+use super::magazine::Magazine;
+use super::*;
+use crate::base::sync::{AtomicArray, AtomicUsize, Ordering};
+use crate::ledger::Ledger;
+use crate::pool::shared::depot::Depot;
+
+fn fresh_tag() -> Tag {
+    let ledger: &'static Ledger = Box::leak(Box::new(Ledger::new()));
+    ledger.register("loom").expect("a fresh ledger has room")
+}
+
+/// A pool that need not grow, and a cell for each block, of which loom knows who uses it.
+struct Watched {
+    core: Core,
+    cells: Vec<UnsafeCell<u32>>,
+}
+
+impl Watched {
+    fn new(capacity: usize) -> Arc<Self> {
+        let options = PoolOptions::new(fresh_tag(), capacity).bounded().guard(false);
+        Self::with(options)
+    }
+
+    fn with(options: PoolOptions) -> Arc<Self> {
+        let core = Core::try_new(options, Layout::new::<u64>(), Marks::Kept).unwrap();
+        let cells = (0..core.capacity() + core.reserve()).map(|_| UnsafeCell::new(0)).collect();
+        Arc::new(Self { core, cells })
+    }
+
+    fn magazine(&self, place: usize) -> &Magazine {
+        self.core.magazines().nth(place).unwrap()
+    }
+
+    /// Uses a block: nobody else does, and all who did before are known to have.
+    fn touch(&self, block: u32) {
+        self.cells[block as usize].with_mut(|cell| unsafe { *cell += 1 });
+    }
+
+    /// Where others may have all of them.
+    fn try_acquire(&self, magazine: Option<&Magazine>) -> Option<u32> {
+        let block = self.core.acquire_with(magazine, |_| false).ok()?;
+        self.touch(block);
+        Some(block)
+    }
+
+    fn acquire(&self, magazine: Option<&Magazine>) -> u32 {
+        self.try_acquire(magazine).expect("fewer than the capacity are live")
+    }
+
+    fn release(&self, magazine: Option<&Magazine>, block: u32) {
+        self.touch(block);
+        self.core.release_with(magazine, block);
+    }
+}
+
+/// The two stacks with batches: a name that comes back while another thread holds the old head is noticed (ABA), and
+/// what was written to a buffer comes with it.
+#[test]
+fn loom_batches_change_hands_whole() {
+    loom::model(|| {
+        let start = NonNull::dangling();
+        let array = || unsafe { AtomicArray::new(start, 6) };
+        let depot = unsafe { Depot::new(array(), array(), 3) };
+        let blocks = unsafe { depot.carve(4, 6) };
+        assert_eq!(blocks, 0..4);
+        assert!(unsafe { depot.put_batch([0, 1].into_iter(), 6) });
+        assert!(unsafe { depot.put_batch([2, 3].into_iter(), 6) });
+        let cells: Vec<_> = (0..4).map(|_| UnsafeCell::new(0u32)).collect();
+        let shared = Arc::new((depot, cells));
+        let work = |(depot, cells): &(Depot, Vec<UnsafeCell<u32>>), rounds: usize| {
+            for _ in 0..rounds {
+                let mut held = Vec::new();
+                if depot.take_batch(|block| held.push(block)) == 0 {
+                    continue;
+                }
+                assert_eq!(held.len(), 2);
+                for block in &held {
+                    cells[*block as usize].with_mut(|cell| unsafe { *cell += 1 });
+                }
+                assert!(unsafe { depot.put_batch(held.into_iter(), 6) });
+            }
+        };
+        let other = {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || work(&shared, 2))
+        };
+        work(&shared, 1);
+        other.join().unwrap();
+        let mut all = Vec::new();
+        while shared.0.take_batch(|block| all.push(block)) > 0 {}
+        all.sort_unstable();
+        assert_eq!(all, [0, 1, 2, 3]);
+    });
+}
+
+/// One takes single blocks out of a batch that the other takes whole.
+#[test]
+fn loom_a_batch_is_taken_whole_or_by_the_block() {
+    loom::model(|| {
+        let start = NonNull::dangling();
+        let array = || unsafe { AtomicArray::new(start, 6) };
+        let depot = unsafe { Depot::new(array(), array(), 3) };
+        unsafe { depot.carve(4, 6) };
+        assert!(unsafe { depot.put_batch([0, 1].into_iter(), 3) });
+        let depot = Arc::new(depot);
+        let other = {
+            let depot = Arc::clone(&depot);
+            thread::spawn(move || {
+                let mut got: Vec<u32> = depot.take_from_batch().into_iter().collect();
+                // The only buffer is free again if the batch is used up.
+                if unsafe { depot.put_batch([2, 3].into_iter(), 3) } {
+                    got.extend([2, 3].map(|_| u32::MAX));
+                }
+                got.extend(depot.take_from_batch());
+                got
+            })
+        };
+        let mut got = Vec::new();
+        depot.take_batch(|block| got.push(block));
+        let theirs = other.join().unwrap();
+        let put = theirs.contains(&u32::MAX);
+        got.extend(theirs.into_iter().filter(|block| *block != u32::MAX));
+        while depot.take_batch(|block| got.push(block)) > 0 {}
+        got.sort_unstable();
+        assert_eq!(got, if put { &[0, 1, 2, 3][..] } else { &[0, 1] });
+    });
+}
+
+/// Single blocks: the classic ABA, with the block that comes back.
+#[test]
+fn loom_single_blocks_come_and_go() {
+    loom::model(|| {
+        let pool = Watched::new(2);
+        let (a, b) = (pool.acquire(None), pool.acquire(None));
+        pool.release(None, a);
+        pool.release(None, b);
+        let other = {
+            let pool = Arc::clone(&pool);
+            thread::spawn(move || {
+                let (a, b) = (pool.acquire(None), pool.try_acquire(None));
+                pool.release(None, a);
+                b.into_iter().for_each(|b| pool.release(None, b));
+            })
+        };
+        let c = pool.try_acquire(None);
+        c.into_iter().for_each(|c| pool.release(None, c));
+        other.join().unwrap();
+        assert_eq!(pool.core.live(), 0);
+    });
+}
+
+/// Two threads with a magazine each, capacity for what both hold at most: neither is ever refused.
+#[test]
+fn loom_a_capacity_is_never_refused() {
+    loom::model(|| {
+        let pool = Watched::new(2);
+        let work = |pool: &Watched, place: usize| {
+            let magazine = pool.magazine(place);
+            for _ in 0..2 {
+                let block = pool.acquire(Some(magazine));
+                pool.release(Some(magazine), block);
+            }
+        };
+        let other = {
+            let pool = Arc::clone(&pool);
+            thread::spawn(move || work(&pool, 1))
+        };
+        work(&pool, 0);
+        other.join().unwrap();
+        assert_eq!(pool.core.live(), 0);
+    });
+}
+
+/// A block is taken on one thread and given back on another, into a magazine that overflows into the depot.
+#[test]
+fn loom_blocks_given_back_elsewhere() {
+    loom::model(|| {
+        let pool = Watched::new(6);
+        let taken: Vec<u32> = (0..5).map(|_| pool.acquire(Some(pool.magazine(0)))).collect();
+        let other = {
+            let pool = Arc::clone(&pool);
+            thread::spawn(move || {
+                for block in taken {
+                    pool.release(Some(pool.magazine(1)), block);
+                }
+            })
+        };
+        // The sixth, then one of those that come back, if they are there yet.
+        let one = pool.acquire(Some(pool.magazine(0)));
+        let two = pool.try_acquire(Some(pool.magazine(0)));
+        assert_ne!(Some(one), two);
+        other.join().unwrap();
+        assert_eq!(pool.core.live(), 1 + usize::from(two.is_some()));
+        pool.release(Some(pool.magazine(1)), one);
+        two.into_iter().for_each(|two| pool.release(None, two));
+        assert_eq!(pool.core.live(), 0);
+    });
+}
+
+/// The same raw block is given back twice at once.
+#[test]
+fn loom_a_racing_double_free_is_told() {
+    loom::model(|| {
+        let options = PoolOptions::new(fresh_tag(), 3).bounded().guard(false);
+        let pool = Arc::new(SharedBlockPool::try_with(options, Layout::new::<u64>()).unwrap());
+        let address = pool.alloc().unwrap().as_ptr().expose_provenance();
+        let pointer = move || NonNull::new(core::ptr::with_exposed_provenance_mut(address)).unwrap();
+        let other = {
+            let pool = Arc::clone(&pool);
+            thread::spawn(move || pool.free(pointer()))
+        };
+        let mine = pool.free(pointer());
+        let again = pool.take().unwrap();
+        let theirs = other.join().unwrap();
+        assert!(mine.is_ok() != theirs.is_ok());
+        assert_eq!(mine.and(theirs), Err(FreeError::DoubleFree));
+        assert_eq!(pool.live(), 1);
+        drop(again);
+        assert_eq!(pool.live(), 0);
+    });
+}
+
+/// A raw `free` of a block that another thread holds in a box never succeeds, also at an address that `alloc` once gave.
+#[test]
+fn loom_a_taken_block_is_not_freed_by_address() {
+    loom::model(|| {
+        let options = PoolOptions::new(fresh_tag(), 1).bounded().guard(false);
+        let pool = Arc::new(SharedBlockPool::try_with(options, Layout::new::<u64>()).unwrap());
+        let address = pool.alloc().unwrap().as_ptr().expose_provenance();
+        let pointer = move || NonNull::new(core::ptr::with_exposed_provenance_mut(address)).unwrap();
+        let other = {
+            let pool = Arc::clone(&pool);
+            thread::spawn(move || pool.take().map(SharedBlock::leak).is_ok())
+        };
+        pool.free(pointer()).unwrap();
+        assert_eq!(pool.free(pointer()), Err(FreeError::DoubleFree));
+        other.join().unwrap();
+        assert_eq!(pool.free(pointer()), Err(FreeError::DoubleFree));
+    });
+}
+
+/// Both threads find that memory has to be committed.
+#[test]
+fn loom_two_threads_grow_one_pool() {
+    loom::model(|| {
+        let tag = fresh_tag();
+        let options = PoolOptions::new(tag, 3).commit_steps(1, 1).guard(false);
+        let core = Core::try_new(options, Layout::new::<[u8; 4096]>(), Marks::None).unwrap();
+        let pool = Arc::new(Watched { core, cells: (0..11).map(|_| UnsafeCell::new(0)).collect() });
+        let other = {
+            let pool = Arc::clone(&pool);
+            thread::spawn(move || pool.acquire(None))
+        };
+        let mine = pool.acquire(Some(pool.magazine(0)));
+        assert_ne!(mine, other.join().unwrap());
+        assert_eq!(tag.account().subtree.committed, pool.core.memory().0);
+        assert!(pool.core.memory().2 >= 2);
+    });
+}
+
+/// A thread gives blocks back and ends; another one finds them, or the next user of the magazine does.
+#[test]
+fn loom_what_an_ended_thread_kept_is_found_by_one() {
+    const OWNER: usize = 512;
+    const HEIR: usize = 1024;
+    loom::model(|| {
+        let pool = Watched::new(2);
+        let living = Arc::new(AtomicUsize::new(OWNER));
+        let owner = {
+            let (pool, living) = (Arc::clone(&pool), Arc::clone(&living));
+            thread::spawn(move || {
+                let magazine = pool.magazine(0);
+                assert!(magazine.claim(OWNER));
+                let all = [(); 2].map(|()| pool.try_acquire(Some(magazine)));
+                all.into_iter().flatten().for_each(|block| pool.release(Some(magazine), block));
+                living.store(0, Ordering::Release);
+            })
+        };
+        let heir = {
+            let (pool, living) = (Arc::clone(&pool), Arc::clone(&living));
+            thread::spawn(move || {
+                // The index is given to another thread only after the first has ended.
+                if living.compare_exchange(0, HEIR, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+                    let magazine = Some(pool.magazine(0)).filter(|magazine| magazine.claim(HEIR));
+                    let block = pool.try_acquire(magazine);
+                    block.into_iter().for_each(|block| pool.release(magazine, block));
+                }
+            })
+        };
+        let ended = |number: usize| living.load(Ordering::Acquire) != number;
+        // Two may be live elsewhere, and then this is rightly refused. If not, it looks for what the owner left.
+        if let Ok(block) = pool.core.acquire_with(None, ended) {
+            pool.touch(block);
+            pool.release(None, block);
+        }
+        owner.join().unwrap();
+        heir.join().unwrap();
+        assert_eq!(pool.core.live(), 0);
+        let all: Vec<u32> = core::iter::from_fn(|| pool.core.acquire_with(None, |_| true).ok()).collect();
+        assert!(all.len() >= 2);
+        all.iter().for_each(|block| pool.touch(*block));
+    });
+}
