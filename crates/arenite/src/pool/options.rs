@@ -18,7 +18,6 @@ use crate::region::{AllocError, Column, ColumnLayout, ColumnStore, RegionOptions
 #[derive(Clone, Copy, Debug)]
 #[must_use]
 pub struct PoolOptions {
-    tag: Tag,
     capacity: usize,
     at_least: usize,
     bounded: bool,
@@ -31,7 +30,7 @@ impl PoolOptions {
     ///
     /// Guard pages stand between the columns, steps grow from 64 KiB to 4 MiB, huge pages and prefaulting are off.
     pub const fn new(tag: Tag, capacity: usize) -> Self {
-        Self { tag, capacity, at_least: 1, bounded: false, region: RegionOptions::new(tag, 0) }
+        Self { capacity, at_least: 1, bounded: false, region: RegionOptions::new(tag, 0) }
     }
 
     /// The smallest capacity that is still useful. Default: one slot.
@@ -126,11 +125,6 @@ impl PoolOptions {
                 Err(_) => capacity = (capacity / 2).max(at_least),
             }
         }
-    }
-
-    /// Whom it is charged to.
-    pub(crate) const fn tag(&self) -> Tag {
-        self.tag
     }
 
     /// Whether it never grows.
