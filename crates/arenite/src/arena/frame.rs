@@ -18,6 +18,8 @@ use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 
 use super::bump::Bump;
+#[cfg(feature = "allocator-api2")]
+use super::bump::Cursor;
 use super::lease::{Lease, Owner};
 use super::typed::{arena_methods, or_raise};
 use super::vec::ArenaVec;
@@ -272,7 +274,7 @@ impl FrameArena {
         Ok(bump)
     }
 
-    arena_methods!('s, 's, |this| &this.current);
+    arena_methods!('s, 's, |this| this.current.cursor());
 
     /// Starts the next frame: what the frame before the last one allocated is gone, what the last one kept can be
     /// read. Pages for as much as recent frames used are committed. O(1); in debug and hardened builds O(bytes used).
@@ -429,7 +431,7 @@ impl FrameArena {
         &'s self,
         values: ArenaVec<'s, T>,
     ) -> Result<(&'s mut [T], FrameRef<[T]>), AllocError> {
-        let here = values.lives_in(&self.current);
+        let here = values.lives_in(self.current.store());
         let values = values.into_slice();
         if here {
             // The block was the vector's alone until now, so it can not have been rewound.
@@ -568,8 +570,8 @@ impl FrameArena {
     }
 
     #[cfg(feature = "allocator-api2")]
-    pub(crate) fn bump(&self) -> &Bump {
-        &self.current
+    pub(crate) fn cursor(&self) -> Cursor<'_> {
+        self.current.cursor()
     }
 }
 

@@ -4,7 +4,7 @@
 use core::fmt;
 use core::ops::Deref;
 
-use super::bump::Bump;
+use super::bump::Cursor;
 use super::typed::or_raise;
 use super::vec::ArenaVec;
 use crate::region::AllocError;
@@ -28,8 +28,8 @@ pub struct ArenaString<'b> {
 }
 
 impl<'b> ArenaString<'b> {
-    pub(crate) const fn new_in(bump: &'b Bump) -> Self {
-        Self { bytes: ArenaVec::new_in(bump) }
+    pub(crate) const fn new_in(cursor: Cursor<'b>) -> Self {
+        Self { bytes: ArenaVec::new_in(cursor) }
     }
 
     /// Appends text. O(n).
