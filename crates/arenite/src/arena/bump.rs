@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! alloc (inline: load, align, compare, store)
-//!   └─ miss: Store::room (cold) ─ loop: place → Region::next_step → ledger (callbacks!) → Region::commit_step → os
+//!   └─ miss: Store::try_room (cold), loop: place → Region::next_step → ledger (callbacks!) → Region::commit_step → os
 //! free: only of the last block (rewind), or of everything (reset)
 //! ```
 //!
@@ -19,7 +19,7 @@
 use core::alloc::Layout;
 use core::cell::{Cell, UnsafeCell};
 use core::mem::ManuallyDrop;
-use core::ptr::NonNull;
+use core::ptr::{self, NonNull};
 
 use crate::base::align::align_up_wrapping;
 use crate::base::{HARDENED, POISON};
@@ -51,6 +51,10 @@ pub(crate) struct Store {
     end: Cell<*mut u8>,
     /// Where the first block starts; below it lies what the owner keeps at the start of the region.
     floor: NonNull<u8>,
+    /// While a step is charged: how far the blocks reach that pressure callbacks allocated meanwhile. Null otherwise.
+    /// Whoever charges has the pointer by value and does not see it move; so `end` is null for that time, and every
+    /// allocation comes by [`try_room`](Self::try_room), which notes it here.
+    reached: Cell<*mut u8>,
     /// In debug and hardened builds: nothing above this was handed out since it was last poisoned. A scope's pointer
     /// goes away with the scope, and its guard has to know how far it came.
     top: Cell<*mut u8>,
@@ -130,14 +134,26 @@ impl Store {
         Ok(Place::At(Placed { start, next: base.with_addr(next) }))
     }
 
-    /// Room above `ptr`; `None` if that took a step. Then the pressure callbacks of its charge may have allocated here:
-    /// ask again, from where the pointer is now. By value, see the top of this file.
+    /// Room above `ptr`, which is not moved yet; commits what is missing. By value, see the top of this file.
     #[cold]
     #[inline(never)]
-    fn try_room(&self, ptr: *mut u8, layout: Layout) -> Result<Option<Placed>, AllocError> {
-        match self.place(ptr, layout)? {
-            Place::At(placed) => Ok(Some(placed)),
-            Place::Missing(step) => step.make(|step| self.commit_step(step)).map(|()| None),
+    fn try_room(&self, ptr: *mut u8, layout: Layout) -> Result<Placed, AllocError> {
+        let mut from = ptr;
+        loop {
+            match self.place(from, layout)? {
+                Place::At(placed) => {
+                    if !self.reached.get().is_null() {
+                        self.reached.set(self.reached.get().max(placed.next));
+                    }
+                    return Ok(placed);
+                }
+                // Again after each step: the pressure callbacks of its charge may have allocated here.
+                Place::Missing(step) => {
+                    let watch = Watch::new(self, from);
+                    step.make(|step| self.commit_step(step))?;
+                    from = watch.reached();
+                }
+            }
         }
     }
 
@@ -145,7 +161,7 @@ impl Store {
     #[cold]
     #[inline(never)]
     #[track_caller]
-    fn room(&self, ptr: *mut u8, layout: Layout) -> Option<Placed> {
+    fn room(&self, ptr: *mut u8, layout: Layout) -> Placed {
         match self.try_room(ptr, layout) {
             Ok(placed) => placed,
             Err(error) => error.raise(),
@@ -165,6 +181,9 @@ impl Store {
 
     /// The region has committed or given back pages.
     fn follow_region(&self) {
+        if !self.reached.get().is_null() {
+            return;
+        }
         let region = self.region();
         self.end.set(region.base().as_ptr().wrapping_add(region.committed()));
     }
@@ -216,6 +235,36 @@ impl Store {
     }
 }
 
+/// Watches what pressure callbacks allocate in a store while a step of it is charged.
+struct Watch<'s> {
+    store: &'s Store,
+    /// A callback's own step may be charged inside.
+    outermost: bool,
+}
+
+impl<'s> Watch<'s> {
+    fn new(store: &'s Store, from: *mut u8) -> Self {
+        let outermost = store.reached.get().is_null();
+        store.reached.set(store.reached.get().max(from));
+        store.end.set(ptr::null_mut());
+        Self { store, outermost }
+    }
+
+    /// Nothing at or above this has been handed out.
+    fn reached(&self) -> *mut u8 {
+        self.store.reached.get()
+    }
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        if self.outermost {
+            self.store.reached.set(ptr::null_mut());
+            self.store.follow_region();
+        }
+    }
+}
+
 impl Drop for Store {
     fn drop(&mut self) {
         if self.owned {
@@ -240,6 +289,11 @@ impl<'b, const LOCAL: bool> Cursor<'b, LOCAL> {
     }
 
     #[inline(always)]
+    pub(super) const fn ptr(self) -> &'b Cell<*mut u8> {
+        self.ptr
+    }
+
+    #[inline(always)]
     pub(super) const fn store(self) -> &'b Store {
         self.store
     }
@@ -249,8 +303,7 @@ impl<'b, const LOCAL: bool> Cursor<'b, LOCAL> {
     pub(crate) fn try_alloc(self, layout: Layout) -> Result<NonNull<u8>, AllocError> {
         match self.fast(layout) {
             Some(block) => Ok(block),
-            None if LOCAL => self.try_look(layout).map(|(_, block)| block),
-            None => self.shared().try_grow(layout),
+            None => self.try_grow(layout),
         }
     }
 
@@ -261,7 +314,7 @@ impl<'b, const LOCAL: bool> Cursor<'b, LOCAL> {
     pub(crate) fn alloc(self, layout: Layout) -> NonNull<u8> {
         match self.fast(layout) {
             Some(block) => block,
-            None => self.grow_or_panic(layout),
+            None => self.grow(layout),
         }
     }
 
@@ -303,15 +356,14 @@ impl<'b, const LOCAL: bool> Cursor<'b, LOCAL> {
         }
     }
 
-    /// As [`try_alloc`](Self::try_alloc), and tells the moment just before the block, from which only its padding
-    /// separates it: whatever a pressure callback allocated here meanwhile lies below.
+    /// As [`try_alloc`](Self::try_alloc), and tells a moment before the block from which at most padding separates it:
+    /// whatever a pressure callback allocated here meanwhile lies below.
     #[inline(always)]
     pub(crate) fn try_alloc_marked(self, layout: Layout) -> Result<(Mark, NonNull<u8>), AllocError> {
         let before = self.mark();
         match self.fast(layout) {
             Some(block) => Ok((before, block)),
-            None if LOCAL => self.try_look(layout),
-            None => self.shared().try_grow_marked(layout),
+            None => self.try_grow(layout).map(|block| (Mark(block.as_ptr()), block)),
         }
     }
 
@@ -322,40 +374,39 @@ impl<'b, const LOCAL: bool> Cursor<'b, LOCAL> {
         let before = self.mark();
         match self.fast(layout) {
             Some(block) => (before, block),
-            None if LOCAL => self.look(layout),
-            None => self.shared().grow_marked(layout),
+            None => {
+                let block = self.grow(layout);
+                (Mark(block.as_ptr()), block)
+            }
         }
+    }
+
+    #[inline(always)]
+    fn try_grow(self, layout: Layout) -> Result<NonNull<u8>, AllocError> {
+        if LOCAL { self.try_look(layout) } else { self.shared().try_grow_there(layout) }
     }
 
     #[inline(always)]
     #[track_caller]
-    pub(super) fn grow_or_panic(self, layout: Layout) -> NonNull<u8> {
-        if LOCAL { self.look(layout).1 } else { self.shared().grow(layout) }
+    pub(super) fn grow(self, layout: Layout) -> NonNull<u8> {
+        if LOCAL { self.look(layout) } else { self.shared().grow_there(layout) }
     }
 
-    /// The slow way to room. Asks again after each step, from where the pointer then is.
+    /// The slow way to room. Without a loop, which would keep the compiler from unrolling one around it.
     #[inline(always)]
-    fn try_look(self, layout: Layout) -> Result<(Mark, NonNull<u8>), AllocError> {
-        loop {
-            let before = self.mark();
-            if let Some(placed) = self.store.try_room(before.0, layout)? {
-                self.advance(placed.next);
-                return Ok((before, placed.start));
-            }
-        }
+    fn try_look(self, layout: Layout) -> Result<NonNull<u8>, AllocError> {
+        let placed = self.store.try_room(self.ptr.get(), layout)?;
+        self.advance(placed.next);
+        Ok(placed.start)
     }
 
     /// As [`try_look`](Self::try_look), but a refusal panics with its reason.
     #[inline(always)]
     #[track_caller]
-    fn look(self, layout: Layout) -> (Mark, NonNull<u8>) {
-        loop {
-            let before = self.mark();
-            if let Some(placed) = self.store.room(before.0, layout) {
-                self.advance(placed.next);
-                return (before, placed.start);
-            }
-        }
+    fn look(self, layout: Layout) -> NonNull<u8> {
+        let placed = self.store.room(self.ptr.get(), layout);
+        self.advance(placed.next);
+        placed.start
     }
 
     /// Makes the block `[start, start + old)` larger where it stands, if it is the last one and there is room.
@@ -433,27 +484,14 @@ impl<'b, const LOCAL: bool> Cursor<'b, LOCAL> {
 impl Cursor<'_> {
     #[cold]
     #[inline(never)]
-    fn try_grow(self, layout: Layout) -> Result<NonNull<u8>, AllocError> {
-        self.try_look(layout).map(|(_, block)| block)
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn try_grow_marked(self, layout: Layout) -> Result<(Mark, NonNull<u8>), AllocError> {
+    fn try_grow_there(self, layout: Layout) -> Result<NonNull<u8>, AllocError> {
         self.try_look(layout)
     }
 
     #[cold]
     #[inline(never)]
     #[track_caller]
-    fn grow(self, layout: Layout) -> NonNull<u8> {
-        self.look(layout).1
-    }
-
-    #[cold]
-    #[inline(never)]
-    #[track_caller]
-    fn grow_marked(self, layout: Layout) -> (Mark, NonNull<u8>) {
+    fn grow_there(self, layout: Layout) -> NonNull<u8> {
         self.look(layout)
     }
 }
@@ -471,6 +509,7 @@ impl Bump {
             store: Store {
                 end: Cell::new(end),
                 floor: start,
+                reached: Cell::new(ptr::null_mut()),
                 top: Cell::new(start.as_ptr()),
                 region: UnsafeCell::new(ManuallyDrop::new(region)),
                 grown: Cell::new(false),
@@ -590,7 +629,7 @@ impl Bump {
     pub(crate) unsafe fn region_twin(&self) -> Region {
         debug_assert!(self.is_sealed());
         // SAFETY: reads a region that is not changed while the bump is sealed; the caller settles who drops it.
-        unsafe { core::ptr::read(core::ptr::from_ref(self.store.region())) }
+        unsafe { ptr::read(ptr::from_ref(self.store.region())) }
     }
 
     /// Leaves the region to its other owner.

@@ -6,6 +6,7 @@
 )]
 
 use core::alloc::Layout;
+use core::cell::Cell;
 use core::fmt;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
@@ -87,9 +88,9 @@ impl<const LOCAL: bool> Cursor<'_, LOCAL> {
             // path would write it to the stack first (measured 20 % slower for `[u64; 2]`).
             if size_of::<T>() <= size_of::<usize>() && !LOCAL {
                 // SAFETY: the caller vouches for `'d`.
-                return unsafe { self.shared().put_slow(value) };
+                return unsafe { put_slow(self.ptr(), value, self.store()) };
             }
-            let block = self.grow_or_panic(Layout::new::<T>());
+            let block = self.grow(Layout::new::<T>());
             // SAFETY: as below.
             return unsafe { place(block.cast(), value) };
         };
@@ -207,17 +208,18 @@ impl<const LOCAL: bool> Cursor<'_, LOCAL> {
     }
 }
 
+/// The cursor comes in two parts, so that what a bump's fast path has in its registers stays there: the bump, whose
+/// pointer comes first, and the value.
+///
 /// # Safety
-/// As above.
-impl Cursor<'_> {
-    #[cold]
-    #[inline(never)]
-    #[track_caller]
-    unsafe fn put_slow<'d, T>(self, value: T) -> &'d mut T {
-        let block = self.grow_or_panic(Layout::new::<T>());
-        // SAFETY: the block has the layout of `T` and is ours alone; the caller vouches for `'d`.
-        unsafe { place(block.cast(), value) }
-    }
+/// As above; the pointer goes through this store.
+#[cold]
+#[inline(never)]
+#[track_caller]
+unsafe fn put_slow<'d, T>(ptr: &Cell<*mut u8>, value: T, store: &Store) -> &'d mut T {
+    let block = Cursor::<false>::new(ptr, store).grow(Layout::new::<T>());
+    // SAFETY: the block has the layout of `T` and is ours alone; the caller vouches for `'d`.
+    unsafe { place(block.cast(), value) }
 }
 
 /// # Safety
