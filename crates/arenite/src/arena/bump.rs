@@ -551,14 +551,24 @@ impl Bump {
 
     /// Frees everything at once. The pages stay. In debug and hardened builds they are poisoned.
     pub(crate) fn reset(&mut self) {
+        self.clear();
+        self.publish();
+    }
+
+    /// As [`reset`](Self::reset), but the ledger is told later.
+    #[inline]
+    pub(crate) fn clear(&mut self) {
         let store = &mut self.store;
         store.sealed = false;
-        store.follow_region();
+        // As `follow_region`, which would ask whether a step is being charged.
+        let region = store.region.get_mut();
+        store.end.set(region.base().as_ptr().wrapping_add(region.committed()));
         let floor = store.floor.as_ptr();
         // SAFETY: `&mut self` proves that no face that borrows from this bump is left.
         unsafe { self.cursor().rewind(Mark(floor)) };
-        self.store.top.set(floor);
-        self.publish();
+        if HARDENED {
+            self.store.top.set(floor);
+        }
     }
 
     /// Bytes handed out, padding included.
@@ -590,8 +600,26 @@ impl Bump {
         self.store.region.get_mut().publish_live(used);
     }
 
+    /// Tells the ledger that `used` bytes are in use here, and none in another bump of the same tag, which was cleared.
+    #[inline]
+    pub(crate) fn publish_instead(&mut self, used: usize, cleared: &mut Self) {
+        debug_assert!(used == self.used() && cleared.used() == 0);
+        self.store.region.get_mut().publish_live_of_two(used, cleared.store.region.get_mut(), 0);
+    }
+
     /// Commits room for `bytes` in all ahead of time.
+    #[inline]
     pub(crate) fn try_presize(&mut self, bytes: usize) -> Result<(), AllocError> {
+        // What lies below the floor was committed first.
+        if bytes <= self.committed() - self.store.floor_offset() {
+            return Ok(());
+        }
+        self.try_commit_ahead(bytes)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn try_commit_ahead(&mut self, bytes: usize) -> Result<(), AllocError> {
         let floor = self.store.floor_offset();
         let region = self.store.region.get_mut();
         let wanted = bytes.saturating_add(floor).min(region.reserved());
