@@ -52,8 +52,8 @@ pub(crate) struct Store {
     /// Where the first block starts; below it lies what the owner keeps at the start of the region.
     floor: NonNull<u8>,
     /// While a step is charged: how far the blocks reach that pressure callbacks allocated meanwhile. Null otherwise.
-    /// Whoever charges has the pointer by value and does not see it move; so `end` is null for that time, and every
-    /// allocation comes by [`try_room`](Self::try_room), which notes it here.
+    /// A scope that charges has given its pointer by value and does not see it move; so `end` is null for that time, and
+    /// every allocation comes by [`place`](Self::place), which notes it here.
     reached: Cell<*mut u8>,
     /// In debug and hardened builds: nothing above this was handed out since it was last poisoned. A scope's pointer
     /// goes away with the scope, and its guard has to know how far it came.
@@ -129,9 +129,13 @@ impl Store {
         if self.grown.replace(false) {
             self.publish(base.with_addr(next));
         }
+        let next = base.with_addr(next);
+        if !self.reached.get().is_null() {
+            self.reached.set(self.reached.get().max(next));
+        }
         // SAFETY: at or above the pointer, which is never null.
         let start = unsafe { NonNull::new_unchecked(base.with_addr(start)) };
-        Ok(Place::At(Placed { start, next: base.with_addr(next) }))
+        Ok(Place::At(Placed { start, next }))
     }
 
     /// Room above `ptr`, which is not moved yet; commits what is missing. By value, see the top of this file.
@@ -141,12 +145,7 @@ impl Store {
         let mut from = ptr;
         loop {
             match self.place(from, layout)? {
-                Place::At(placed) => {
-                    if !self.reached.get().is_null() {
-                        self.reached.set(self.reached.get().max(placed.next));
-                    }
-                    return Ok(placed);
-                }
+                Place::At(placed) => return Ok(placed),
                 // Again after each step: the pressure callbacks of its charge may have allocated here.
                 Place::Missing(step) => {
                     let watch = Watch::new(self, from);
@@ -235,7 +234,7 @@ impl Store {
     }
 }
 
-/// Watches what pressure callbacks allocate in a store while a step of it is charged.
+/// Watches what pressure callbacks allocate in a store while a step of it is charged for a pointer that is not seen.
 struct Watch<'s> {
     store: &'s Store,
     /// A callback's own step may be charged inside.
@@ -485,14 +484,27 @@ impl Cursor<'_> {
     #[cold]
     #[inline(never)]
     fn try_grow_there(self, layout: Layout) -> Result<NonNull<u8>, AllocError> {
-        self.try_look(layout)
+        // Again after each step, from where the pointer then is: the pressure callbacks of its charge may have
+        // allocated here, or made room.
+        loop {
+            match self.store.place(self.ptr.get(), layout)? {
+                Place::At(placed) => {
+                    self.advance(placed.next);
+                    return Ok(placed.start);
+                }
+                Place::Missing(step) => step.make(|step| self.store.commit_step(step))?,
+            }
+        }
     }
 
     #[cold]
     #[inline(never)]
     #[track_caller]
     fn grow_there(self, layout: Layout) -> NonNull<u8> {
-        self.look(layout)
+        match self.try_grow_there(layout) {
+            Ok(block) => block,
+            Err(error) => error.raise(),
+        }
     }
 }
 
