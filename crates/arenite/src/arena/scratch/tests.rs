@@ -173,6 +173,7 @@ std::thread_local! {
     static VICTIM: Cell<Option<&'static Scope<'static>>> = const { Cell::new(None) };
     /// Given back by the callback.
     static BALLAST: Cell<Option<crate::ArenaVec<'static, u64>>> = const { Cell::new(None) };
+    static LARGE: Cell<usize> = const { Cell::new(0) };
     static STOLEN: Cell<Vec<&'static mut [u64]>> = const { Cell::new(Vec::new()) };
 }
 
@@ -187,15 +188,16 @@ fn intrude(_: &crate::ledger::Pressure) {
         stolen.push(scope.alloc_slice_fill_with(1 << fill, |_| 0x5151));
     }
     stolen.push(scope.alloc_slice_from_iter((0..100).map(|_| 0x5151)));
-    // Large enough to commit pages from inside the charge for others.
-    stolen.push(scope.alloc_slice_fill_with(30_000, |_| 0x5151));
+    // Large enough to commit pages from inside the charge for others, or so small that they are there.
+    stolen.push(scope.alloc_slice_fill_with(LARGE.get(), |_| 0x5151));
     stolen.push(core::slice::from_mut(scope.alloc(0x5151)));
     STOLEN.set(stolen);
 }
 
-/// Lets the next growth of a leaked scope run [`intrude`], without a vector to give back first and with one.
+/// Lets the next growth of a leaked scope run [`intrude`], with a vector to give back first and without one.
 fn with_intruder(attack: impl Fn(&'static Scope<'static>)) {
-    for ballast in [false, true] {
+    for (ballast, large) in [(false, 30), (false, 30_000), (true, 30), (true, 30_000)] {
+        LARGE.set(large);
         let tag = fresh_tag();
         let scratch = Box::leak(Box::new(ScratchStack::try_new(tag, 8 << 20).unwrap()));
         let guard = Box::leak(Box::new(scratch.guard()));
