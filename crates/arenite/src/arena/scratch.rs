@@ -1,13 +1,15 @@
 //! The scratch stack: memory for the length of a scope.
 //!
 //! ```text
-//!   guard ── scope: alloc, alloc ── guard ── scope: alloc ──┐ inner guard drops: back to its mark
-//!     └────────────────────────────────────────────────────┴ outer guard drops: back to its mark
+//!   guard ── scope: alloc, alloc ──────── its pointer stays here ────────► alloc: over what the inner one had
+//!                           └─ guard ── scope: alloc, alloc ── inner guard drops: nothing to do
 //! ```
 //!
-//! An inner guard borrows the outer scope mutably: while it lives the outer scope can not allocate, so nothing of the
-//! outer one ever lies above the inner mark.
-#![expect(unsafe_code, reason = "rewinds memory when the borrow that protects it has ended")]
+//! An inner guard borrows the outer scope mutably: while anything that the inner scope allocated can be used the outer
+//! one can not allocate, and when it can, nothing above its pointer is used any more. It is the borrow that proves this,
+//! so a guard that is forgotten or leaked leaves nothing behind either. ARCHITECTURE.md has the whole argument, pressure
+//! callbacks included.
+#![expect(unsafe_code, reason = "hands memory out again when the borrow that protects it has ended")]
 
 use core::alloc::Layout;
 use core::cell::{Cell, UnsafeCell};
