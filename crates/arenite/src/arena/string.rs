@@ -32,6 +32,12 @@ impl<'b> ArenaString<'b> {
         Self { bytes: ArenaVec::new_in(cursor) }
     }
 
+    /// Empty, with room for a short text if that is at hand.
+    #[inline]
+    pub(crate) fn for_short_in(cursor: Cursor<'b>) -> Self {
+        Self { bytes: ArenaVec::with_room_in(cursor, 64) }
+    }
+
     /// Appends text. O(n).
     ///
     /// # Errors
@@ -117,6 +123,18 @@ struct Sink<'s, 'b> {
 
 impl fmt::Write for Sink<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
+        if self.string.bytes.push_within_capacity(text.as_bytes()) {
+            Ok(())
+        } else {
+            self.grow_and_write(text)
+        }
+    }
+}
+
+impl Sink<'_, '_> {
+    #[cold]
+    #[inline(never)]
+    fn grow_and_write(&mut self, text: &str) -> fmt::Result {
         self.string.try_push_str(text).map_err(|error| {
             self.refused = Some(error);
             fmt::Error

@@ -200,7 +200,7 @@ impl<const LOCAL: bool> Cursor<'_, LOCAL> {
 
     #[inline]
     pub(crate) unsafe fn try_put_fmt<'d>(self, text: fmt::Arguments<'_>) -> Result<&'d mut str, AllocError> {
-        let mut all = ArenaString::new_in(self.shared());
+        let mut all = ArenaString::for_short_in(self.shared());
         all.try_push_fmt(text)?;
         let text: *mut str = all.into_str();
         // SAFETY: the string has given up its block; the caller vouches for `'d`.

@@ -83,6 +83,19 @@ impl<'b, T> ArenaVec<'b, T> {
         Self { start: NonNull::dangling(), len: 0, capacity, cursor, owns: PhantomData }
     }
 
+    /// Empty, with room for so many elements if that is at hand.
+    #[inline]
+    pub(super) fn with_room_in(cursor: Cursor<'b>, capacity: usize) -> Self {
+        let mut this = Self::new_in(cursor);
+        if let Ok(layout) = Layout::array::<T>(capacity)
+            && layout.size() != 0
+            && let Some(block) = cursor.fast(layout)
+        {
+            (this.start, this.capacity) = (block.cast(), capacity);
+        }
+        this
+    }
+
     /// Whether the elements lie in this memory.
     pub(super) fn lives_in(&self, store: &Store) -> bool {
         core::ptr::eq(self.cursor.store(), store)
@@ -268,17 +281,28 @@ impl<'b, T> ArenaVec<'b, T> {
 }
 
 impl<T: Copy> ArenaVec<'_, T> {
+    /// Appends copies of all `values` if there is room for them; says whether there was.
+    #[inline]
+    pub(super) fn push_within_capacity(&mut self, values: &[T]) -> bool {
+        if self.capacity - self.len < values.len() {
+            return false;
+        }
+        // SAFETY: there is room; `values` can not overlap what this vector owns mutably.
+        unsafe {
+            core::ptr::copy_nonoverlapping(values.as_ptr(), self.start.add(self.len).as_ptr(), values.len());
+        }
+        self.len += values.len();
+        true
+    }
+
     /// Appends copies of all `values`. O(n).
     ///
     /// # Errors
     /// As `try_alloc` of the arena; the vector is as it was.
     pub fn try_extend_from_slice(&mut self, values: &[T]) -> Result<(), AllocError> {
         self.try_reserve(values.len())?;
-        // SAFETY: there is room; `values` can not overlap what this vector owns mutably.
-        unsafe {
-            core::ptr::copy_nonoverlapping(values.as_ptr(), self.start.add(self.len).as_ptr(), values.len());
-        }
-        self.len += values.len();
+        let fits = self.push_within_capacity(values);
+        debug_assert!(fits);
         Ok(())
     }
 
