@@ -189,7 +189,10 @@ impl<'g> Scope<'g> {
     /// For functions that are inlined, down to the last one; see `bump.rs`.
     #[inline(always)]
     fn local(&self) -> Cursor<'_, true> {
-        Cursor::new(&self.ptr, self.store)
+        // SAFETY: the pointer started at its guard's mark in this store, when nothing above that was used. Since then only
+        // this scope handed anything out: the scope around it is borrowed mutably for as long as the guard is, and a
+        // nested guard borrows this one mutably.
+        unsafe { Cursor::new(&self.ptr, self.store) }
     }
 
     #[cfg(feature = "allocator-api2")]

@@ -212,12 +212,14 @@ impl<const LOCAL: bool> Cursor<'_, LOCAL> {
 /// pointer comes first, and the value.
 ///
 /// # Safety
-/// As above; the pointer goes through this store.
+/// As above; the pointer and the store are those of one cursor.
 #[cold]
 #[inline(never)]
 #[track_caller]
 unsafe fn put_slow<'d, T>(ptr: &Cell<*mut u8>, value: T, store: &Store) -> &'d mut T {
-    let block = Cursor::<false>::new(ptr, store).grow(Layout::new::<T>());
+    // SAFETY: the two parts of a cursor, by the caller's promise.
+    let cursor = unsafe { Cursor::<false>::new(ptr, store) };
+    let block = cursor.grow(Layout::new::<T>());
     // SAFETY: the block has the layout of `T` and is ours alone; the caller vouches for `'d`.
     unsafe { place(block.cast(), value) }
 }
