@@ -10,8 +10,8 @@ const ROOM: usize = 1 << 16;
 
 type Block = [u64; 8];
 
-fn blocks(seed: u64) -> [Block; 4] {
-    [[seed; 8], [seed + 1; 8], [seed + 2; 8], [seed + 3; 8]]
+fn last(block: &Block) -> u64 {
+    block[7]
 }
 
 fn stack() -> ScratchStack {
@@ -26,7 +26,7 @@ pub(super) fn written() {
     let ours = guarded.scoped(|scope| {
         let mut guard = scope.guard();
         let inner = guard.scope();
-        let answer = digest(blocks(7).map(|block| &*inner.alloc(block)), |block| block[7]);
+        let answer = digest((7..11).map(|seed| &*inner.alloc([seed; 8])), last);
         drop(guard);
         assert_eq!(scope.used(), 0);
         answer
@@ -35,7 +35,7 @@ pub(super) fn written() {
     let peer = {
         let mut guard = theirs.scope_guard();
         let inner = guard.scope();
-        digest(blocks(7).map(|block| inner.alloc(block).into_ref()), |block| block[7])
+        digest((7..11).map(|seed| inner.alloc([seed; 8]).into_ref()), last)
     };
     assert_eq!(theirs.stats().allocated(), 0);
     let mut their_closures: bump_scope::Bump = bump_scope::Bump::with_size(ROOM);
@@ -46,8 +46,8 @@ pub(super) fn written() {
                 for i in 0..SCOPES as u64 {
                     let mut guard = hidden(&mut *scope).guard();
                     let inner = guard.scope();
-                    for block in blocks(i) {
-                        used(inner.alloc(block));
+                    for seed in i..i + 4 {
+                        used(inner.alloc([seed; 8]));
                     }
                 }
             });
@@ -56,8 +56,8 @@ pub(super) fn written() {
             nested.scoped(|scope| {
                 for i in 0..SCOPES as u64 {
                     hidden(&mut *scope).scoped(|inner: &mut Scope<'_>| {
-                        for block in blocks(i) {
-                            used(inner.alloc(block));
+                        for seed in i..i + 4 {
+                            used(inner.alloc([seed; 8]));
                         }
                     });
                 }
@@ -67,8 +67,8 @@ pub(super) fn written() {
             for i in 0..SCOPES as u64 {
                 let mut guard = hidden(&mut opened).guard();
                 let scope = guard.scope();
-                for block in blocks(i) {
-                    used(scope.alloc(block));
+                for seed in i..i + 4 {
+                    used(scope.alloc([seed; 8]));
                 }
             }
         })
@@ -76,16 +76,16 @@ pub(super) fn written() {
             for i in 0..SCOPES as u64 {
                 let mut guard = hidden(&mut theirs).scope_guard();
                 let inner = guard.scope();
-                for block in blocks(i) {
-                    used(inner.alloc(block).into_ref());
+                for seed in i..i + 4 {
+                    used(inner.alloc([seed; 8]).into_ref());
                 }
             }
         })
         .peer("bump-scope scoped", peer, move || {
             for i in 0..SCOPES as u64 {
                 hidden(&mut their_closures).scoped(|inner| {
-                    for block in blocks(i) {
-                        used(inner.alloc(block).into_ref());
+                    for seed in i..i + 4 {
+                        used(inner.alloc([seed; 8]).into_ref());
                     }
                 });
             }

@@ -52,20 +52,20 @@ use core::ptr::NonNull;
 
 use allocator_api2::alloc::{AllocError, Allocator};
 
-use super::bump::Bump;
+use super::bump::Cursor;
 use super::frame::FrameArena;
 use super::job::JobArena;
 use super::scratch::Scope;
 
 #[inline]
-fn allocate(bump: &Bump, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
-    let block = bump.try_alloc(layout).map_err(|_| AllocError)?;
+fn allocate(cursor: Cursor<'_>, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
+    let block = cursor.try_alloc(layout).map_err(|_| AllocError)?;
     Ok(NonNull::slice_from_raw_parts(block, layout.size()))
 }
 
 #[inline]
-fn allocate_zeroed(bump: &Bump, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
-    let block = allocate(bump, layout)?;
+fn allocate_zeroed(cursor: Cursor<'_>, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
+    let block = allocate(cursor, layout)?;
     // Memory that was used before is not zero, and what was not can not be told apart.
     // SAFETY: the block is `size` bytes of ours alone.
     unsafe { block.cast::<u8>().write_bytes(0, layout.size()) };
@@ -76,17 +76,17 @@ fn allocate_zeroed(bump: &Bump, layout: Layout) -> Result<NonNull<[u8]>, AllocEr
 /// As [`Allocator::grow`], for a block of this bump.
 #[inline]
 unsafe fn grow(
-    bump: &Bump,
+    cursor: Cursor<'_>,
     block: NonNull<u8>,
     old: Layout,
     new: Layout,
 ) -> Result<NonNull<[u8]>, AllocError> {
-    if block.addr().get().is_multiple_of(new.align()) && bump.grow_in_place(block, old.size(), new.size()) {
+    if block.addr().get().is_multiple_of(new.align()) && cursor.grow_in_place(block, old.size(), new.size()) {
         // The container may have narrowed its pointer to the old size; the base's reaches the new one.
-        let block = bump.base().with_addr(block.addr());
+        let block = cursor.store().base().with_addr(block.addr());
         return Ok(NonNull::slice_from_raw_parts(block, new.size()));
     }
-    let moved = allocate(bump, new)?;
+    let moved = allocate(cursor, new)?;
     // SAFETY: the old block holds `old.size()` bytes by the caller's promise, the new one no fewer; the old one is
     // still allocated, so they do not overlap.
     unsafe { moved.cast::<u8>().copy_from_nonoverlapping(block, old.size()) };
@@ -97,13 +97,13 @@ unsafe fn grow(
 /// As [`Allocator::grow_zeroed`], for a block of this bump.
 #[inline]
 unsafe fn grow_zeroed(
-    bump: &Bump,
+    cursor: Cursor<'_>,
     block: NonNull<u8>,
     old: Layout,
     new: Layout,
 ) -> Result<NonNull<[u8]>, AllocError> {
     // SAFETY: the caller's promise, passed on.
-    let grown = unsafe { grow(bump, block, old, new)? };
+    let grown = unsafe { grow(cursor, block, old, new)? };
     // SAFETY: the grown block has `new.size()` bytes, of which the caller's data are the first `old.size()`.
     unsafe { grown.cast::<u8>().add(old.size()).write_bytes(0, new.size() - old.size()) };
     Ok(grown)
@@ -113,20 +113,20 @@ unsafe fn grow_zeroed(
 /// As [`Allocator::shrink`], for a block of this bump.
 #[inline]
 unsafe fn shrink(
-    bump: &Bump,
+    cursor: Cursor<'_>,
     block: NonNull<u8>,
     old: Layout,
     new: Layout,
 ) -> Result<NonNull<[u8]>, AllocError> {
     if !block.addr().get().is_multiple_of(new.align()) {
-        let moved = allocate(bump, new)?;
+        let moved = allocate(cursor, new)?;
         // SAFETY: both have `new.size()` bytes at the least, and the old one is still allocated.
         unsafe { moved.cast::<u8>().copy_from_nonoverlapping(block, new.size()) };
         return Ok(moved);
     }
     // Whether the end went back does not matter to the container.
     // SAFETY: a block of this bump by the caller's promise, whose end the caller no longer uses.
-    let _ = unsafe { bump.shrink_in_place(block, old.size(), new.size()) };
+    let _ = unsafe { cursor.shrink_in_place(block, old.size(), new.size()) };
     Ok(NonNull::slice_from_raw_parts(block, new.size()))
 }
 
@@ -140,18 +140,18 @@ macro_rules! allocator_face {
         unsafe impl Allocator for &$face {
             #[inline]
             fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
-                allocate(self.bump(), layout)
+                allocate(self.cursor(), layout)
             }
 
             #[inline]
             fn allocate_zeroed(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
-                allocate_zeroed(self.bump(), layout)
+                allocate_zeroed(self.cursor(), layout)
             }
 
             #[inline]
             unsafe fn deallocate(&self, block: NonNull<u8>, layout: Layout) {
                 // SAFETY: a block of this bump with this layout, no longer used, by the caller's promise.
-                let _ = unsafe { self.bump().shrink_in_place(block, layout.size(), 0) };
+                let _ = unsafe { self.cursor().shrink_in_place(block, layout.size(), 0) };
             }
 
             #[inline]
@@ -162,7 +162,7 @@ macro_rules! allocator_face {
                 new: Layout,
             ) -> Result<NonNull<[u8]>, AllocError> {
                 // SAFETY: the caller's promise, passed on.
-                unsafe { grow(self.bump(), block, old, new) }
+                unsafe { grow(self.cursor(), block, old, new) }
             }
 
             #[inline]
@@ -173,7 +173,7 @@ macro_rules! allocator_face {
                 new: Layout,
             ) -> Result<NonNull<[u8]>, AllocError> {
                 // SAFETY: the caller's promise, passed on.
-                unsafe { grow_zeroed(self.bump(), block, old, new) }
+                unsafe { grow_zeroed(self.cursor(), block, old, new) }
             }
 
             #[inline]
@@ -184,7 +184,7 @@ macro_rules! allocator_face {
                 new: Layout,
             ) -> Result<NonNull<[u8]>, AllocError> {
                 // SAFETY: the caller's promise, passed on.
-                unsafe { shrink(self.bump(), block, old, new) }
+                unsafe { shrink(self.cursor(), block, old, new) }
             }
         }
     };

@@ -18,6 +18,8 @@ use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 
 use super::bump::Bump;
+#[cfg(feature = "allocator-api2")]
+use super::bump::Cursor;
 use super::lease::{Lease, Owner};
 use super::typed::{arena_methods, or_raise};
 use super::vec::ArenaVec;
@@ -139,7 +141,7 @@ struct Buffer {
 
 impl Buffer {
     fn is_free(&self) -> bool {
-        self.protected || lease(&self.bump).is_home()
+        (HARDENED && self.protected) || lease(&self.bump).is_home()
     }
 }
 
@@ -272,7 +274,7 @@ impl FrameArena {
         Ok(bump)
     }
 
-    arena_methods!('s, 's, |this| &this.current);
+    arena_methods!('s, 's, |this| this.current.cursor());
 
     /// Starts the next frame: what the frame before the last one allocated is gone, what the last one kept can be
     /// read. Pages for as much as recent frames used are committed. O(1); in debug and hardened builds O(bytes used).
@@ -293,19 +295,18 @@ impl FrameArena {
     /// All buffers are in flight, or memory can not be made accessible. The arena is as it was: the last frame goes
     /// on.
     pub fn try_begin_frame(&mut self) -> Result<(), FrameError> {
-        let others = &mut self.others[..self.others_len];
-        // The oldest buffer that nobody holds. The last frame's own neighbour may be reused too: its time is over.
-        let chosen = others
-            .iter()
-            .rposition(|buffer| buffer.as_ref().is_some_and(Buffer::is_free))
-            .ok_or(FrameError::AllInFlight)?;
-        let Some(next) = &mut others[chosen] else { return Err(FrameError::AllInFlight) };
-        if next.protected {
+        // With one other buffer there is nothing to choose.
+        let chosen = self.others_len == 1 && self.others[0].as_ref().is_some_and(Buffer::is_free);
+        if !chosen && !self.bring_free_first() {
+            return Err(FrameError::AllInFlight);
+        }
+        let Some(next) = &mut self.others[0] else { return Err(FrameError::AllInFlight) };
+        if HARDENED && next.protected {
             // SAFETY: allowing more than before harms nobody.
             unsafe { next.bump.try_protect(Access::ReadWrite) }.map_err(FrameError::Memory)?;
             next.protected = false;
         }
-        next.bump.reset();
+        next.bump.clear();
 
         let used = self.current.used();
         self.high_water = self.high_water.max(used);
@@ -319,17 +320,28 @@ impl FrameArena {
         }
         let _ = next.bump.try_presize(self.idle.recent_high());
 
-        self.current.publish();
+        // In a steady game the one lets go of what the other takes, and the ledger need not be locked.
+        self.current.publish_instead(used, &mut next.bump);
         core::mem::swap(&mut self.current, &mut next.bump);
-        // The chosen place now holds the last frame's buffer: bring it to the front.
-        others[..=chosen].rotate_right(1);
         if HARDENED {
-            Self::protect_stale(others);
+            Self::protect_stale(&mut self.others[..self.others_len]);
         }
         self.previous_stamp = self.stamp;
         self.stamp = next_stamp();
         self.frame += 1;
         Ok(())
+    }
+
+    /// Moves the oldest buffer that nobody holds to the front of the others, if there is one. The last frame's own
+    /// neighbour may be reused too: its time is over.
+    #[inline(never)]
+    fn bring_free_first(&mut self) -> bool {
+        let others = &mut self.others[..self.others_len];
+        let found = others.iter().rposition(|buffer| buffer.as_ref().is_some_and(Buffer::is_free));
+        found.is_some_and(|index| {
+            others[..=index].rotate_right(1);
+            true
+        })
     }
 
     /// Poisons and closes every buffer whose time is over: all but the last frame's and those in flight.
@@ -429,7 +441,7 @@ impl FrameArena {
         &'s self,
         values: ArenaVec<'s, T>,
     ) -> Result<(&'s mut [T], FrameRef<[T]>), AllocError> {
-        let here = values.lives_in(&self.current);
+        let here = values.lives_in(self.current.store());
         let values = values.into_slice();
         if here {
             // The block was the vector's alone until now, so it can not have been rewound.
@@ -568,8 +580,8 @@ impl FrameArena {
     }
 
     #[cfg(feature = "allocator-api2")]
-    pub(crate) fn bump(&self) -> &Bump {
-        &self.current
+    pub(crate) fn cursor(&self) -> Cursor<'_> {
+        self.current.cursor()
     }
 }
 

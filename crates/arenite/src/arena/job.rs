@@ -20,6 +20,8 @@ mod seat;
 
 use self::seat::{IDLE, claim, enrolled, has_ended, here, leave, remember, take};
 use super::bump::Bump;
+#[cfg(feature = "allocator-api2")]
+use super::bump::Cursor;
 use super::scratch::{ScratchBusy, ScratchGuard, ScratchSlot, ScratchStack};
 use super::typed::arena_methods;
 use crate::base::sync::{AtomicUsize, Ordering};
@@ -423,7 +425,7 @@ pub struct JobArena<'a> {
 }
 
 impl<'a> JobArena<'a> {
-    arena_methods!('s, 'a, |this| &this.slot.bump);
+    arena_methods!('s, 'a, |this| this.slot.bump.cursor());
 
     /// Opens this job's scratch stack; see [`ScratchStack`].
     ///
@@ -451,8 +453,8 @@ impl<'a> JobArena<'a> {
     }
 
     #[cfg(feature = "allocator-api2")]
-    pub(crate) fn bump(&self) -> &Bump {
-        &self.slot.bump
+    pub(crate) fn cursor(&self) -> Cursor<'_> {
+        self.slot.bump.cursor()
     }
 }
 

@@ -7,7 +7,7 @@
 //! | [`ResourceArena`] | when the scene changes | yes, in reverse order | many |
 //! | [`JobArenas`] | at `reset`, usually once a frame | none (refused at compile time) | one arena per job |
 //!
-//! `bump.rs` is the one raw core, `typed.rs` the typed half of every face. [`ArenaVec`] and [`ArenaString`] grow in
+//! `bump.rs` with `store.rs` is the one raw core, `typed.rs` the typed half of every face. [`ArenaVec`] and [`ArenaString`] grow in
 //! any of them. May import floors 0 to 3.
 #![allow(clippy::mut_from_ref, reason = "what an arena is: each call hands out other memory")]
 
@@ -19,6 +19,7 @@ mod job;
 mod lease;
 mod resource;
 mod scratch;
+mod store;
 mod string;
 pub(crate) mod typed;
 mod vec;

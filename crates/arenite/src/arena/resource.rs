@@ -227,8 +227,9 @@ impl Drop for Pending<'_> {
         let inner = self.arena.inner.lock();
         // SAFETY: the block is ours and nobody has seen it; if it is the last one, the padding before it goes too.
         unsafe {
-            if inner.values.shrink_in_place(self.start, self.size, 0) {
-                inner.values.rewind(self.before);
+            let values = inner.values.cursor();
+            if values.shrink_in_place(self.start, self.size, 0) {
+                values.rewind(self.before);
             }
         }
     }
@@ -400,20 +401,15 @@ impl ResourceArena {
     /// Takes a block, so that a constructor can run without the lock. Charging runs without it too: a pressure
     /// callback may look into this very arena.
     fn take(&self, layout: Layout) -> Result<Pending<'_>, AllocError> {
-        let mut grown = false;
         loop {
             let inner = self.inner.lock();
             match inner.values.place(layout)? {
-                Place::At(before, start) => {
-                    if grown {
-                        inner.values.publish_grown();
-                    }
+                Place::At((before, start)) => {
                     return Ok(Pending { arena: self, before, start, size: layout.size() });
                 }
                 Place::Missing(step) => {
                     drop(inner);
                     step.make(|step| self.inner.lock().values.commit_step(step))?;
-                    grown = true;
                 }
             }
         }

@@ -1,13 +1,15 @@
 //! The scratch stack: memory for the length of a scope.
 //!
 //! ```text
-//!   guard ── scope: alloc, alloc ── guard ── scope: alloc ──┐ inner guard drops: back to its mark
-//!     └────────────────────────────────────────────────────┴ outer guard drops: back to its mark
+//!   guard ── scope: alloc, alloc ──────── its pointer stays here ────────► alloc: over what the inner one had
+//!                           └─ guard ── scope: alloc, alloc ── inner guard drops: nothing to do
 //! ```
 //!
-//! An inner guard borrows the outer scope mutably: while it lives the outer scope can not allocate, so nothing of the
-//! outer one ever lies above the inner mark.
-#![expect(unsafe_code, reason = "rewinds memory when the borrow that protects it has ended")]
+//! An inner guard borrows the outer scope mutably: while anything that the inner scope allocated can be used the outer
+//! one can not allocate, and when it can, nothing above its pointer is used any more. It is the borrow that proves this,
+//! so a guard that is forgotten or leaked leaves nothing behind either. ARCHITECTURE.md has the whole argument, pressure
+//! callbacks included.
+#![expect(unsafe_code, reason = "hands memory out again when the borrow that protects it has ended")]
 
 use core::alloc::Layout;
 use core::cell::{Cell, UnsafeCell};
@@ -17,7 +19,7 @@ use core::mem::ManuallyDrop;
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 
-use super::bump::{Bump, Mark};
+use super::bump::{Bump, Cursor, Mark, Store};
 use super::typed::arena_methods;
 use crate::ledger::Tag;
 use crate::region::{AllocError, Region, RegionOptions};
@@ -39,6 +41,7 @@ use crate::region::{AllocError, Region, RegionOptions};
 /// ```
 #[derive(Debug)]
 pub struct ScratchStack {
+    /// Scopes have pointers of their own; this one stays at the floor.
     bump: Bump,
 }
 
@@ -63,15 +66,12 @@ impl ScratchStack {
         Ok(Self { bump: Bump::try_new(region, 0)? })
     }
 
-    /// Opens the stack. Whatever a forgotten guard left on it is freed first: `&mut self` proves that nobody uses it.
+    /// Opens the stack. What a forgotten guard allocated is free: `&mut self` proves that nobody uses it.
     #[inline]
     pub fn guard(&mut self) -> ScratchGuard<'_> {
-        if self.bump.used() != 0 {
-            self.bump.reset();
-        }
         // Growing told the ledger what was in use then; nothing is now.
         self.bump.publish();
-        ScratchGuard { bump: &self.bump, start: self.bump.mark(), open: None }
+        ScratchGuard { store: self.bump.store(), start: self.bump.cursor().mark(), open: None }
     }
 
     /// Runs `work` with a scope that is freed when it returns or panics.
@@ -80,7 +80,8 @@ impl ScratchStack {
         work(&mut self.guard().scope())
     }
 
-    /// Bytes in use.
+    /// Bytes in use outside of any guard: none, also after a guard was forgotten. While a guard is open the stack is
+    /// borrowed; then [`Scope::used`] tells.
     #[must_use]
     pub fn used(&self) -> usize {
         self.bump.used()
@@ -127,12 +128,14 @@ impl ScratchStack {
     }
 }
 
-/// Frees everything that was allocated through it when it is dropped. Forgetting it leaks only until the scope around
-/// it ends.
+/// Frees everything that was allocated through it when it is dropped. Forgetting it frees as much, without running
+/// destructors of boxes.
 #[derive(Debug)]
 #[must_use = "dropping the guard frees its scope"]
 pub struct ScratchGuard<'s> {
-    bump: &'s Bump,
+    store: &'s Store,
+    /// Where its scope starts: where the pointer of the scope around it stands for as long as this guard is borrowed
+    /// from it.
     start: Mark,
     /// For a stack that is opened through a shared reference: says that it is open.
     open: Option<&'s Cell<bool>>,
@@ -142,22 +145,23 @@ impl ScratchGuard<'_> {
     /// The scope to allocate in. Called again, it starts over: what an earlier scope of this guard allocated is freed.
     #[inline]
     pub fn scope(&mut self) -> Scope<'_> {
-        self.rewind();
-        Scope { bump: self.bump, guard: PhantomData }
+        self.free();
+        Scope { ptr: Cell::new(self.start.address()), store: self.store, guard: PhantomData }
     }
 
+    /// There is nothing to do but to make stale pointers visible: the next scope starts below all of it anyway.
     #[inline]
-    fn rewind(&mut self) {
-        // SAFETY: the mark is from this bump. Everything allocated since then borrows from `scope(&mut self)`, and
+    fn free(&mut self) {
+        // SAFETY: the mark is of this store. Everything allocated above it borrows from `scope(&mut self)`, and
         // `&mut self` here proves that those borrows are over.
-        unsafe { self.bump.rewind(self.start) };
+        unsafe { self.store.poison(self.start) };
     }
 }
 
 impl Drop for ScratchGuard<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.rewind();
+        self.free();
         if let Some(open) = self.open {
             open.set(false);
         }
@@ -168,21 +172,38 @@ impl Drop for ScratchGuard<'_> {
 /// nested [`guard`](Self::guard) locks this scope until it is dropped.
 ///
 /// `vec()`, `string()` and the allocator face borrow the scope itself, so that none of them can grow while a nested
-/// scope is open.
+/// scope is open. A scope is fastest in the function that opens it: there its pointer stays in a register, as long as
+/// no reference to the scope goes to a function that is not inlined.
 #[derive(Debug)]
 pub struct Scope<'g> {
-    bump: &'g Bump,
+    /// The next free byte. The scope's own: nobody else allocates above it while the scope can be used.
+    ptr: Cell<*mut u8>,
+    store: &'g Store,
     /// As if it were the guard's own mutable borrow.
     guard: PhantomData<&'g mut ()>,
 }
 
 impl<'g> Scope<'g> {
-    arena_methods!('s, 'g, |this| this.bump);
+    arena_methods!('s, 'g, |this| this.local());
+
+    /// For functions that are inlined, down to the last one; see `bump.rs`.
+    #[inline(always)]
+    fn local(&self) -> Cursor<'_, true> {
+        // SAFETY: the pointer started at its guard's mark in this store, when nothing above that was used. Since then only
+        // this scope handed anything out: the scope around it is borrowed mutably for as long as the guard is, and a
+        // nested guard borrows this one mutably.
+        unsafe { Cursor::new(&self.ptr, self.store) }
+    }
+
+    #[cfg(feature = "allocator-api2")]
+    pub(crate) fn cursor(&self) -> Cursor<'_> {
+        self.local().shared()
+    }
 
     /// A nested guard; this scope is locked while it lives.
     #[inline]
     pub fn guard(&mut self) -> ScratchGuard<'_> {
-        ScratchGuard { bump: self.bump, start: self.bump.mark(), open: None }
+        ScratchGuard { store: self.store, start: self.local().mark(), open: None }
     }
 
     /// Runs `work` with a nested scope that is freed when it returns or panics.
@@ -198,7 +219,7 @@ impl<'g> Scope<'g> {
     #[inline]
     #[track_caller]
     pub fn alloc_box<T>(&self, value: T) -> ScopeBox<'g, T> {
-        let block = self.bump.alloc(Layout::new::<T>()).cast::<T>();
+        let block = self.local().alloc(Layout::new::<T>()).cast::<T>();
         // SAFETY: the block has the layout of `T` and is ours alone.
         unsafe { block.write(value) };
         ScopeBox { value: block, owns: PhantomData }
@@ -210,21 +231,17 @@ impl<'g> Scope<'g> {
     /// A budget would be broken, the range is used up, or the system refused.
     #[inline]
     pub fn try_alloc_box<T>(&self, value: T) -> Result<ScopeBox<'g, T>, AllocError> {
-        let block = self.bump.try_alloc(Layout::new::<T>())?.cast::<T>();
+        let block = self.local().try_alloc(Layout::new::<T>())?.cast::<T>();
         // SAFETY: the block has the layout of `T` and is ours alone.
         unsafe { block.write(value) };
         Ok(ScopeBox { value: block, owns: PhantomData })
     }
 
     /// Bytes in use on the whole stack.
+    #[inline]
     #[must_use]
     pub fn used(&self) -> usize {
-        self.bump.used()
-    }
-
-    #[cfg(feature = "allocator-api2")]
-    pub(crate) fn bump(&self) -> &Bump {
-        self.bump
+        self.local().used()
     }
 }
 
@@ -346,7 +363,7 @@ impl ScratchSlot {
         }
         // SAFETY: `open` was false, so no guard borrows from the stack, and no other method hands out a reference.
         let bump = unsafe { &(*self.stack.get()).bump };
-        Ok(ScratchGuard { bump, start: bump.mark(), open: Some(&self.open) })
+        Ok(ScratchGuard { store: bump.store(), start: bump.cursor().mark(), open: Some(&self.open) })
     }
 
     /// The stack itself. Frees whatever a forgotten guard left on it: `&mut self` proves that nobody uses it.

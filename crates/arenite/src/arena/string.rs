@@ -4,7 +4,7 @@
 use core::fmt;
 use core::ops::Deref;
 
-use super::bump::Bump;
+use super::bump::Cursor;
 use super::typed::or_raise;
 use super::vec::ArenaVec;
 use crate::region::AllocError;
@@ -28,8 +28,14 @@ pub struct ArenaString<'b> {
 }
 
 impl<'b> ArenaString<'b> {
-    pub(crate) const fn new_in(bump: &'b Bump) -> Self {
-        Self { bytes: ArenaVec::new_in(bump) }
+    pub(crate) const fn new_in(cursor: Cursor<'b>) -> Self {
+        Self { bytes: ArenaVec::new_in(cursor) }
+    }
+
+    /// Empty, with room for a short text if that is at hand.
+    #[inline]
+    pub(crate) fn for_short_in(cursor: Cursor<'b>) -> Self {
+        Self { bytes: ArenaVec::with_room_in(cursor, 64) }
     }
 
     /// Appends text. O(n).
@@ -117,6 +123,18 @@ struct Sink<'s, 'b> {
 
 impl fmt::Write for Sink<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
+        if self.string.bytes.push_within_capacity(text.as_bytes()) {
+            Ok(())
+        } else {
+            self.grow_and_write(text)
+        }
+    }
+}
+
+impl Sink<'_, '_> {
+    #[cold]
+    #[inline(never)]
+    fn grow_and_write(&mut self, text: &str) -> fmt::Result {
         self.string.try_push_str(text).map_err(|error| {
             self.refused = Some(error);
             fmt::Error

@@ -6,11 +6,12 @@
 )]
 
 use core::alloc::Layout;
+use core::cell::Cell;
 use core::fmt;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
-use super::bump::{Bump, Mark};
+use super::bump::{Cursor, Mark, Store};
 use super::string::ArenaString;
 use super::vec::ArenaVec;
 use crate::region::AllocError;
@@ -27,25 +28,25 @@ impl<T> NoDrop<T> {
 }
 
 /// Rewinds a block that was reserved for a closure when the closure panics, unless something was allocated after it.
-struct Reserved<'b> {
-    bump: &'b Bump,
+struct Reserved<'b, const LOCAL: bool> {
+    cursor: Cursor<'b, LOCAL>,
     start: NonNull<u8>,
     size: usize,
     before: Mark,
 }
 
-impl<'b> Reserved<'b> {
+impl<'b, const LOCAL: bool> Reserved<'b, LOCAL> {
     #[inline(always)]
-    fn try_new(bump: &'b Bump, layout: Layout) -> Result<Self, AllocError> {
-        let (before, start) = bump.try_alloc_marked(layout)?;
-        Ok(Self { bump, start, size: layout.size(), before })
+    fn try_new(cursor: Cursor<'b, LOCAL>, layout: Layout) -> Result<Self, AllocError> {
+        let (before, start) = cursor.try_alloc_marked(layout)?;
+        Ok(Self { cursor, start, size: layout.size(), before })
     }
 
     #[inline(always)]
     #[track_caller]
-    fn new(bump: &'b Bump, layout: Layout) -> Self {
-        let (before, start) = bump.alloc_marked(layout);
-        Self { bump, start, size: layout.size(), before }
+    fn new(cursor: Cursor<'b, LOCAL>, layout: Layout) -> Self {
+        let (before, start) = cursor.alloc_marked(layout);
+        Self { cursor, start, size: layout.size(), before }
     }
 
     /// The block is initialised and stays.
@@ -55,40 +56,41 @@ impl<'b> Reserved<'b> {
     }
 }
 
-impl Drop for Reserved<'_> {
-    #[cold]
+impl<const LOCAL: bool> Drop for Reserved<'_, LOCAL> {
+    // A call would show a scope's pointer to the function that is called.
+    #[inline(always)]
     fn drop(&mut self) {
         // SAFETY: the block is ours and nobody has seen it; when it is the last one, the padding before it is free
         // with it.
         unsafe {
-            if self.bump.shrink_in_place(self.start, self.size, 0) {
-                self.bump.rewind(self.before);
+            if self.cursor.shrink_in_place(self.start, self.size, 0) {
+                self.cursor.rewind(self.before);
             }
         }
     }
 }
 
 #[inline(always)]
-fn array<T>(bump: &Bump, len: usize) -> Result<Layout, AllocError> {
-    Layout::array::<T>(len).map_err(|_| AllocError::TooLarge { tag: bump.tag() })
+fn array<T>(store: &Store, len: usize) -> Result<Layout, AllocError> {
+    Layout::array::<T>(len).map_err(|_| AllocError::TooLarge { tag: store.tag() })
 }
 
 /// # Safety
 /// For all of these: `'d` does not outlast the time when the bump is rewound below the block or reset.
-impl Bump {
+impl<const LOCAL: bool> Cursor<'_, LOCAL> {
     #[inline(always)]
     #[track_caller]
-    pub(crate) unsafe fn put<'d, T>(&self, value: T) -> &'d mut T {
+    pub(crate) unsafe fn put<'d, T>(self, value: T) -> &'d mut T {
         const { NoDrop::<T>::CHECK };
         let Some(block) = self.fast(Layout::new::<T>()) else {
             // A value of one word goes to the slow path in a register and the whole call is a jump: otherwise the fast
             // path would save a register for the value's sake. A larger one may be passed by address, and the fast
             // path would write it to the stack first (measured 20 % slower for `[u64; 2]`).
-            if size_of::<T>() <= size_of::<usize>() {
+            if size_of::<T>() <= size_of::<usize>() && !LOCAL {
                 // SAFETY: the caller vouches for `'d`.
-                return unsafe { self.put_slow(value) };
+                return unsafe { put_slow(self.ptr(), value, self.store()) };
             }
-            let block = self.grow_or_panic(Layout::new::<T>());
+            let block = self.grow(Layout::new::<T>());
             // SAFETY: as below.
             return unsafe { place(block.cast(), value) };
         };
@@ -96,17 +98,8 @@ impl Bump {
         unsafe { place(block.cast(), value) }
     }
 
-    #[cold]
-    #[inline(never)]
-    #[track_caller]
-    unsafe fn put_slow<'d, T>(&self, value: T) -> &'d mut T {
-        let block = self.grow_or_panic(Layout::new::<T>());
-        // SAFETY: the block has the layout of `T` and is ours alone; the caller vouches for `'d`.
-        unsafe { place(block.cast(), value) }
-    }
-
     #[inline(always)]
-    pub(crate) unsafe fn try_put<'d, T>(&self, value: T) -> Result<&'d mut T, AllocError> {
+    pub(crate) unsafe fn try_put<'d, T>(self, value: T) -> Result<&'d mut T, AllocError> {
         const { NoDrop::<T>::CHECK };
         let block = self.try_alloc(Layout::new::<T>())?;
         // SAFETY: the block has the layout of `T` and is ours alone; the caller vouches for `'d`.
@@ -115,7 +108,7 @@ impl Bump {
 
     #[inline(always)]
     #[track_caller]
-    pub(crate) unsafe fn put_with<'d, T>(&self, init: impl FnOnce() -> T) -> &'d mut T {
+    pub(crate) unsafe fn put_with<'d, T>(self, init: impl FnOnce() -> T) -> &'d mut T {
         const { NoDrop::<T>::CHECK };
         // SAFETY: the caller vouches for `'d`.
         unsafe { init_one(Reserved::new(self, Layout::new::<T>()), init) }
@@ -123,7 +116,7 @@ impl Bump {
 
     #[inline(always)]
     pub(crate) unsafe fn try_put_with<'d, T>(
-        &self,
+        self,
         init: impl FnOnce() -> T,
     ) -> Result<&'d mut T, AllocError> {
         const { NoDrop::<T>::CHECK };
@@ -133,7 +126,7 @@ impl Bump {
 
     #[inline(always)]
     pub(crate) unsafe fn try_put_slice_copy<'d, T: Copy>(
-        &self,
+        self,
         values: &[T],
     ) -> Result<&'d mut [T], AllocError> {
         let block = self.try_alloc(Layout::for_value(values))?;
@@ -143,7 +136,7 @@ impl Bump {
 
     #[inline(always)]
     #[track_caller]
-    pub(crate) unsafe fn put_slice_copy<'d, T: Copy>(&self, values: &[T]) -> &'d mut [T] {
+    pub(crate) unsafe fn put_slice_copy<'d, T: Copy>(self, values: &[T]) -> &'d mut [T] {
         let block = self.alloc(Layout::for_value(values));
         // SAFETY: as above.
         unsafe { copy_in(block.cast(), values) }
@@ -151,23 +144,23 @@ impl Bump {
 
     #[inline]
     pub(crate) unsafe fn try_put_slice_uninit<'d, T>(
-        &self,
+        self,
         len: usize,
     ) -> Result<&'d mut [MaybeUninit<T>], AllocError> {
         const { NoDrop::<T>::CHECK };
-        let block = self.try_alloc(array::<T>(self, len)?)?.cast::<MaybeUninit<T>>();
+        let block = self.try_alloc(array::<T>(self.store(), len)?)?.cast::<MaybeUninit<T>>();
         // SAFETY: the block has room for `len` of them, and uninitialised is what they may be.
         Ok(unsafe { core::slice::from_raw_parts_mut(block.as_ptr(), len) })
     }
 
     #[inline]
     pub(crate) unsafe fn try_put_slice_fill_with<'d, T>(
-        &self,
+        self,
         len: usize,
         mut init: impl FnMut(usize) -> T,
     ) -> Result<&'d mut [T], AllocError> {
         const { NoDrop::<T>::CHECK };
-        let reserved = Reserved::try_new(self, array::<T>(self, len)?)?;
+        let reserved = Reserved::try_new(self, array::<T>(self.store(), len)?)?;
         let block = reserved.start.cast::<T>();
         for index in 0..len {
             let value = init(index);
@@ -181,11 +174,11 @@ impl Bump {
 
     #[inline]
     pub(crate) unsafe fn try_put_slice_from_iter<'d, T>(
-        &self,
+        self,
         values: impl IntoIterator<Item = T>,
     ) -> Result<&'d mut [T], AllocError> {
         const { NoDrop::<T>::CHECK };
-        let mut all = ArenaVec::new_in(self);
+        let mut all = ArenaVec::new_in(self.shared());
         all.try_extend(values)?;
         let slice: *mut [T] = all.into_slice();
         // SAFETY: the vector has given up its block; the caller vouches for `'d`.
@@ -193,26 +186,42 @@ impl Bump {
     }
 
     #[inline]
-    pub(crate) unsafe fn try_put_str<'d>(&self, text: &str) -> Result<&'d mut str, AllocError> {
+    pub(crate) unsafe fn try_put_str<'d>(self, text: &str) -> Result<&'d mut str, AllocError> {
         // SAFETY: the bytes are those of a `str`; the caller vouches for `'d`.
         unsafe { Ok(core::str::from_utf8_unchecked_mut(self.try_put_slice_copy(text.as_bytes())?)) }
     }
 
     #[inline(always)]
     #[track_caller]
-    pub(crate) unsafe fn put_str<'d>(&self, text: &str) -> &'d mut str {
+    pub(crate) unsafe fn put_str<'d>(self, text: &str) -> &'d mut str {
         // SAFETY: as above.
         unsafe { core::str::from_utf8_unchecked_mut(self.put_slice_copy(text.as_bytes())) }
     }
 
     #[inline]
-    pub(crate) unsafe fn try_put_fmt<'d>(&self, text: fmt::Arguments<'_>) -> Result<&'d mut str, AllocError> {
-        let mut all = ArenaString::new_in(self);
+    pub(crate) unsafe fn try_put_fmt<'d>(self, text: fmt::Arguments<'_>) -> Result<&'d mut str, AllocError> {
+        let mut all = ArenaString::for_short_in(self.shared());
         all.try_push_fmt(text)?;
         let text: *mut str = all.into_str();
         // SAFETY: the string has given up its block; the caller vouches for `'d`.
         Ok(unsafe { &mut *text })
     }
+}
+
+/// The cursor comes in two parts, so that what a bump's fast path has in its registers stays there: the bump, whose
+/// pointer comes first, and the value.
+///
+/// # Safety
+/// As above; the pointer and the store are those of one cursor.
+#[cold]
+#[inline(never)]
+#[track_caller]
+unsafe fn put_slow<'d, T>(ptr: &Cell<*mut u8>, value: T, store: &Store) -> &'d mut T {
+    // SAFETY: the two parts of a cursor, by the caller's promise.
+    let cursor = unsafe { Cursor::<false>::new(ptr, store) };
+    let block = cursor.grow(Layout::new::<T>());
+    // SAFETY: the block has the layout of `T` and is ours alone; the caller vouches for `'d`.
+    unsafe { place(block.cast(), value) }
 }
 
 /// # Safety
@@ -240,7 +249,10 @@ unsafe fn copy_in<'d, T: Copy>(block: NonNull<T>, values: &[T]) -> &'d mut [T] {
 /// # Safety
 /// `'d` as above; `reserved` has the layout of `T`.
 #[inline(always)]
-unsafe fn init_one<'d, T>(reserved: Reserved<'_>, init: impl FnOnce() -> T) -> &'d mut T {
+unsafe fn init_one<'d, T, const LOCAL: bool>(
+    reserved: Reserved<'_, LOCAL>,
+    init: impl FnOnce() -> T,
+) -> &'d mut T {
     // `init` may allocate: the block is reserved already, so that lands above it.
     let value = init();
     let block = reserved.start.cast::<T>();
@@ -253,9 +265,9 @@ unsafe fn init_one<'d, T>(reserved: Reserved<'_>, init: impl FnOnce() -> T) -> &
 }
 
 /// The methods that every arena face has. `$own` names the lifetime of `&self`, `$data` the one of what is allocated;
-/// `$bump` is how the face reaches its raw core.
+/// `$cursor` is how the face reaches its raw core.
 macro_rules! arena_methods {
-    ($own:lifetime, $data:lifetime, |$this:ident| $bump:expr) => {
+    ($own:lifetime, $data:lifetime, |$this:ident| $cursor:expr) => {
         /// Moves `value` in. O(1): six instructions for a `u64`.
         ///
         /// `T` must have no drop glue; anything else does not compile. (`cargo build` says so; `cargo check` does not
@@ -268,7 +280,7 @@ macro_rules! arena_methods {
         pub fn alloc<$own, T>(&$own self, value: T) -> &$data mut T {
             let $this = self;
             // SAFETY: the face keeps its bump from being rewound below the block for as long as `$data` lasts.
-            unsafe { $bump.put(value) }
+            unsafe { $cursor.put(value) }
         }
 
         /// As [`alloc`](Self::alloc), with the refusal as a value.
@@ -279,7 +291,7 @@ macro_rules! arena_methods {
         pub fn try_alloc<$own, T>(&$own self, value: T) -> Result<&$data mut T, $crate::AllocError> {
             let $this = self;
             // SAFETY: as in `alloc`.
-            unsafe { $bump.try_put(value) }
+            unsafe { $cursor.try_put(value) }
         }
 
         /// Constructs a value in place. `init` may itself allocate here; if it panics its room is given back, unless
@@ -292,7 +304,7 @@ macro_rules! arena_methods {
         pub fn alloc_with<$own, T>(&$own self, init: impl FnOnce() -> T) -> &$data mut T {
             let $this = self;
             // SAFETY: as in `alloc`.
-            unsafe { $bump.put_with(init) }
+            unsafe { $cursor.put_with(init) }
         }
 
         /// As [`alloc_with`](Self::alloc_with), with the refusal as a value; `init` is not called then.
@@ -306,7 +318,7 @@ macro_rules! arena_methods {
         ) -> Result<&$data mut T, $crate::AllocError> {
             let $this = self;
             // SAFETY: as in `alloc`.
-            unsafe { $bump.try_put_with(init) }
+            unsafe { $cursor.try_put_with(init) }
         }
 
         /// Copies a slice in. O(n).
@@ -318,7 +330,7 @@ macro_rules! arena_methods {
         pub fn alloc_slice_copy<$own, T: Copy>(&$own self, values: &[T]) -> &$data mut [T] {
             let $this = self;
             // SAFETY: as in `alloc`.
-            unsafe { $bump.put_slice_copy(values) }
+            unsafe { $cursor.put_slice_copy(values) }
         }
 
         /// As [`alloc_slice_copy`](Self::alloc_slice_copy), with the refusal as a value.
@@ -332,7 +344,7 @@ macro_rules! arena_methods {
         ) -> Result<&$data mut [T], $crate::AllocError> {
             let $this = self;
             // SAFETY: as in `alloc`.
-            unsafe { $bump.try_put_slice_copy(values) }
+            unsafe { $cursor.try_put_slice_copy(values) }
         }
 
         /// A slice of `len` values, each made by `init` from its index. O(n).
@@ -361,7 +373,7 @@ macro_rules! arena_methods {
         ) -> Result<&$data mut [T], $crate::AllocError> {
             let $this = self;
             // SAFETY: as in `alloc`.
-            unsafe { $bump.try_put_slice_fill_with(len, init) }
+            unsafe { $cursor.try_put_slice_fill_with(len, init) }
         }
 
         /// Room for `len` values that the caller will write. O(1).
@@ -385,7 +397,7 @@ macro_rules! arena_methods {
         ) -> Result<&$data mut [core::mem::MaybeUninit<T>], $crate::AllocError> {
             let $this = self;
             // SAFETY: as in `alloc`.
-            unsafe { $bump.try_put_slice_uninit(len) }
+            unsafe { $cursor.try_put_slice_uninit(len) }
         }
 
         /// Collects an iterator of any length into a slice. The length it claims is only a hint. The iterator may
@@ -413,7 +425,7 @@ macro_rules! arena_methods {
         ) -> Result<&$data mut [T], $crate::AllocError> {
             let $this = self;
             // SAFETY: as in `alloc`.
-            unsafe { $bump.try_put_slice_from_iter(values) }
+            unsafe { $cursor.try_put_slice_from_iter(values) }
         }
 
         /// Copies a string in. O(n).
@@ -425,7 +437,7 @@ macro_rules! arena_methods {
         pub fn alloc_str<$own>(&$own self, text: &str) -> &$data mut str {
             let $this = self;
             // SAFETY: as in `alloc`.
-            unsafe { $bump.put_str(text) }
+            unsafe { $cursor.put_str(text) }
         }
 
         /// As [`alloc_str`](Self::alloc_str), with the refusal as a value.
@@ -436,7 +448,7 @@ macro_rules! arena_methods {
         pub fn try_alloc_str<$own>(&$own self, text: &str) -> Result<&$data mut str, $crate::AllocError> {
             let $this = self;
             // SAFETY: as in `alloc`.
-            unsafe { $bump.try_put_str(text) }
+            unsafe { $cursor.try_put_str(text) }
         }
 
         /// Formats text in place: `arena.alloc_fmt(format_args!("{hp} hp"))`. O(n).
@@ -463,7 +475,7 @@ macro_rules! arena_methods {
         ) -> Result<&$data mut str, $crate::AllocError> {
             let $this = self;
             // SAFETY: as in `alloc`.
-            unsafe { $bump.try_put_fmt(text) }
+            unsafe { $cursor.try_put_fmt(text) }
         }
 
         /// An empty vector that grows in here, in place while it is the last thing allocated. Its elements may have
@@ -471,14 +483,14 @@ macro_rules! arena_methods {
         #[inline]
         pub fn vec<T>(&self) -> $crate::ArenaVec<'_, T> {
             let $this = self;
-            $crate::ArenaVec::new_in($bump)
+            $crate::ArenaVec::new_in($cursor.shared())
         }
 
         /// An empty string that grows in here; implements [`core::fmt::Write`]. It borrows the arena, not just its data.
         #[inline]
         pub fn string(&self) -> $crate::ArenaString<'_> {
             let $this = self;
-            $crate::ArenaString::new_in($bump)
+            $crate::ArenaString::new_in($cursor.shared())
         }
     };
 }

@@ -8,7 +8,7 @@ use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 use core::{fmt, slice};
 
-use super::bump::Bump;
+use super::bump::{Cursor, Store};
 use super::typed::or_raise;
 use crate::region::AllocError;
 
@@ -36,7 +36,7 @@ pub struct ArenaVec<'b, T> {
     len: usize,
     /// Elements there is room for; `usize::MAX` for zero-sized ones.
     capacity: usize,
-    bump: &'b Bump,
+    cursor: Cursor<'b>,
     owns: PhantomData<T>,
 }
 
@@ -45,7 +45,7 @@ pub struct ArenaVec<'b, T> {
 struct Room<'b, T> {
     start: NonNull<T>,
     capacity: usize,
-    bump: &'b Bump,
+    cursor: Cursor<'b>,
 }
 
 impl<T> Room<'_, T> {
@@ -53,7 +53,7 @@ impl<T> Room<'_, T> {
     #[cold]
     #[inline(never)]
     fn grown(self, len: usize, additional: usize) -> Result<(NonNull<T>, usize), AllocError> {
-        let too_large = AllocError::TooLarge { tag: self.bump.tag() };
+        let too_large = AllocError::TooLarge { tag: self.cursor.tag() };
         let needed = len.checked_add(additional).ok_or(too_large)?;
         let smallest = (64 / size_of::<T>().max(1)).max(4);
         let generous = needed.max(self.capacity.saturating_mul(2)).max(smallest);
@@ -65,12 +65,12 @@ impl<T> Room<'_, T> {
 
     fn grown_to(&self, len: usize, capacity: usize) -> Result<(NonNull<T>, usize), AllocError> {
         let layout =
-            Layout::array::<T>(capacity).map_err(|_| AllocError::TooLarge { tag: self.bump.tag() })?;
+            Layout::array::<T>(capacity).map_err(|_| AllocError::TooLarge { tag: self.cursor.tag() })?;
         let old = self.capacity * size_of::<T>();
-        if self.bump.grow_in_place(self.start.cast(), old, layout.size()) {
+        if self.cursor.grow_in_place(self.start.cast(), old, layout.size()) {
             return Ok((self.start, capacity));
         }
-        let block = self.bump.try_alloc(layout)?.cast::<T>();
+        let block = self.cursor.try_alloc(layout)?.cast::<T>();
         // SAFETY: the new block has room for more than `len`, and is not the old one.
         unsafe { core::ptr::copy_nonoverlapping(self.start.as_ptr(), block.as_ptr(), len) };
         Ok((block, capacity))
@@ -78,14 +78,27 @@ impl<T> Room<'_, T> {
 }
 
 impl<'b, T> ArenaVec<'b, T> {
-    pub(crate) const fn new_in(bump: &'b Bump) -> Self {
+    pub(crate) const fn new_in(cursor: Cursor<'b>) -> Self {
         let capacity = if size_of::<T>() == 0 { usize::MAX } else { 0 };
-        Self { start: NonNull::dangling(), len: 0, capacity, bump, owns: PhantomData }
+        Self { start: NonNull::dangling(), len: 0, capacity, cursor, owns: PhantomData }
     }
 
-    /// Whether the elements lie in the memory of this bump.
-    pub(super) fn lives_in(&self, bump: &Bump) -> bool {
-        core::ptr::eq(self.bump, bump)
+    /// Empty, with room for so many elements if that is at hand.
+    #[inline]
+    pub(super) fn with_room_in(cursor: Cursor<'b>, capacity: usize) -> Self {
+        let mut this = Self::new_in(cursor);
+        if let Ok(layout) = Layout::array::<T>(capacity)
+            && layout.size() != 0
+            && let Some(block) = cursor.fast(layout)
+        {
+            (this.start, this.capacity) = (block.cast(), capacity);
+        }
+        this
+    }
+
+    /// Whether the elements lie in this memory.
+    pub(super) fn lives_in(&self, store: &Store) -> bool {
+        core::ptr::eq(self.cursor.store(), store)
     }
 
     /// Elements there is room for before it has to grow.
@@ -108,7 +121,7 @@ impl<'b, T> ArenaVec<'b, T> {
 
     #[inline(always)]
     fn room(&self) -> Room<'b, T> {
-        Room { start: self.start, capacity: self.capacity, bump: self.bump }
+        Room { start: self.start, capacity: self.capacity, cursor: self.cursor }
     }
 
     /// As [`try_reserve`](Self::try_reserve).
@@ -260,7 +273,7 @@ impl<'b, T> ArenaVec<'b, T> {
         if size_of::<T>() != 0 && this.capacity != 0 {
             let (size, used) = (this.capacity * size_of::<T>(), this.len * size_of::<T>());
             // SAFETY: the block is ours; nothing above the first `len` elements is used.
-            unsafe { this.bump.shrink_in_place(this.start.cast(), size, used) };
+            unsafe { this.cursor.shrink_in_place(this.start.cast(), size, used) };
         }
         // SAFETY: `len` initialised elements in a block that is nobody else's as long as the bump is borrowed.
         unsafe { slice::from_raw_parts_mut(this.start.as_ptr(), this.len) }
@@ -268,17 +281,28 @@ impl<'b, T> ArenaVec<'b, T> {
 }
 
 impl<T: Copy> ArenaVec<'_, T> {
+    /// Appends copies of all `values` if there is room for them; says whether there was.
+    #[inline]
+    pub(super) fn push_within_capacity(&mut self, values: &[T]) -> bool {
+        if self.capacity - self.len < values.len() {
+            return false;
+        }
+        // SAFETY: there is room; `values` can not overlap what this vector owns mutably.
+        unsafe {
+            core::ptr::copy_nonoverlapping(values.as_ptr(), self.start.add(self.len).as_ptr(), values.len());
+        }
+        self.len += values.len();
+        true
+    }
+
     /// Appends copies of all `values`. O(n).
     ///
     /// # Errors
     /// As `try_alloc` of the arena; the vector is as it was.
     pub fn try_extend_from_slice(&mut self, values: &[T]) -> Result<(), AllocError> {
         self.try_reserve(values.len())?;
-        // SAFETY: there is room; `values` can not overlap what this vector owns mutably.
-        unsafe {
-            core::ptr::copy_nonoverlapping(values.as_ptr(), self.start.add(self.len).as_ptr(), values.len());
-        }
-        self.len += values.len();
+        let fits = self.push_within_capacity(values);
+        debug_assert!(fits);
         Ok(())
     }
 
@@ -297,7 +321,7 @@ impl<T> Drop for ArenaVec<'_, T> {
         self.clear();
         if size_of::<T>() != 0 && self.capacity != 0 {
             // SAFETY: the block is ours and empty.
-            unsafe { self.bump.shrink_in_place(self.start.cast(), self.capacity * size_of::<T>(), 0) };
+            unsafe { self.cursor.shrink_in_place(self.start.cast(), self.capacity * size_of::<T>(), 0) };
         }
     }
 }

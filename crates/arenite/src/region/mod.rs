@@ -323,6 +323,18 @@ impl Region {
             self.live = live;
         }
     }
+
+    /// Publishes for two regions of one tag at once: what one of them lost and the other one took in its place is no
+    /// news to the ledger, and needs no lock.
+    #[inline]
+    pub(crate) fn publish_live_of_two(&mut self, live: usize, other: &mut Self, other_live: usize) {
+        debug_assert!(self.tag == other.tag);
+        let (old, new) = (self.live + other.live, live + other_live);
+        if new != old {
+            self.tag.move_live(old, new);
+        }
+        (self.live, other.live) = (live, other_live);
+    }
 }
 
 /// One growth of a region that is planned but not made.

@@ -1,4 +1,5 @@
 // attack: inner_data_outlives_its_guard E0505
+// attack: inner_data_outlives_its_forgotten_guard E0505
 // attack: data_outlives_the_stack E0505
 // attack: outer_allocates_under_an_inner_guard E0502
 // attack: outer_vector_grows_under_an_inner_guard E0502
@@ -46,9 +47,15 @@ fn main() {
     let again = inner_guard.scope();
     let value = inner.alloc(3u8);
     assert_eq!((*value, *kept), (3, 1));
+    #[cfg(not(inner_data_outlives_its_forgotten_guard))]
     drop(inner_guard);
     #[cfg(inner_data_outlives_its_guard)]
     assert_eq!(*value, 3);
+    #[cfg(inner_data_outlives_its_forgotten_guard)]
+    {
+        std::mem::forget(inner_guard);
+        assert_eq!(*value, 3);
+    }
     outer.alloc(4u8);
 
     #[cfg(smuggled_out_of_a_closure)]

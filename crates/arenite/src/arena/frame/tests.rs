@@ -327,6 +327,29 @@ fn a_pressure_callback_allocates_before_a_closure_that_panics() {
 }
 
 #[test]
+fn the_ledger_knows_at_each_flip_what_is_live() {
+    for in_flight in 2..=4 {
+        let tag = fresh_tag();
+        let mut arena =
+            FrameArena::try_with(small(tag).presize(64 << 10).frames_in_flight(in_flight)).unwrap();
+        let mut used = Vec::new();
+        for frame in 0..30usize {
+            arena.begin_frame();
+            // What stale buffers hold counts until they are used again; builds that check more empty them at once.
+            let buffers = if crate::base::HARDENED { 1 } else { in_flight - 1 };
+            let live: usize = used.iter().rev().take(buffers).sum();
+            assert_eq!(tag.account().subtree.live, live, "frame {frame}, {in_flight} in flight");
+            // Mostly the same each time, so that there is mostly nothing to tell.
+            let size = if frame % 7 == 6 { 3000 } else { 800 };
+            arena.alloc_slice_fill_with(size, |_| 1u8);
+            used.push(arena.stats().used);
+        }
+        drop(arena);
+        assert!(nothing_is_charged(tag));
+    }
+}
+
+#[test]
 fn figures_follow_the_frames() {
     let tag = fresh_tag();
     let mut arena = FrameArena::try_with(small(tag).presize(300 << 10)).unwrap();

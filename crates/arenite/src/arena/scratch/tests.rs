@@ -8,7 +8,7 @@ use std::vec::Vec;
 
 use super::*;
 use crate::ledger::{Budget, Ledger};
-use crate::os::fake;
+use crate::os::{Call, fake};
 
 fn fresh_tag() -> Tag {
     let ledger: &'static Ledger = Box::leak(Box::new(Ledger::new()));
@@ -81,27 +81,214 @@ fn a_panic_in_a_scope_rewinds_it() {
 }
 
 #[test]
-fn forgotten_guards_leak_only_until_the_scope_around_ends() {
+fn what_a_forgotten_guard_held_is_used_again() {
     let mut scratch = stack();
     {
         let mut guard = scratch.guard();
         let mut outer = guard.scope();
         let kept = outer.alloc(5u64);
+        let mut places = Vec::new();
         for _ in 0..3 {
             let mut inner = outer.guard();
-            inner.scope().alloc_slice_fill_with(100, |_| 1u8);
+            places.push(inner.scope().alloc_slice_fill_with(100, |_| 1u8).as_ptr());
             mem::forget(inner);
+            assert_eq!(outer.used(), 8);
         }
         let after = outer.alloc_slice_copy(&[6u64; 4]);
-        assert_eq!((*kept, &*after), (5, &[6; 4][..]));
-        assert!(outer.used() >= 300);
+        places.push(after.as_ptr().cast());
+        assert!(places.iter().all(|place| *place == places[0]));
+        // Also inside a scope whose own guard is forgotten, and after it.
+        let mut inner = outer.guard();
+        let mut scope = inner.scope();
+        let inside = scope.alloc(7u64);
+        mem::forget(scope.guard());
+        assert_eq!((*inside, *scope.alloc(8u64)), (7, 8));
+        mem::forget(inner);
+        let last = outer.alloc(9u64);
+        assert_eq!((*kept, &*after, *last), (5, &[6; 4][..], 9));
     }
-    assert_eq!(scratch.used(), 0);
     let mut guard = scratch.guard();
-    guard.scope().alloc(1u8);
+    let first = core::ptr::from_ref(guard.scope().alloc(1u64)).addr();
     mem::forget(guard);
-    assert_ne!(scratch.used(), 0);
-    scratch.scoped(|scope| assert_eq!(scope.used(), 0, "opening the stack frees what was forgotten"));
+    assert_eq!(scratch.used(), 0);
+    let again = scratch.scoped(|scope| core::ptr::from_ref(scope.alloc(2u64)).addr());
+    assert_eq!(first, again);
+}
+
+#[test]
+fn a_scope_goes_on_after_a_nested_one_has_committed_pages() {
+    let tag = fresh_tag();
+    let mut scratch = ScratchStack::try_new(tag, 8 << 20).unwrap();
+    let mut guard = scratch.guard();
+    let mut outer = guard.scope();
+    let before = outer.alloc_slice_fill_with(1000, |i| i);
+    let committed = tag.account().subtree.committed;
+    for round in 0..3 {
+        outer.scoped(|inner| {
+            assert_eq!(inner.alloc_slice_fill_with(100_000, |_| usize::MAX)[99_999], usize::MAX);
+        });
+        let grown = tag.account().subtree.committed;
+        assert!(grown > committed);
+        let plan = fake::fail_after(Call::Commit, 0);
+        let after = outer.alloc_slice_fill_with(20_000, |i| i * round);
+        assert_eq!(plan.refused(), 0, "what the nested scope committed serves");
+        assert!(after.iter().enumerate().all(|(i, word)| *word == i * round));
+        assert_eq!(tag.account().subtree.committed, grown);
+    }
+    assert!(before.iter().enumerate().all(|(i, word)| i == *word));
+    assert_eq!(outer.used(), (1000 + 3 * 20_000) * 8);
+}
+
+#[test]
+fn vectors_strings_and_blocks_share_one_scope() {
+    let mut scratch = stack();
+    scratch.scoped(|scope| {
+        let mut blocks = Vec::new();
+        let mut vector = scope.vec();
+        let mut string = scope.string();
+        for i in 0..300u64 {
+            vector.push(i);
+            blocks.push(scope.alloc([i; 3]));
+            string.push(char::from(b'a' + (i % 26) as u8));
+            if i % 50 == 0 {
+                let words = scope.alloc_slice_from_iter((0..i).map(|word| word + 1));
+                assert!(words.iter().copied().eq(1..=i));
+                assert_eq!(scope.alloc_fmt(format_args!("{i}")).parse(), Ok(i));
+            }
+        }
+        assert!(vector.iter().enumerate().all(|(i, word)| i as u64 == *word));
+        assert!(blocks.iter().enumerate().all(|(i, block)| **block == [i as u64; 3]));
+        assert!(string.bytes().enumerate().all(|(i, byte)| byte == b'a' + (i % 26) as u8));
+        let used = scope.used();
+        let mut last = scope.vec();
+        last.extend([1u64; 500]);
+        drop(last);
+        assert_eq!(scope.used(), used, "a vector that is last gives its room back");
+        assert!(catch_unwind(AssertUnwindSafe(|| *scope.alloc_with(|| -> u64 { panic!("init") }))).is_err());
+        assert_eq!(scope.used(), used);
+    });
+}
+
+std::thread_local! {
+    static VICTIM: Cell<Option<&'static Scope<'static>>> = const { Cell::new(None) };
+    /// Given back by the callback.
+    static BALLAST: Cell<Option<crate::ArenaVec<'static, u64>>> = const { Cell::new(None) };
+    static LARGE: Cell<usize> = const { Cell::new(0) };
+    static STOLEN: Cell<Vec<&'static mut [u64]>> = const { Cell::new(Vec::new()) };
+}
+
+/// What a pressure callback can do to the scope whose allocation it interrupts, all of it safe.
+fn intrude(_: &crate::ledger::Pressure) {
+    let Some(scope) = VICTIM.get() else { return };
+    let used = scope.used();
+    drop(BALLAST.take());
+    assert!(scope.used() <= used);
+    let mut stolen = STOLEN.take();
+    for fill in 0..4 {
+        stolen.push(scope.alloc_slice_fill_with(1 << fill, |_| 0x5151));
+    }
+    stolen.push(scope.alloc_slice_from_iter((0..100).map(|_| 0x5151)));
+    // Large enough to commit pages from inside the charge for others, or so small that they are there.
+    stolen.push(scope.alloc_slice_fill_with(LARGE.get(), |_| 0x5151));
+    stolen.push(core::slice::from_mut(scope.alloc(0x5151)));
+    STOLEN.set(stolen);
+}
+
+/// Lets the next growth of a leaked scope run [`intrude`], with a vector to give back first and without one.
+fn with_intruder(attack: impl Fn(&'static Scope<'static>)) {
+    for (ballast, large) in [(false, 30), (false, 30_000), (true, 30), (true, 30_000)] {
+        LARGE.set(large);
+        let tag = fresh_tag();
+        let scratch = Box::leak(Box::new(ScratchStack::try_new(tag, 8 << 20).unwrap()));
+        let guard = Box::leak(Box::new(scratch.guard()));
+        let scope: &'static Scope<'static> = Box::leak(Box::new(guard.scope()));
+        let kept = scope.alloc_slice_fill_with(100, |_| 0u64);
+        if ballast {
+            let mut vector = scope.vec();
+            vector.extend([1; 50]);
+            BALLAST.set(Some(vector));
+        }
+        let in_use = tag.account().subtree.committed;
+        // The next growth crosses the mark.
+        tag.set_budget(Budget::soft(1 << 30).warn_at((in_use + 1) as f64 / f64::from(1 << 30)));
+        tag.on_pressure(&intrude).unwrap();
+        VICTIM.set(Some(scope));
+        attack(scope);
+        // Whatever was given back is used again here.
+        let more = scope.alloc_slice_fill_with(40_000, |_| 0xCCCCu64);
+        VICTIM.set(None);
+        let stolen = STOLEN.take();
+        assert_eq!(stolen.len(), 7, "the callback ran, once");
+        for block in &stolen {
+            assert!(block.iter().all(|word| *word == 0x5151), "a block of {} was overwritten", block.len());
+        }
+        assert!(kept.iter().all(|word| *word == 0) && more.iter().all(|word| *word == 0xCCCC));
+        let mut places: Vec<_> = stolen.iter().map(|block| block.as_ptr_range()).collect();
+        places.extend([kept.as_ptr_range(), more.as_ptr_range()]);
+        places.sort_by_key(|place| place.start);
+        assert!(places.windows(2).all(|pair| pair[0].end <= pair[1].start), "two blocks overlap");
+    }
+}
+
+#[test]
+fn a_pressure_callback_allocates_in_the_scope_that_grows() {
+    with_intruder(|scope| {
+        let block = scope.alloc_slice_copy(&std::vec![0xAAAAu64; 20_000]);
+        let next = scope.alloc([0xBBBBu64; 100]);
+        assert!(block.iter().all(|word| *word == 0xAAAA) && next.iter().all(|word| *word == 0xBBBB));
+    });
+    with_intruder(|scope| {
+        let block = scope.alloc([0xAAAAu64; 20_000]);
+        let next = scope.try_alloc([0xBBBBu64; 20_000]).unwrap();
+        assert!(block.iter().all(|word| *word == 0xAAAA) && next.iter().all(|word| *word == 0xBBBB));
+    });
+}
+
+#[test]
+fn a_pressure_callback_allocates_behind_a_vector_of_the_scope_that_grows() {
+    with_intruder(|scope| {
+        let mut vector = scope.vec::<u64>();
+        vector.extend(0..50_000);
+        assert!(vector.iter().enumerate().all(|(i, word)| i as u64 == *word));
+    });
+}
+
+#[test]
+fn a_pressure_callback_allocates_in_a_scope_before_a_closure_that_panics() {
+    with_intruder(|scope| {
+        #[repr(align(64))]
+        struct Wide([u64; 20_000]);
+        let answer = catch_unwind(AssertUnwindSafe(|| scope.alloc_with(|| -> Wide { panic!("init") }).0[0]));
+        assert!(answer.is_err());
+    });
+}
+
+#[test]
+fn a_pressure_callback_may_be_refused_in_the_scope_that_grows() {
+    fn greedy(_: &crate::ledger::Pressure) {
+        if let Some(scope) = VICTIM.get() {
+            assert!(scope.try_alloc_slice_uninit::<u64>(usize::MAX / 16).is_err());
+            assert!(scope.try_alloc_slice_uninit::<u8>(9 << 20).is_err());
+            STOLEN.set(std::vec![scope.alloc_slice_copy(&[0x5151])]);
+        }
+    }
+    let tag = fresh_tag();
+    let scratch = Box::leak(Box::new(ScratchStack::try_new(tag, 8 << 20).unwrap()));
+    let guard = Box::leak(Box::new(scratch.guard()));
+    let scope: &'static Scope<'static> = Box::leak(Box::new(guard.scope()));
+    let kept = scope.alloc(1u64);
+    tag.on_pressure(&greedy).unwrap();
+    VICTIM.set(Some(scope));
+    // The charge itself is refused after the callback was served.
+    tag.set_budget(Budget::hard(tag.account().subtree.committed));
+    assert!(matches!(scope.try_alloc_slice_fill_with(100_000, |_| 0xAAu8), Err(AllocError::Budget(_))));
+    VICTIM.set(None);
+    let stolen = STOLEN.take();
+    assert_eq!(stolen.len(), 1, "the callback ran");
+    let next = scope.alloc(3u64);
+    tag.set_budget(Budget::NONE);
+    let large = scope.alloc_slice_fill_with(100_000, |_| 0xAAu8);
+    assert_eq!((*kept, &*stolen[0], *next, large[99_999]), (1, &[0x5151][..], 3, 0xAA));
 }
 
 #[test]
@@ -279,6 +466,47 @@ fn what_is_rewound_reads_as_poison() {
     // SAFETY: the stack still has these pages committed, and nobody uses them now.
     let bytes = unsafe { core::slice::from_raw_parts(start, size) };
     assert!(bytes.iter().all(|byte| *byte == crate::base::POISON && *byte == 0xDF));
+}
+
+#[test]
+#[cfg(any(debug_assertions, feature = "hardened"))]
+fn all_that_a_guard_frees_is_poisoned_and_nothing_else() {
+    fn poisoned(place: (*const u8, usize)) -> bool {
+        // SAFETY: the stack still has these pages committed, and nobody uses them now.
+        unsafe { core::slice::from_raw_parts(place.0, place.1) }.iter().all(|byte| *byte == 0xDF)
+    }
+    fn filled(scope: &Scope<'_>, size: usize) -> (*const u8, usize) {
+        let block = scope.alloc_slice_fill_with(size, |_| 0x11u8);
+        (block.as_ptr(), block.len())
+    }
+    let mut scratch = stack();
+    let mut guard = scratch.guard();
+    let mut outer = guard.scope();
+    let kept = outer.alloc_slice_fill_with(100, |_| 0x22u8);
+    let places = {
+        let mut inner_guard = outer.guard();
+        let first = filled(&inner_guard.scope(), 500);
+        let mut inner = inner_guard.scope();
+        assert!(poisoned(first), "a scope that is opened again starts over");
+        let second = filled(&inner, 300);
+        let forgotten = {
+            let mut nested = inner.guard();
+            // Large enough to commit pages.
+            let place = filled(&nested.scope(), 200_000);
+            mem::forget(nested);
+            place
+        };
+        let third = filled(&inner, 50);
+        // SAFETY: this scope's memory, while its guard is open.
+        assert_eq!(unsafe { second.0.read() }, 0x11);
+        [first, second, forgotten, third]
+    };
+    assert!(places.into_iter().all(poisoned));
+    assert!(kept.iter().all(|byte| *byte == 0x22), "the scope around it is untouched");
+    let place = filled(&outer, 100);
+    mem::forget(guard);
+    drop(scratch.guard());
+    assert!(poisoned(place) && poisoned(places[2]), "the next guard poisons what a forgotten one held");
 }
 
 #[test]

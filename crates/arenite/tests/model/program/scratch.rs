@@ -30,7 +30,7 @@ pub(crate) enum Op {
 pub(crate) enum Exit {
     Return,
     Panic,
-    /// Its guard is forgotten: what it held is freed with the scope around it.
+    /// Its guard is forgotten: that frees what it held as well.
     Forget,
     /// Its guard opens a second scope, in which the first one's memory is free.
     Twice,
@@ -73,8 +73,8 @@ pub(crate) fn run(ops: &[Op]) {
                 let mut guard = stack.guard();
                 let mut book = Book::new(RESERVE);
                 inside(&mut guard.scope(), &mut ops, &mut world, &mut book, &witness);
-                // The next guard frees what is left.
                 std::mem::forget(guard);
+                assert_eq!(stack.used(), 0);
             }
             Op::Open(_) => {
                 let mut book = Book::new(RESERVE);
@@ -179,8 +179,6 @@ fn nest(
             let mut guard = scope.guard();
             inside(&mut guard.scope(), ops, world, book, witness);
             std::mem::forget(guard);
-            // Still taken: the book keeps it, and the scope around it gives it back.
-            return;
         }
         Exit::Twice => {
             let mut guard = scope.guard();
