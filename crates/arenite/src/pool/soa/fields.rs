@@ -28,7 +28,7 @@ mod sealed {
 /// A list of fields: `()` is the empty one, [`Leaf<T>`] one field, `(A, B)` the fields of `A` and then those of `B`. Sealed.
 ///
 /// ```text
-/// struct Particle { pos: [f32; 3], life: f32 }    (Leaf<[f32; 3]>, (Leaf<f32>, ()))
+/// struct Particle { pos: [f32; 3], vel: [f32; 3], life: f32 }    ((Leaf<[f32; 3]>, Leaf<[f32; 3]>), Leaf<f32>)
 /// ```
 ///
 /// # Safety

@@ -190,8 +190,8 @@ impl Rows {
         Some((index, NonZeroU32::MIN.saturating_add(self.slot(index).spent())))
     }
 
-    /// The row behind the last live one is live from now on: `row`, which the caller knows. (Reading the length again,
-    /// behind the stores of the values, measured 20 % slower.)
+    /// The row behind the last live one is live from now on: `row`, which the caller knows, so that
+    /// the length is not read again behind the stores of the values.
     ///
     /// # Safety
     /// It is that row, the rows are not full, and the values are in their places.
