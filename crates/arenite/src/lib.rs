@@ -84,8 +84,8 @@ pub use manager::{
     BuildError, Frame, FrameStats, MemoryManager, MemoryManagerBuilder, Scene, SceneReport, ShutdownReport,
 };
 pub use pool::{
-    FreeError, Handle, OwnedBox, PoolOptions, SharedBlock, SharedBlockPool, SharedBlockStats, SharedBox, SharedPool,
-    SharedPoolOwner,
+    FreeError, Handle, OwnedBox, PoolOptions, SharedBlock, SharedBlockPool, SharedBlockStats, SharedBox,
+    SharedPool, SharedPoolOwner,
 };
 pub use region::{AllocError, Region, RegionOptions};
 #[cfg(feature = "std")]
