@@ -246,7 +246,7 @@ fn what_ended_threads_kept_is_found() {
             let all = [(); 3]
                 .map(|()| threads.spawn(|| drop((0..300).map(|_| pool.take().unwrap()).collect::<Vec<_>>())));
             // A scope ends with the closures; a thread has ended when it was joined.
-            all.map(|thread| thread.join().unwrap());
+            all.into_iter().for_each(|thread| thread.join().unwrap());
         });
         assert_eq!(pool.live(), 0);
         let all: Vec<_> = (0..1000).map(|_| pool.take().unwrap()).collect();
@@ -466,12 +466,12 @@ fn types_of_every_shape() {
         assert!(all.iter().enumerate().all(|(i, one)| read(one) == read(&make(i as u8))));
     }
     check(|i| i, |i| *i);
-    check(|i| Line(i), |line| line.0);
-    check(|i| Page(i), |page| page.0);
+    check(Line, |line| line.0);
+    check(Page, |page| page.0);
     check(|_| Huge, |_| 0);
     check(|_| (), |()| 0);
     check(|i| [u64::from(i); 9], |words| words[8] as u8);
-    check(|i| Box::new(i), |boxed| **boxed);
+    check(Box::new, |boxed| **boxed);
 }
 
 #[test]

@@ -161,7 +161,7 @@ fn blocks(ops: &[Op]) {
     let first = ops.iter().position(|op| matches!(op, Op::Take(_))).unwrap_or(ops.len());
     let (size, align, capacity) = SHAPES[first % SHAPES.len()];
     let mut options = PoolOptions::new(world.tag, capacity).commit_steps(1, 1 << 14);
-    if ops.len() % 5 == 0 {
+    if ops.len().is_multiple_of(5) {
         options = options.bounded();
     }
     let layout = Layout::from_size_align(size, align).expect("a layout");
