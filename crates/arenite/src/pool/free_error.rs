@@ -20,9 +20,7 @@ pub enum FreeError {
 impl fmt::Display for FreeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Foreign => {
-                "the pointer belongs to another allocator: give it back where it came from"
-            }
+            Self::Foreign => "the pointer belongs to another allocator: give it back where it came from",
             Self::Misaligned => {
                 "the pointer is inside a block, not at its start: give back exactly what `alloc` returned"
             }

@@ -13,7 +13,6 @@
 //! ```
 #![expect(unsafe_code, reason = "makes slices of blocks that were handed out")]
 
-
 mod depot;
 mod magazine;
 mod owned;

@@ -5,7 +5,7 @@
 mod pressure;
 mod program;
 
-use program::{columns, frame, growing, job, resource, scratch};
+use program::{columns, frame, growing, job, resource, scratch, shared_pool};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -40,6 +40,11 @@ proptest! {
     #[test]
     fn columns_agree_with_the_model(ops in program()) {
         columns::run(&ops);
+    }
+
+    #[test]
+    fn shared_pools_agree_with_the_model(ops in program()) {
+        shared_pool::run(&ops);
     }
 
     #[test]

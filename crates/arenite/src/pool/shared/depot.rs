@@ -215,12 +215,7 @@ impl Depot {
                 1 => self.cell(buffer, 0).load(Ordering::Relaxed),
                 _ => was as u32 - 1,
             };
-            match self.full.compare_exchange_weak(
-                was,
-                next(was, name),
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            ) {
+            match self.full.compare_exchange_weak(was, next(was, name), Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) if size == 1 => {
                     self.put_buffer(buffer);
                     return Some(block);
@@ -235,11 +230,7 @@ impl Depot {
     ///
     /// # Safety
     /// Rows below `limit` have memory; there are 1 to `stride - 1` blocks.
-    pub(super) unsafe fn put_batch(
-        &self,
-        blocks: impl ExactSizeIterator<Item = u32>,
-        limit: u32,
-    ) -> bool {
+    pub(super) unsafe fn put_batch(&self, blocks: impl ExactSizeIterator<Item = u32>, limit: u32) -> bool {
         // SAFETY: the caller's promise.
         let Some(buffer) = (unsafe { self.buffer(limit) }) else { return false };
         let size = blocks.len() as u32;

@@ -159,11 +159,7 @@ impl Magazine {
 
     pub(super) fn glance(&self) -> Glance {
         let word = self.word.load(Ordering::Acquire);
-        Glance {
-            idle: word as u32 & !(OPEN as u32),
-            open: word & OPEN != 0,
-            changes: (word >> 32) as u32,
-        }
+        Glance { idle: word as u32 & !(OPEN as u32), open: word & OPEN != 0, changes: (word >> 32) as u32 }
     }
 
     /// Blocks that its users have out, less those of others that they gave back here. Wraps; only sums mean something.

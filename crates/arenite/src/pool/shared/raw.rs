@@ -522,11 +522,7 @@ impl Core {
         let table = self.table.lock();
         let (committed, reserved) =
             self.room.as_ref().map_or((0, 0), |room| (room.committed(), room.reserved()));
-        (
-            table.committed() + committed,
-            table.reserved() + reserved,
-            table.rows().min(self.rows as usize),
-        )
+        (table.committed() + committed, table.reserved() + reserved, table.rows().min(self.rows as usize))
     }
 
     pub(super) fn publish(&self) {

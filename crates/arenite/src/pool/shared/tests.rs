@@ -34,7 +34,10 @@ fn blocks_are_apart_aligned_and_keep_what_is_in_them() {
     {
         let pool = pool_of(size, align, 300);
         let mut blocks: Vec<_> = (0..300).map(|_| pool.take().unwrap()).collect();
-        assert!(matches!(pool.take(), Err(AllocError::Full { capacity: 300, .. })), "one thread gets exactly those");
+        assert!(
+            matches!(pool.take(), Err(AllocError::Full { capacity: 300, .. })),
+            "one thread gets exactly those"
+        );
         for (number, block) in blocks.iter_mut().enumerate() {
             assert_eq!((block.len(), block.as_ptr().addr() % align), (size, 0));
             assert!(pool.contains(block.as_ptr()));
@@ -142,7 +145,9 @@ fn four_threads_and_their_neighbours() {
                     if count % 2 == 0 {
                         let block = match sender.try_send(block) {
                             Ok(()) => continue,
-                            Err(mpsc::TrySendError::Full(block) | mpsc::TrySendError::Disconnected(block)) => block,
+                            Err(
+                                mpsc::TrySendError::Full(block) | mpsc::TrySendError::Disconnected(block),
+                            ) => block,
                         };
                         // Take one of our own neighbour's first: nobody waits for anybody.
                         if let Ok(theirs) = receiver.try_recv() {
@@ -174,7 +179,8 @@ fn raw_blocks_freed_by_several_threads_at_once_are_freed_once() {
     let pool = &pool_of(16, 16, 256);
     let barrier = &Barrier::new(3);
     for _ in 0..200 {
-        let blocks: Vec<usize> = (0..100).map(|_| pool.alloc().unwrap().as_ptr().expose_provenance()).collect();
+        let blocks: Vec<usize> =
+            (0..100).map(|_| pool.alloc().unwrap().as_ptr().expose_provenance()).collect();
         let freed: usize = thread::scope(|threads| {
             let all = [(); 3].map(|()| {
                 let blocks = &blocks;
@@ -237,11 +243,10 @@ fn what_ended_threads_kept_is_found() {
     for _ in 0..10 {
         // Each of them ends with blocks in its magazine.
         thread::scope(|threads| {
-            let all = [(); 3].map(|()| {
-                threads.spawn(|| drop((0..300).map(|_| pool.take().unwrap()).collect::<Vec<_>>()))
-            });
+            let all = [(); 3]
+                .map(|()| threads.spawn(|| drop((0..300).map(|_| pool.take().unwrap()).collect::<Vec<_>>())));
             // A scope ends with the closures; a thread has ended when it was joined.
-            all.map(|thread| thread.join().unwrap());
+            all.into_iter().for_each(|thread| thread.join().unwrap());
         });
         assert_eq!(pool.live(), 0);
         let all: Vec<_> = (0..1000).map(|_| pool.take().unwrap()).collect();
@@ -262,7 +267,8 @@ fn threads_beyond_the_numbered_ones_are_served() {
                 threads.spawn(move || {
                     barrier.wait();
                     for round in 0..2000 {
-                        let mine: Vec<_> = (0..1 + round % (capacity / 8)).map(|_| pool.take().unwrap()).collect();
+                        let mine: Vec<_> =
+                            (0..1 + round % (capacity / 8)).map(|_| pool.take().unwrap()).collect();
                         drop(mine);
                     }
                 });
@@ -460,12 +466,12 @@ fn types_of_every_shape() {
         assert!(all.iter().enumerate().all(|(i, one)| read(one) == read(&make(i as u8))));
     }
     check(|i| i, |i| *i);
-    check(|i| Line(i), |line| line.0);
-    check(|i| Page(i), |page| page.0);
+    check(Line, |line| line.0);
+    check(Page, |page| page.0);
     check(|_| Huge, |_| 0);
     check(|_| (), |()| 0);
     check(|i| [u64::from(i); 9], |words| words[8] as u8);
-    check(|i| Box::new(i), |boxed| **boxed);
+    check(Box::new, |boxed| **boxed);
 }
 
 #[test]

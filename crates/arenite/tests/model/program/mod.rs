@@ -9,6 +9,7 @@
 //! | [`resource`] | handles, destructors in reverse order and exactly once, clears |
 //! | [`job`] | several arenas at once, their scratch, resets |
 //! | [`columns`] | names of rows, their order, destructors and clones that panic, memory that goes and comes back |
+//! | [`shared_pool`] | blocks and values of shared pools, misuse told exactly, panics, visits of another thread |
 //! | [`growing`] | `ArenaVec` and `ArenaString` against `Vec` and `String` |
 //!
 //! All of them check that live blocks do not overlap, are aligned, and keep their content; that an error says the truth
@@ -22,6 +23,7 @@ pub(crate) mod growing;
 pub(crate) mod job;
 pub(crate) mod resource;
 pub(crate) mod scratch;
+pub(crate) mod shared_pool;
 pub(crate) mod world;
 
 use std::fmt::Debug;
@@ -47,12 +49,13 @@ pub(crate) fn run_any(bytes: &[u8]) {
         program(&decode(bytes));
     }
     let Some((first, rest)) = bytes.split_first() else { return };
-    match first % 6 {
+    match first % 7 {
         0 => run(rest, frame::run),
         1 => run(rest, scratch::run),
         2 => run(rest, resource::run),
         3 => run(rest, job::run),
         4 => run(rest, growing::run),
-        _ => run(rest, columns::run),
+        5 => run(rest, columns::run),
+        _ => run(rest, shared_pool::run),
     }
 }
