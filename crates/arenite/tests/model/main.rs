@@ -5,7 +5,7 @@
 mod pressure;
 mod program;
 
-use program::{frame, growing, job, resource, scratch};
+use program::{frame, growing, handles, job, resource, scratch};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -38,6 +38,11 @@ proptest! {
     }
 
     #[test]
+    fn handle_pools_agree_with_the_model(ops in program()) {
+        handles::run(&ops);
+    }
+
+    #[test]
     fn vectors_and_strings_agree_with_the_standard_ones(ops in program()) {
         growing::run(&ops);
     }
@@ -46,7 +51,7 @@ proptest! {
 #[test]
 fn any_bytes_are_a_program() {
     program::run_any(&[]);
-    for first in 0..5 {
+    for first in 0..6 {
         let bytes: Vec<u8> = (0..4000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
         program::run_any(&[&[first], &*bytes].concat());
     }

@@ -33,6 +33,12 @@ macro_rules! walk {
             fn size_hint(&self) -> (usize, Option<usize>) {
                 (self.walk.left(), Some(self.walk.left()))
             }
+
+            #[inline]
+            fn fold<A, F: FnMut(A, Self::Item) -> A>(self, init: A, mut f: F) -> A {
+                let $slots = self.slots;
+                self.walk.fold(init, |sum, $index| f(sum, $give))
+            }
         }
 
         impl<T> ExactSizeIterator for $name<'_, T> {}
@@ -106,8 +112,8 @@ exclusive!(IterMut ValuesMut);
 impl<T> HandlePool<T> {
     #[inline]
     fn walk(&self) -> Walk {
-        // SAFETY: the pool says how many live. Each walk borrows the pool for as long as it lasts.
-        unsafe { self.slots.walk(self.len() as u32) }
+        // SAFETY: the pool says how many are open and live. Each walk borrows the pool for as long as it lasts.
+        unsafe { self.slots.walk(self.len() as u32, self.opened) }
     }
 
     /// Handles and values, in the order of slots.

@@ -254,7 +254,7 @@ impl<T, U> Secondary<T, U> {
 
     fn walk(&self) -> Walk {
         // SAFETY: `live` slots live; while it lasts only slots that it has passed are unlinked.
-        unsafe { self.slots.walk(self.live) }
+        unsafe { self.slots.walk(self.live, self.opened) }
     }
 
     /// Handles and entries, in the order of slots; those whose handle is gone from the pool, too.

@@ -4,7 +4,6 @@
 use super::marks::Mark;
 use super::slots::WORD;
 use super::{Drain, ExtractIf, HandlePool, RETIRED};
-use crate::base::sync::Ordering;
 use crate::pool::Handle;
 use crate::region::AllocError;
 
@@ -14,9 +13,7 @@ impl<T> HandlePool<T> {
     #[inline]
     pub fn remove(&mut self, handle: Handle<T>) -> Option<T> {
         let index = self.find(handle)?;
-        if self.taken.load(Ordering::Relaxed) != 0 {
-            self.settle();
-        }
+        self.settle();
         // SAFETY: live, and read once, because it does not live afterwards; the stack is settled.
         unsafe {
             let value = self.slots.value(index).read();
@@ -172,8 +169,8 @@ impl<T> HandlePool<T> {
     /// values behind that one stay. O(slots / 4096 + values).
     pub fn retain(&mut self, mut keep: impl FnMut(Handle<T>, &mut T) -> bool) {
         self.settle();
-        // SAFETY: the pool says how many live; only slots that the walk has passed are unlinked.
-        let mut walk = unsafe { self.slots.walk(self.len() as u32) };
+        // SAFETY: the pool says how many are open and live; only slots that the walk has passed are unlinked.
+        let mut walk = unsafe { self.slots.walk(self.len() as u32, self.opened) };
         while let Some(index) = walk.next() {
             // SAFETY: live, and nobody else has it; unlinked before its destructor runs, so that it runs once.
             unsafe {
@@ -237,8 +234,8 @@ impl<T> HandlePool<T> {
         self.settle();
         #[cfg(feature = "std")]
         let mut first: Option<std::boxed::Box<dyn std::any::Any + Send>> = None;
-        // SAFETY: the pool says how many live; only slots that the walk has passed are unlinked.
-        let mut walk = unsafe { self.slots.walk(self.len() as u32) };
+        // SAFETY: the pool says how many are open and live; only slots that the walk has passed are unlinked.
+        let mut walk = unsafe { self.slots.walk(self.len() as u32, self.opened) };
         while let Some(index) = walk.next() {
             // SAFETY: live. Before the destructor runs: one that panics must not run again.
             unsafe { self.unlink(index) };

@@ -8,6 +8,7 @@
 //! | [`scratch`] | nested scopes, marks, boxes with destructors |
 //! | [`resource`] | handles, destructors in reverse order and exactly once, clears |
 //! | [`job`] | several arenas at once, their scratch, resets |
+//! | [`handles`] | handles before, during and after their values, destructors, borrows, secondaries |
 //! | [`growing`] | `ArenaVec` and `ArenaString` against `Vec` and `String` |
 //!
 //! All of them check that live blocks do not overlap, are aligned, and keep their content; that an error says the truth
@@ -17,6 +18,7 @@
 pub(crate) mod block;
 pub(crate) mod frame;
 pub(crate) mod growing;
+pub(crate) mod handles;
 pub(crate) mod job;
 pub(crate) mod resource;
 pub(crate) mod scratch;
@@ -45,11 +47,12 @@ pub(crate) fn run_any(bytes: &[u8]) {
         program(&decode(bytes));
     }
     let Some((first, rest)) = bytes.split_first() else { return };
-    match first % 5 {
+    match first % 6 {
         0 => run(rest, frame::run),
         1 => run(rest, scratch::run),
         2 => run(rest, resource::run),
         3 => run(rest, job::run),
+        4 => run(rest, handles::run),
         _ => run(rest, growing::run),
     }
 }
