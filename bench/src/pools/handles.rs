@@ -277,8 +277,7 @@ fn insert_into<'w, S: Store + 'w>(contest: Contest<'w>, name: &'static str, ours
         }
         used(keys.as_slice());
     };
-    let contest =
-        if ours { contest.ours(name, answer, round) } else { contest.peer(name, answer, round) };
+    let contest = if ours { contest.ours(name, answer, round) } else { contest.peer(name, answer, round) };
     contest.prepare(move || {
         let (store, keys) = &mut *emptied.borrow_mut();
         for key in keys.iter() {
@@ -314,8 +313,7 @@ fn remove_from<'w, S: Store + 'w>(contest: Contest<'w>, name: &'static str, ours
             used(&store.remove(*key).expect("there"));
         }
     };
-    let contest =
-        if ours { contest.ours(name, answer, round) } else { contest.peer(name, answer, round) };
+    let contest = if ours { contest.ours(name, answer, round) } else { contest.peer(name, answer, round) };
     contest.prepare(move || {
         let (store, keys) = &mut *full.borrow_mut();
         if !std::mem::take(&mut first) {
@@ -423,7 +421,8 @@ fn iterate(name: &'static str, slots: usize, one_in: usize, times: f64) {
     let contest = iterate_over::<HandlePool<Value>>(contest, "HandlePool", true, slots, one_in);
     let contest = iterate_over::<SlotMap<DefaultKey, Value>>(contest, "SlotMap", false, slots, one_in);
     let contest = iterate_over::<HopSlotMap<DefaultKey, Value>>(contest, "HopSlotMap", false, slots, one_in);
-    let contest = iterate_over::<DenseSlotMap<DefaultKey, Value>>(contest, "DenseSlotMap", false, slots, one_in);
+    let contest =
+        iterate_over::<DenseSlotMap<DefaultKey, Value>>(contest, "DenseSlotMap", false, slots, one_in);
     let contest = iterate_over::<thunderdome::Arena<Value>>(contest, "thunderdome", false, slots, one_in);
     let contest = iterate_over::<slab::Slab<Value>>(contest, "slab", false, slots, one_in);
     let contest = iterate_over::<Options>(contest, "Vec<Option<T>>", false, slots, one_in);

@@ -84,12 +84,12 @@ pub use ledger::{AccountSnapshot, Budget, BudgetExceeded, BudgetStatus, Ledger, 
 pub use manager::{
     BuildError, Frame, FrameStats, MemoryManager, MemoryManagerBuilder, Scene, SceneReport, ShutdownReport,
 };
-#[cfg(feature = "serde")]
-pub use pool::{HandlePoolState, StateError};
 pub use pool::{
     BorrowError, DisjointError, Handle, HandlePool, HandlePoolStats, InsertError, PoolOptions, Secondary,
     SecondaryError,
 };
+#[cfg(feature = "serde")]
+pub use pool::{HandlePoolState, StateError};
 pub use region::{AllocError, Region, RegionOptions};
 #[cfg(feature = "std")]
 pub use watch::{Snapshot, TagSnapshot};

@@ -10,8 +10,9 @@ mod options;
 
 pub use handle::Handle;
 pub use handle_pool::{
-    BorrowError, BorrowMany, DisjointError, DisjointMut, Drain, ExtractIf, HandlePool, HandlePoolStats, Handles,
-    InsertError, Iter, IterMut, Secondary, SecondaryError, SecondaryIter, SecondaryIterMut, Values, ValuesMut,
+    BorrowError, BorrowMany, DisjointError, DisjointMut, Drain, ExtractIf, HandlePool, HandlePoolStats,
+    Handles, InsertError, Iter, IterMut, Secondary, SecondaryError, SecondaryIter, SecondaryIterMut, Values,
+    ValuesMut,
 };
 #[cfg(feature = "serde")]
 pub use handle_pool::{HandlePoolSeed, HandlePoolState, StateError};

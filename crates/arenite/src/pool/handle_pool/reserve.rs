@@ -22,7 +22,9 @@ use crate::region::AllocError;
 /// Counts one more, up to `limit`. Answers how many there were.
 fn claim(counter: &AtomicU32, limit: u32) -> Option<u32> {
     // What the numbers stand for changes with `&mut self` only, so that nothing has to be ordered by them.
-    counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| (count < limit).then(|| count + 1)).ok()
+    counter
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| (count < limit).then(|| count + 1))
+        .ok()
 }
 
 impl<T> HandlePool<T> {

@@ -151,8 +151,11 @@ impl<T> HandlePoolState<T> {
         // As many as the capacity allows, so they fit.
         pool.retired = slots as u32;
         let vacant = |generation: u32| even(generation) && generation < self.last;
-        let lists =
-            [(&self.free, None), (&self.detached, Some(Mark::Detached)), (&self.reserved, Some(Mark::Reserved))];
+        let lists = [
+            (&self.free, None),
+            (&self.detached, Some(Mark::Detached)),
+            (&self.reserved, Some(Mark::Reserved)),
+        ];
         for (list, mark) in lists {
             for &slot in list {
                 pool.claim_slot(slot, &self.generations, vacant)?;

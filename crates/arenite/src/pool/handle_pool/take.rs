@@ -90,8 +90,11 @@ impl<T> HandlePool<T> {
     pub fn recycle(&mut self) -> usize {
         self.settle();
         let before = self.free_len;
+        let mut unopened = 0;
         if self.fresh >= self.last {
+            // Slots that were closed, or never opened, had no generation left either.
             self.fresh = self.first;
+            unopened = self.capacity() - self.slots();
         }
         if self.retired > 0 {
             for index in 0..self.opened {
@@ -105,7 +108,7 @@ impl<T> HandlePool<T> {
             }
             self.retired = 0;
         }
-        (self.free_len - before) as usize
+        (self.free_len - before) as usize + unopened
     }
 
     /// Moves the handle's value out and keeps its slot: until [`reattach`](Self::reattach) the handle resolves to

@@ -145,7 +145,10 @@ impl Model {
     }
 
     fn born(&mut self, name: Name, number: u32, bomb: bool) {
-        assert!(!self.stale.contains(&name) && !self.reserved.contains(&name), "{name:?} was given out before");
+        assert!(
+            !self.stale.contains(&name) && !self.reserved.contains(&name),
+            "{name:?} was given out before"
+        );
         let twin = self.live.keys().chain(self.detached.iter().map(|(name, _)| name)).chain(&self.reserved);
         assert!(twin.into_iter().all(|other| other.index() != name.index()), "{name:?} is in use");
         self.live.insert(name, (number, bomb));
@@ -236,9 +239,10 @@ pub(crate) fn run(ops: &[Op]) {
             }
             Op::Recycle => {
                 let (retired, before) = (pool.retired(), model.live.len());
-                assert!(pool.recycle() >= retired);
+                let back = pool.recycle();
+                assert!(back >= retired);
                 assert_eq!((pool.retired(), pool.len()), (0, before));
-                if retired > 0 {
+                if back > 0 {
                     // Old handles may resolve from here on.
                     model.stale.clear();
                     model.recycled = true;
@@ -255,7 +259,10 @@ pub(crate) fn run(ops: &[Op]) {
     model.detached.drain(..).for_each(|(_, value)| defuse(value));
     model.dropped();
     let panic = caught(|| drop(pool)).err();
-    assert!(model.dropped().into_iter().eq(live.iter().map(|(number, _)| *number)), "each once, in slot order");
+    assert!(
+        model.dropped().into_iter().eq(live.iter().map(|(number, _)| *number)),
+        "each once, in slot order"
+    );
     assert_eq!(panic, live.iter().find(|(_, bomb)| *bomb).map(|(number, _)| *number));
     world.end(());
 }
@@ -436,7 +443,8 @@ fn takes(pool: &mut HandlePool<Tracked>, model: &mut Model, op: Op) {
             let stop = all.iter().find(|(_, number, bomb)| {
                 number % 64 == u32::from(panic) || (*bomb && number & u32::from(mask) == 0)
             });
-            let expected = stop.map(|(_, number, _)| if number % 64 == u32::from(panic) { 0 } else { *number });
+            let expected =
+                stop.map(|(_, number, _)| if number % 64 == u32::from(panic) { 0 } else { *number });
             assert_eq!(answer.err(), expected);
         }
         Op::Extract(mask, stop) => {
@@ -500,7 +508,9 @@ fn flush(pool: &mut HandlePool<Tracked>, model: &mut Model, world: &World, refus
         })
     });
     match answer {
-        Ok(Ok(count)) => assert_eq!((count, made.len() + refused.len(), waiting.len()), (made.len(), before, 0)),
+        Ok(Ok(count)) => {
+            assert_eq!((count, made.len() + refused.len(), waiting.len()), (made.len(), before, 0))
+        }
         Ok(Err(error)) => {
             assert_eq!(waiting.len(), before, "whatever is refused is refused first");
             believe(pool, model, world, error);

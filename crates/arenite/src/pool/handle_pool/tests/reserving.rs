@@ -12,7 +12,9 @@ fn reserved_handles_wait_for_their_value() {
     // From the free stack, from the 58 that stand ready, and from behind them.
     let reserved: Vec<_> = (0..100).map(|_| pool.reserve()).collect();
     assert_eq!((pool.reserved(), pool.len()), (100, 60));
-    assert!(reserved.iter().all(|handle| !pool.contains(*handle) && pool.handle_at(handle.index()).is_none()));
+    assert!(
+        reserved.iter().all(|handle| !pool.contains(*handle) && pool.handle_at(handle.index()).is_none())
+    );
     assert!(reserved.iter().all(|handle| pool.remove(*handle).is_none()));
     assert_eq!(pool.flush(|handle| handle.index() + 1000), 100);
     assert!(reserved.iter().all(|handle| pool[*handle] == handle.index() + 1000));
