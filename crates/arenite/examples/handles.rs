@@ -53,7 +53,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let pool = &agents;
         std::thread::scope(|scope| {
             for _ in 0..2 {
-                scope.spawn(move || (0..dead / 4).for_each(|_| drop(pool.reserve())));
+                scope.spawn(move || (0..dead / 4).for_each(|_| _ = pool.reserve()));
             }
         });
         let recruits = agents.flush(|_| Agent { health: 10, strength: round % 5, target: last });

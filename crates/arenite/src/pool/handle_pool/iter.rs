@@ -175,7 +175,6 @@ pub struct Drain<'a, T> {
 
 impl<'a, T> Drain<'a, T> {
     pub(super) fn new(pool: &'a mut HandlePool<T>) -> Self {
-        pool.settle();
         let walk = pool.walk();
         Self { pool, walk }
     }
@@ -187,7 +186,7 @@ impl<T> Iterator for Drain<'_, T> {
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         let index = self.walk.next()?;
-        // SAFETY: live, and read once, because it does not live afterwards; the stack is settled since `new`.
+        // SAFETY: live, and read once, because it does not live afterwards.
         unsafe {
             let handle = live_handle(self.pool.slots, index);
             let value = self.pool.slots.value(index).read();
@@ -231,7 +230,6 @@ pub struct ExtractIf<'a, T, F> {
 
 impl<'a, T, F> ExtractIf<'a, T, F> {
     pub(super) fn new(pool: &'a mut HandlePool<T>, pick: F) -> Self {
-        pool.settle();
         let walk = pool.walk();
         Self { pool, walk, pick }
     }
@@ -244,7 +242,7 @@ impl<T, F: FnMut(Handle<T>, &mut T) -> bool> Iterator for ExtractIf<'_, T, F> {
         loop {
             let index = self.walk.next()?;
             // SAFETY: live, nobody else has it, and if it is read it is read once, because it does not live
-            // afterwards; the stack is settled since `new`.
+            // afterwards.
             unsafe {
                 let handle = live_handle(self.pool.slots, index);
                 let mut value = self.pool.slots.value(index);

@@ -152,10 +152,10 @@ impl<T> Slots<T> {
             self.set_generation(index, generation);
             // The bits behind the last open slot of a word are zero since the word was opened, and are again after
             // each of its slots was vacated.
-            if index % WORD == 0 {
+            if index.is_multiple_of(WORD) {
                 self.live.add((index / WORD) as usize).write(0);
             }
-            if index % BLOCK == 0 {
+            if index.is_multiple_of(BLOCK) {
                 self.summary.add((index / BLOCK) as usize).write(0);
             }
         }

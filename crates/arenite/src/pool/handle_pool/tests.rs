@@ -230,7 +230,7 @@ fn walks_are_in_slot_order_and_know_their_length() {
     for keep in [2, 5, 100, 5000] {
         for (n, handle) in handles.iter().enumerate() {
             random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            if (random >> 8) % keep != 0 && model[n].take().is_some() {
+            if !(random >> 8).is_multiple_of(keep) && model[n].take().is_some() {
                 pool.remove(*handle).unwrap();
             }
         }
@@ -338,8 +338,8 @@ fn a_panic_in_a_closure_leaves_the_pool_as_it_was() {
     fn quiet<R>() -> R {
         std::panic::resume_unwind(Box::new(()))
     }
-    panics(&mut |pool| drop(pool.insert_with(|| quiet())), &mut pool);
-    panics(&mut |pool| drop(pool.insert_with_handle(|_| quiet())), &mut pool);
+    panics(&mut |pool| _ = pool.insert_with(quiet), &mut pool);
+    panics(&mut |pool| _ = pool.insert_with_handle(|_| quiet()), &mut pool);
     assert_eq!(pool.len(), 10);
     panics(
         &mut |pool| pool.retain(|handle, _| if handle == handles[4] { quiet() } else { false }),

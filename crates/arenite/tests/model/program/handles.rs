@@ -509,7 +509,7 @@ fn flush(pool: &mut HandlePool<Tracked>, model: &mut Model, world: &World, refus
     });
     match answer {
         Ok(Ok(count)) => {
-            assert_eq!((count, made.len() + refused.len(), waiting.len()), (made.len(), before, 0))
+            assert_eq!((count, made.len() + refused.len(), waiting.len()), (made.len(), before, 0));
         }
         Ok(Err(error)) => {
             assert_eq!(waiting.len(), before, "whatever is refused is refused first");

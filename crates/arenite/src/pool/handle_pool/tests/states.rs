@@ -112,6 +112,13 @@ fn what_makes_no_sense_is_refused_in_words() {
     for (field, value) in [("last", 6), ("last", u32::MAX), ("fresh", 1), ("fresh", u32::MAX), ("first", 7)] {
         assert_eq!(refused(&|state| state[field] = json!(value)), StateError::Limits, "{field} {value}");
     }
+    for (field, value) in [("taken", 10), ("taken", u32::MAX), ("beyond", 1), ("beyond", u32::MAX)] {
+        assert_eq!(
+            refused(&|state| state[field] = json!(value)),
+            StateError::Reservations,
+            "{field} {value}"
+        );
+    }
     // Random damage is refused or harmless.
     let text = serde_json::to_string(&saved).unwrap();
     for at in 0..text.len() {
