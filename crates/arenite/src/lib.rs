@@ -88,9 +88,9 @@ pub use manager::{
     BuildError, Frame, FrameStats, MemoryManager, MemoryManagerBuilder, Scene, SceneReport, ShutdownReport,
 };
 pub use pool::{
-    BorrowError, Columns, ColumnsStats, DisjointError, FreeError, Handle, HandlePool, HandlePoolStats, InsertError,
-    OwnedBox, PoolOptions, PushError, Secondary, SecondaryError, SharedBlock, SharedBlockPool, SharedBlockStats,
-    SharedBox, SharedPool, SharedPoolOwner, Soa,
+    Block, BlockPool, BorrowError, Columns, ColumnsStats, DisjointError, FreeError, Handle, HandlePool,
+    HandlePoolStats, InsertError, OwnedBox, Pool, PoolBox, PoolOptions, PoolStats, Secondary, SecondaryError,
+    SharedBlock, SharedBlockPool, SharedBlockStats, SharedBox, SharedPool, SharedPoolOwner, Soa,
 };
 #[cfg(feature = "serde")]
 pub use pool::{HandlePoolState, StateError};

@@ -56,6 +56,10 @@ pub struct BlockPool {
     away: Away,
 }
 
+// SAFETY: the bits lie in its own table, and nothing about it belongs to a thread: while it can be moved no block is out, so
+// that the thread that takes the next one may be another.
+unsafe impl Send for BlockPool {}
+
 /// The column of live bits.
 const LIVE: usize = 2;
 /// The column of links between slots that come back from other threads.

@@ -15,10 +15,10 @@
 //! ```text
 //! insert                                        remove
 //!   vacant: top of the free stack                 find: index below `opened`, generation equal
-//!     (none: vacant_slow ── open_more ──            (reserved handles above? settle them first)
-//!      Table::try_grow, 64 slots at a time)         read the value
-//!   write the value                               unlink: next generation, clear the bit,
-//!   occupy: next generation, set the bit, pop       push (or retire)
+//!     (none: vacant_slow ── open_more ──          read the value
+//!      Table::try_grow, 64 slots at a time)       unlink: next generation, clear the bit,
+//!   write the value                                 push (or retire)
+//!   occupy: next generation, set the bit, pop
 //! ```
 //!
 //! `slots.rs` has values, generations and bits; `marks.rs` the rare bits; `take.rs` all ways out; `iter.rs` the walks;
@@ -45,7 +45,7 @@ mod slots;
 mod state;
 mod take;
 
-pub use error::{BorrowError, DisjointError, InsertError};
+pub use error::{BorrowError, DisjointError};
 pub use iter::{Drain, ExtractIf, Handles, Iter, IterMut, Values, ValuesMut};
 pub use many::{BorrowMany, DisjointMut};
 #[cfg(feature = "rayon")]
@@ -56,7 +56,7 @@ pub use state::{HandlePoolSeed, HandlePoolState, StateError};
 
 use self::marks::Marks;
 use self::slots::{Slots, WORD};
-use super::{Handle, PoolOptions};
+use super::{Handle, InsertError, PoolOptions};
 use crate::base::next_stamp;
 use crate::base::sync::{AtomicU32, Ordering};
 use crate::ledger::Tag;
@@ -109,7 +109,7 @@ pub struct HandlePool<T> {
     /// Slots, from the first, that have been given a generation. At most the rows of the table.
     opened: u32,
     free_len: u32,
-    /// How many of the free stack, from its top, `reserve` has given out. At most `free_len`.
+    /// How many of the free stack, from its bottom, `reserve` has given out. At most `free_len`.
     taken: AtomicU32,
     /// How many slots behind the opened ones `reserve` has given out.
     beyond: AtomicU32,
@@ -318,7 +318,7 @@ impl<T> HandlePool<T> {
     /// The free slot that is taken next; it is still free.
     #[inline]
     fn vacant(&mut self) -> Result<u32, AllocError> {
-        if self.free_len != 0 && self.taken.load(Ordering::Relaxed) == 0 {
+        if self.free_len > self.taken.load(Ordering::Relaxed) {
             // SAFETY: the stack is not empty.
             Ok(unsafe { self.top() })
         } else {
@@ -329,11 +329,8 @@ impl<T> HandlePool<T> {
     #[cold]
     #[inline(never)]
     fn vacant_slow(&mut self) -> Result<u32, AllocError> {
-        self.settle();
-        if self.free_len == 0 {
-            self.absorb()?;
-            self.open_more()?;
-        }
+        self.absorb()?;
+        self.open_more()?;
         // SAFETY: the stack is not empty any more.
         Ok(unsafe { self.top() })
     }
@@ -362,7 +359,7 @@ impl<T> HandlePool<T> {
     /// Makes the slot on top of the free stack live.
     ///
     /// # Safety
-    /// It is that slot, nothing of the stack is given out by `reserve`, and a value was written to it.
+    /// It is that slot, `reserve` has not given it out, and a value was written to it.
     #[inline]
     unsafe fn occupy(&mut self, index: u32) -> Handle<T> {
         self.free_len -= 1;
@@ -388,8 +385,7 @@ impl<T> HandlePool<T> {
     /// Puts a slot that is in no list on the free stack.
     ///
     /// # Safety
-    /// It is open, its generation is even and not that of a retired one, and nothing of the stack is given out by
-    /// `reserve`.
+    /// It is open, and its generation is even and not that of a retired one.
     #[inline]
     unsafe fn push_free(&mut self, index: u32) {
         // SAFETY: the stack has room for every slot, and this one is not in it.
@@ -416,7 +412,7 @@ impl<T> HandlePool<T> {
             unsafe { self.open_slot() };
         }
         for index in (first..first + count).rev() {
-            // SAFETY: just opened, in no list; the stack was settled before it was found empty.
+            // SAFETY: just opened, in no list.
             unsafe { self.push_free(index) };
         }
         Ok(())

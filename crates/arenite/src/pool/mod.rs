@@ -4,25 +4,36 @@
 //! committed together as the pool grows, charged to the pool's tag. So an address never changes, a foreign pointer is
 //! found by one compare, and a slot's number follows from its address. May import floors 0 to 3.
 
+mod away;
+mod block;
+mod boxed;
 mod free_error;
 mod handle;
 mod handle_pool;
+mod insert_error;
 mod options;
-pub mod soa;
 mod shared;
+mod slots;
+pub mod soa;
+mod stats;
+mod typed;
 
+pub use block::{Block, BlockPool};
 pub use free_error::FreeError;
 pub use handle::Handle;
 pub use handle_pool::{
-    BorrowError, BorrowMany, DisjointError, DisjointMut, Drain, ExtractIf, HandlePool, HandlePoolStats, Handles,
-    InsertError, Iter, IterMut, Secondary, SecondaryError, SecondaryIter, SecondaryIterMut, Values, ValuesMut,
+    BorrowError, BorrowMany, DisjointError, DisjointMut, Drain, ExtractIf, HandlePool, HandlePoolStats,
+    Handles, Iter, IterMut, Secondary, SecondaryError, SecondaryIter, SecondaryIterMut, Values, ValuesMut,
 };
 #[cfg(feature = "serde")]
 pub use handle_pool::{HandlePoolSeed, HandlePoolState, StateError};
 #[cfg(feature = "rayon")]
 pub use handle_pool::{ParIter, ParIterMut};
+pub use insert_error::InsertError;
 pub use options::PoolOptions;
-pub use soa::{Columns, ColumnsStats, PushError, Soa};
 pub use shared::{
     OwnedBox, SharedBlock, SharedBlockPool, SharedBlockStats, SharedBox, SharedPool, SharedPoolOwner,
 };
+pub use soa::{Columns, ColumnsStats, Soa};
+pub use stats::PoolStats;
+pub use typed::{Pool, PoolBox};

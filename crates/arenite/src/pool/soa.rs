@@ -20,13 +20,11 @@
 #![expect(unsafe_code, reason = "says which rows hold values")]
 
 mod bulk;
-mod error;
 mod fields;
 mod iter;
 mod panics;
 mod rows;
 
-pub use error::PushError;
 pub use fields::{COLUMN_ALIGN, CloneFields, Fields, Leaf};
 pub use iter::{Drain, Iter, IterMut};
 
@@ -36,7 +34,7 @@ use core::num::NonZeroU32;
 
 use self::panics::FirstPanic;
 use self::rows::{Rows, Slot};
-use super::{Handle, PoolOptions};
+use super::{Handle, InsertError, PoolOptions};
 use crate::ledger::Tag;
 use crate::region::{AllocError, Column, ColumnLayout, Pair, TableOf};
 
@@ -292,11 +290,11 @@ impl<T: Soa> Columns<T> {
     /// # Errors
     /// All rows are taken, a budget would be broken, or the system refused. The row comes back in the error.
     #[inline]
-    pub fn try_push(&mut self, row: T) -> Result<Handle<T>, PushError<T>> {
+    pub fn try_push(&mut self, row: T) -> Result<Handle<T>, InsertError<T>> {
         if self.rows.is_full()
             && let Err(error) = self.grow()
         {
-            return Err(PushError { value: row, error });
+            return Err(InsertError { value: row, error });
         }
         let index = self.len();
         // SAFETY: the rows are not full, so that there is memory behind the last row, which nobody borrows; it holds the

@@ -12,6 +12,7 @@ use core::alloc::Layout;
 use core::fmt;
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
+use core::pin::Pin;
 use core::ptr::NonNull;
 
 use super::boxed::box_face;
@@ -250,8 +251,6 @@ impl<T> fmt::Debug for Pool<T> {
 
 /// Owns a value in a [`Pool`]; drops it and gives its place back.
 ///
-/// There is no pinned form: a place can be given to another value by [`Pool::free_all`] although the destructor of the one
-/// that was forgotten there never ran, which is what pinning promises not to happen.
 #[must_use = "dropping the box drops its value"]
 pub struct PoolBox<'p, T> {
     value: NonNull<T>,
@@ -266,8 +265,8 @@ impl<'p, T> PoolBox<'p, T> {
     /// Moves the value out.
     #[inline]
     #[must_use]
-    pub fn into_inner(this: Self) -> T {
-        let this = ManuallyDrop::new(this);
+    pub fn into_inner(self) -> T {
+        let this = ManuallyDrop::new(self);
         // SAFETY: initialised, and read once because the box is not dropped; then the place is nobody's.
         unsafe {
             let value = this.value.read();
@@ -279,8 +278,8 @@ impl<'p, T> PoolBox<'p, T> {
     /// Gives up the destructor and keeps the value for as long as the pool is borrowed.
     #[inline]
     #[must_use]
-    pub fn leak(this: Self) -> &'p mut T {
-        let this = ManuallyDrop::new(this);
+    pub fn leak(self) -> &'p mut T {
+        let this = ManuallyDrop::new(self);
         // SAFETY: initialised, exclusively owned, and its place is not given back while the pool is borrowed.
         unsafe { &mut *this.value.as_ptr() }
     }
@@ -288,8 +287,8 @@ impl<'p, T> PoolBox<'p, T> {
     /// Gives the value up as a pointer, to come back by [`from_raw`](Self::from_raw).
     #[inline]
     #[must_use]
-    pub fn into_raw(this: Self) -> NonNull<T> {
-        ManuallyDrop::new(this).value
+    pub fn into_raw(self) -> NonNull<T> {
+        ManuallyDrop::new(self).value
     }
 
     /// The box that [`into_raw`](Self::into_raw) gave up.
@@ -300,6 +299,18 @@ impl<'p, T> PoolBox<'p, T> {
     #[inline]
     pub unsafe fn from_raw(pool: &'p Pool<T>, value: NonNull<T>) -> Self {
         Self { value, pool, owns: PhantomData }
+    }
+}
+
+impl<T> PoolBox<'static, T> {
+    /// Pins the value. Only of a pool that is never dropped: any other one could give the place of a box that was forgotten
+    /// to another value, or back to the system, although the destructor never ran, which pinning promises not to happen.
+    #[inline]
+    #[must_use]
+    pub fn into_pin(self) -> Pin<Self> {
+        // SAFETY: the value stays where it is until this box drops it; if the box is forgotten the place is never used
+        // again, as the pool is borrowed for ever.
+        unsafe { Pin::new_unchecked(self) }
     }
 }
 

@@ -5,7 +5,7 @@
 mod pressure;
 mod program;
 
-use program::{columns, frame, growing, job, resource, scratch, shared_pool};
+use program::{columns, frame, growing, handles, job, pools, resource, scratch};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -38,25 +38,35 @@ proptest! {
     }
 
     #[test]
+    fn vectors_and_strings_agree_with_the_standard_ones(ops in program()) {
+        growing::run(&ops);
+    }
+
+    #[test]
     fn columns_agree_with_the_model(ops in program()) {
         columns::run(&ops);
     }
 
     #[test]
     fn shared_pools_agree_with_the_model(ops in program()) {
-        shared_pool::run(&ops);
+        pools::run_shared(&ops);
     }
 
     #[test]
-    fn vectors_and_strings_agree_with_the_standard_ones(ops in program()) {
-        growing::run(&ops);
+    fn handle_pools_agree_with_the_model(ops in program()) {
+        handles::run(&ops);
+    }
+
+    #[test]
+    fn pools_agree_with_the_model(ops in program()) {
+        pools::run(&ops);
     }
 }
 
 #[test]
 fn any_bytes_are_a_program() {
     program::run_any(&[]);
-    for first in 0..6 {
+    for first in 0..9 {
         let bytes: Vec<u8> = (0..4000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
         program::run_any(&[&[first], &*bytes].concat());
     }

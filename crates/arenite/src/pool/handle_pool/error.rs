@@ -2,36 +2,6 @@
 
 use core::fmt;
 
-use crate::region::AllocError;
-
-/// A value was not inserted: here it is again, and why.
-pub struct InsertError<T> {
-    /// What was to be inserted.
-    pub value: T,
-    /// Why there is no slot for it.
-    pub error: AllocError,
-}
-
-impl<T> fmt::Debug for InsertError<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InsertError").field("error", &self.error).finish_non_exhaustive()
-    }
-}
-
-impl<T> fmt::Display for InsertError<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.error.fmt(f)
-    }
-}
-
-impl<T> core::error::Error for InsertError<T> {}
-
-impl<T> From<InsertError<T>> for AllocError {
-    fn from(refused: InsertError<T>) -> Self {
-        refused.error
-    }
-}
-
 /// Several values can not be borrowed together. Positions count the handles that were given, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

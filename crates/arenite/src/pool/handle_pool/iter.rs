@@ -33,6 +33,12 @@ macro_rules! walk {
             fn size_hint(&self) -> (usize, Option<usize>) {
                 (self.walk.left(), Some(self.walk.left()))
             }
+
+            #[inline]
+            fn fold<A, F: FnMut(A, Self::Item) -> A>(self, init: A, mut f: F) -> A {
+                let $slots = self.slots;
+                self.walk.fold(init, |sum, $index| f(sum, $give))
+            }
         }
 
         impl<T> ExactSizeIterator for $name<'_, T> {}
@@ -106,8 +112,8 @@ exclusive!(IterMut ValuesMut);
 impl<T> HandlePool<T> {
     #[inline]
     fn walk(&self) -> Walk {
-        // SAFETY: the pool says how many live. Each walk borrows the pool for as long as it lasts.
-        unsafe { self.slots.walk(self.len() as u32) }
+        // SAFETY: the pool says how many are open and live. Each walk borrows the pool for as long as it lasts.
+        unsafe { self.slots.walk(self.len() as u32, self.opened) }
     }
 
     /// Handles and values, in the order of slots.
@@ -169,7 +175,6 @@ pub struct Drain<'a, T> {
 
 impl<'a, T> Drain<'a, T> {
     pub(super) fn new(pool: &'a mut HandlePool<T>) -> Self {
-        pool.settle();
         let walk = pool.walk();
         Self { pool, walk }
     }
@@ -181,7 +186,7 @@ impl<T> Iterator for Drain<'_, T> {
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         let index = self.walk.next()?;
-        // SAFETY: live, and read once, because it does not live afterwards; the stack is settled since `new`.
+        // SAFETY: live, and read once, because it does not live afterwards.
         unsafe {
             let handle = live_handle(self.pool.slots, index);
             let value = self.pool.slots.value(index).read();
@@ -225,7 +230,6 @@ pub struct ExtractIf<'a, T, F> {
 
 impl<'a, T, F> ExtractIf<'a, T, F> {
     pub(super) fn new(pool: &'a mut HandlePool<T>, pick: F) -> Self {
-        pool.settle();
         let walk = pool.walk();
         Self { pool, walk, pick }
     }
@@ -238,7 +242,7 @@ impl<T, F: FnMut(Handle<T>, &mut T) -> bool> Iterator for ExtractIf<'_, T, F> {
         loop {
             let index = self.walk.next()?;
             // SAFETY: live, nobody else has it, and if it is read it is read once, because it does not live
-            // afterwards; the stack is settled since `new`.
+            // afterwards.
             unsafe {
                 let handle = live_handle(self.pool.slots, index);
                 let mut value = self.pool.slots.value(index);

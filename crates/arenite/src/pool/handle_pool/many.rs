@@ -83,6 +83,7 @@ impl<T> HandlePool<T> {
     /// let b = borrow.get_mut(other)?;
     /// assert_eq!(borrow.get_mut(one), Err(BorrowError::Borrowed));
     /// std::mem::swap(a, b);
+    /// drop(borrow);
     /// assert_eq!(pool[one], 2);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

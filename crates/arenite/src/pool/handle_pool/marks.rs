@@ -80,7 +80,7 @@ impl Marks {
     /// # Safety
     /// The slot is the first that is not open, its row has memory, and the caller has the table alone.
     pub(super) unsafe fn open(self, index: u32) {
-        if index % WORD == 0 {
+        if index.is_multiple_of(WORD) {
             // SAFETY: a word is there with its first row.
             unsafe { self.0.add((index / WORD) as usize).write([0; 3]) };
         }

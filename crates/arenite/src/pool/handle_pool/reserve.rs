@@ -2,12 +2,13 @@
 //!
 //! ```text
 //!   free  | 9 | 4 | 7 | 2 |           opened ▏ beyond
-//!              taken: 2 ◄─┘                  └─► 2
+//!   taken: 2 ─┘       └─ insert takes        └─► 2
 //! ```
 //!
-//! `reserve` counts how many it has given from the top of the free stack and, when that is used up, from behind the
-//! opened slots; it writes nothing else. So whoever changes the stack settles first: what was taken from it is marked as
-//! reserved and leaves the stack. What was taken from behind stays a number until slots are opened there.
+//! `reserve` counts how many it has given from the bottom of the free stack and, when all of that is given out, from
+//! behind the opened slots; it writes nothing else. `insert` and `remove` work at the top and need not look at what is
+//! taken, except that the stack is empty where that begins. Whoever rebuilds the stack settles first: what was taken is
+//! marked as reserved and leaves it.
 #![expect(unsafe_code, reason = "reads the free stack and fills slots")]
 
 use core::num::NonZeroU32;
@@ -22,7 +23,9 @@ use crate::region::AllocError;
 /// Counts one more, up to `limit`. Answers how many there were.
 fn claim(counter: &AtomicU32, limit: u32) -> Option<u32> {
     // What the numbers stand for changes with `&mut self` only, so that nothing has to be ordered by them.
-    counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| (count < limit).then(|| count + 1)).ok()
+    counter
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| (count < limit).then(|| count + 1))
+        .ok()
 }
 
 impl<T> HandlePool<T> {
@@ -60,9 +63,7 @@ impl<T> HandlePool<T> {
     pub fn try_reserve(&self) -> Result<Handle<T>, AllocError> {
         if let Some(count) = claim(&self.taken, self.free_len) {
             // SAFETY: below `free_len`; a free slot is open and has a generation to give.
-            return Ok(unsafe {
-                self.next_handle(self.free.add((self.free_len - 1 - count) as usize).read())
-            });
+            return Ok(unsafe { self.next_handle(self.free.add(count as usize).read()) });
         }
         // A capacity fits a `u32`.
         let room = if self.fresh < self.last { self.capacity() as u32 - self.opened } else { 0 };
@@ -133,13 +134,12 @@ impl<T> HandlePool<T> {
         let mut made = self.flush_taken(&mut make);
         for _ in 0..beyond {
             let index = self.opened;
-            // SAFETY: its row has memory, see above; it is in no list, and the stack is settled.
+            // SAFETY: its row has memory, see above; it is in no list.
             unsafe {
                 self.open_slot();
-                self.push_free(index);
+                self.push_taken(index);
             }
             self.beyond.store(self.reserved_beyond() - 1, Ordering::Relaxed);
-            self.taken.store(1, Ordering::Relaxed);
             made += self.flush_taken(&mut make);
         }
         let mut word = 0;
@@ -151,83 +151,69 @@ impl<T> HandlePool<T> {
                 continue;
             }
             let index = word * WORD + bits.trailing_zeros();
-            // SAFETY: a marked slot does not live and is in no list; the stack is settled.
+            // SAFETY: a marked slot does not live and is in no list.
             unsafe {
                 self.marks.clear(index, Mark::Reserved);
-                self.push_free(index);
+                self.push_taken(index);
             }
             self.reserved -= 1;
-            self.taken.store(1, Ordering::Relaxed);
             made += self.flush_taken(&mut make);
         }
         Ok(made)
     }
 
-    /// Flushes what is taken from the free stack, which is settled afterwards.
+    /// Puts a slot among those that are taken from the free stack.
+    ///
+    /// # Safety
+    /// As for [`push_free`](Self::push_free).
+    unsafe fn push_taken(&mut self, index: u32) {
+        let taken = self.taken.load(Ordering::Relaxed);
+        // SAFETY: the caller's promise; the place is below `free_len` after the push.
+        unsafe {
+            self.push_free(index);
+            let top = self.free.add(self.free_len as usize - 1);
+            top.swap(self.free.add(taken as usize));
+        }
+        self.taken.store(taken + 1, Ordering::Relaxed);
+    }
+
+    /// Flushes what is taken from the free stack.
     fn flush_taken(&mut self, make: &mut impl FnMut(Handle<T>) -> Option<T>) -> usize {
         let mut made = 0;
-        loop {
-            let taken = self.taken.load(Ordering::Relaxed);
-            if taken == 0 {
-                return made;
-            }
-            // SAFETY: `taken` is at most `free_len`, so the stack is not empty; a free slot is open.
+        while let Some(place) = self.taken.load(Ordering::Relaxed).checked_sub(1) {
+            // SAFETY: `taken` is at most `free_len`; a free slot is open. A slot is filled after it has left the stack.
             unsafe {
-                let index = self.top();
+                let entry = self.free.add(place as usize);
+                let index = entry.read();
                 // While this runs, and if it panics, the slot is still one of those that are taken.
                 let value = make(self.next_handle(index));
-                self.taken.store(taken - 1, Ordering::Relaxed);
+                self.taken.store(place, Ordering::Relaxed);
+                if value.is_some() || !self.skip_generation(index) {
+                    self.free_len -= 1;
+                    entry.write(self.free.add(self.free_len as usize).read());
+                }
                 if let Some(value) = value {
                     self.slots.value(index).write(value);
-                    self.occupy(index);
+                    self.enliven(index);
                     made += 1;
-                } else {
-                    self.refuse_top(taken);
                 }
             }
         }
-    }
-
-    /// Makes stale the handle that was taken from the top of the free stack, one of `taken`.
-    ///
-    /// # Safety
-    /// It was: the top `taken` of the stack were given out, of which the others still are.
-    unsafe fn refuse_top(&mut self, taken: u32) {
-        // SAFETY: `taken` is at least 1 and at most `free_len`; a free slot is open and not retired.
-        unsafe {
-            let index = self.top();
-            if self.skip_generation(index) {
-                // It changes places with the deepest, so that the others are the top again.
-                let top = self.free.add(self.free_len as usize - 1);
-                top.swap(self.free.add((self.free_len - taken) as usize));
-            } else {
-                self.free_len -= 1;
-            }
-        }
+        made
     }
 
     /// Marks what is taken from the free stack as reserved and removes it from there.
-    #[inline]
     pub(super) fn settle(&mut self) {
-        if self.taken.load(Ordering::Relaxed) != 0 {
-            self.settle_slow();
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn settle_slow(&mut self) {
         let taken = self.taken.load(Ordering::Relaxed);
         self.taken.store(0, Ordering::Relaxed);
-        for _ in 0..taken {
+        for place in 0..taken as usize {
             // SAFETY: `taken` was at most `free_len`; a free slot is open.
-            unsafe {
-                let index = self.top();
-                self.marks.set(index, Mark::Reserved);
-            }
-            self.free_len -= 1;
+            unsafe { self.marks.set(self.free.add(place).read(), Mark::Reserved) };
         }
+        self.free_len -= taken;
         self.reserved += taken;
+        // SAFETY: the stack without those that were taken, which moves to its start.
+        unsafe { self.free.add(taken as usize).copy_to(self.free, self.free_len as usize) };
     }
 
     /// Opens the slots that were taken from behind the opened ones, as reserved.

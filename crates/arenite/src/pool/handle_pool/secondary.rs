@@ -37,7 +37,7 @@ pub struct Secondary<T, U> {
     opened: u32,
     live: u32,
     table: Table<4>,
-    owns: PhantomData<(U, fn(Handle<T>))>,
+    owns: PhantomData<(U, Handle<T>)>,
 }
 
 // SAFETY: owns its values like a `Vec`, and its memory wholly. Of `T` it has but the name.
@@ -254,7 +254,7 @@ impl<T, U> Secondary<T, U> {
 
     fn walk(&self) -> Walk {
         // SAFETY: `live` slots live; while it lasts only slots that it has passed are unlinked.
-        unsafe { self.slots.walk(self.live) }
+        unsafe { self.slots.walk(self.live, self.opened) }
     }
 
     /// Handles and entries, in the order of slots; those whose handle is gone from the pool, too.
@@ -333,7 +333,7 @@ impl<T, U> fmt::Debug for Secondary<T, U> {
 pub struct SecondaryIter<'a, T, U> {
     walk: Walk,
     slots: Slots<U>,
-    lends: PhantomData<(&'a U, fn(Handle<T>))>,
+    lends: PhantomData<(&'a U, Handle<T>)>,
 }
 
 /// Handles and entries to change: [`Secondary::iter_mut`].
@@ -341,7 +341,7 @@ pub struct SecondaryIter<'a, T, U> {
 pub struct SecondaryIterMut<'a, T, U> {
     walk: Walk,
     slots: Slots<U>,
-    lends: PhantomData<(&'a mut U, fn(Handle<T>))>,
+    lends: PhantomData<(&'a mut U, Handle<T>)>,
 }
 
 // SAFETY: as `&[U]`: it gives `&U` only.

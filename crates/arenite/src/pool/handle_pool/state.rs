@@ -27,7 +27,8 @@ use crate::region::AllocError;
 /// | `first`, `fresh`, `last` | generations: of a new pool, of slots to be opened, before a slot retires |
 /// | `generations` | of each slot: odd where a value is, even where none is |
 /// | `free` | free slots, the next one last |
-/// | `detached`, `reserved` | slots that wait for a value |
+/// | `taken`, `beyond` | how many of `free`, from the first, and of the slots that are to be opened are reserved |
+/// | `detached`, `reserved` | further slots that wait for a value |
 /// | `values` | slot and value, in ascending order |
 ///
 /// A handle is saved as its bits. Values that are detached while the pool is saved are not saved with it.
@@ -52,6 +53,8 @@ pub struct HandlePoolState<T> {
     last: u32,
     generations: Vec<u32>,
     free: Vec<u32>,
+    taken: u32,
+    beyond: u32,
     detached: Vec<u32>,
     reserved: Vec<u32>,
     values: Vec<(u32, T)>,
@@ -87,6 +90,8 @@ pub enum StateError {
     },
     /// The generations of new slots and of the last use of a slot are not in order.
     Limits,
+    /// More slots are reserved than there are.
+    Reservations,
     /// There is no memory.
     Alloc(AllocError),
 }
@@ -103,6 +108,7 @@ impl fmt::Display for StateError {
                 write!(f, "slot {slot} can not have generation {generation} in its state")
             }
             Self::Limits => f.write_str("the limits of generations are not in order"),
+            Self::Reservations => f.write_str("more slots are reserved than there are"),
             Self::Alloc(error) => error.fmt(f),
         }
     }
@@ -129,14 +135,20 @@ impl<T> HandlePoolState<T> {
             return Err(StateError::TooMany { slots, capacity: pool.capacity() });
         }
         // Generations of vacant slots are even, the last one of a handle is odd.
-        let even = |generation: u32| generation % 2 == 0 && generation <= RETIRED;
+        let even = |generation: u32| generation.is_multiple_of(2) && generation <= RETIRED;
         if !even(self.first)
             || !even(self.fresh)
-            || self.last % 2 == 0
+            || self.last.is_multiple_of(2)
             || self.last > LAST
             || self.first >= self.last
         {
             return Err(StateError::Limits);
+        }
+        if self.taken as usize > self.free.len()
+            || self.beyond as usize > pool.capacity() - slots
+            || (self.beyond > 0 && self.fresh >= self.last)
+        {
+            return Err(StateError::Reservations);
         }
         (pool.first, pool.fresh, pool.last) = (self.first, self.fresh, self.last);
         pool.grow_to(slots)?;
@@ -151,8 +163,11 @@ impl<T> HandlePoolState<T> {
         // As many as the capacity allows, so they fit.
         pool.retired = slots as u32;
         let vacant = |generation: u32| even(generation) && generation < self.last;
-        let lists =
-            [(&self.free, None), (&self.detached, Some(Mark::Detached)), (&self.reserved, Some(Mark::Reserved))];
+        let lists = [
+            (&self.free, None),
+            (&self.detached, Some(Mark::Detached)),
+            (&self.reserved, Some(Mark::Reserved)),
+        ];
         for (list, mark) in lists {
             for &slot in list {
                 pool.claim_slot(slot, &self.generations, vacant)?;
@@ -189,6 +204,8 @@ impl<T> HandlePoolState<T> {
                 }
             }
         }
+        pool.taken.store(self.taken, Ordering::Relaxed);
+        pool.beyond.store(self.beyond, Ordering::Relaxed);
         pool.publish();
         Ok(pool)
     }
@@ -271,31 +288,25 @@ impl<T: Serialize> Serialize for HandlePool<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         // Other threads may reserve meanwhile; this is what there was when it began.
         let taken = self.taken.load(Ordering::Relaxed);
-        let beyond = self.opened..self.opened + self.reserved_beyond();
         let marked = |mark| {
             // SAFETY: below `opened`.
             (0..self.opened).filter(move |index| unsafe { self.marks.has(*index, mark) })
         };
         // SAFETY: places below `free_len`.
-        let stack = |place: u32| unsafe { self.free.add(place as usize).read() };
-        let free = self.free_len - taken;
-        let generations = || {
-            // SAFETY: below `opened`.
-            let generations = (0..self.opened).map(|index| unsafe { self.slots.generation(index) });
-            generations.chain(beyond.clone().map(|_| self.fresh))
-        };
-        let reserved =
-            || marked(Mark::Reserved).chain((free..self.free_len).map(stack)).chain(beyond.clone());
-        let reserved_len = self.reserved as usize + taken as usize + beyond.len();
+        let free = || (0..self.free_len).map(|place| unsafe { self.free.add(place as usize).read() });
+        // SAFETY: below `opened`.
+        let generations = || (0..self.opened).map(|index| unsafe { self.slots.generation(index) });
 
-        let mut pool = serializer.serialize_struct("HandlePoolState", 8)?;
+        let mut pool = serializer.serialize_struct("HandlePoolState", 10)?;
         pool.serialize_field("first", &self.first)?;
         pool.serialize_field("fresh", &self.fresh)?;
         pool.serialize_field("last", &self.last)?;
-        pool.serialize_field("generations", &List(self.slots() + beyond.len(), generations))?;
-        pool.serialize_field("free", &List(free as usize, || (0..free).map(stack)))?;
+        pool.serialize_field("generations", &List(self.slots(), generations))?;
+        pool.serialize_field("free", &List(self.free_len as usize, free))?;
+        pool.serialize_field("taken", &taken)?;
+        pool.serialize_field("beyond", &self.reserved_beyond())?;
         pool.serialize_field("detached", &List(self.detached as usize, || marked(Mark::Detached)))?;
-        pool.serialize_field("reserved", &List(reserved_len, reserved))?;
+        pool.serialize_field("reserved", &List(self.reserved as usize, || marked(Mark::Reserved)))?;
         let values = || self.iter().map(|(handle, value)| (handle.index(), value));
         pool.serialize_field("values", &List(self.len(), values))?;
         pool.end()

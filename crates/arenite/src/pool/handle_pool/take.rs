@@ -4,7 +4,6 @@
 use super::marks::Mark;
 use super::slots::WORD;
 use super::{Drain, ExtractIf, HandlePool, RETIRED};
-use crate::base::sync::Ordering;
 use crate::pool::Handle;
 use crate::region::AllocError;
 
@@ -14,10 +13,7 @@ impl<T> HandlePool<T> {
     #[inline]
     pub fn remove(&mut self, handle: Handle<T>) -> Option<T> {
         let index = self.find(handle)?;
-        if self.taken.load(Ordering::Relaxed) != 0 {
-            self.settle();
-        }
-        // SAFETY: live, and read once, because it does not live afterwards; the stack is settled.
+        // SAFETY: live, and read once, because it does not live afterwards.
         unsafe {
             let value = self.slots.value(index).read();
             self.unlink(index);
@@ -28,7 +24,7 @@ impl<T> HandlePool<T> {
     /// Makes a live slot free, or retires it. What is in it is not dropped.
     ///
     /// # Safety
-    /// The slot is live and nothing of the free stack is given out by `reserve`.
+    /// The slot is live.
     #[inline]
     pub(super) unsafe fn unlink(&mut self, index: u32) {
         // SAFETY: live, so open; a generation below the last one leaves room for two more.
@@ -47,7 +43,7 @@ impl<T> HandlePool<T> {
     /// Makes stale the handle that a reserved or detached slot would have given next, and the slot free.
     ///
     /// # Safety
-    /// The slot is open, does not live, is not retired, and is in no list; nothing of the free stack is given out.
+    /// The slot is open, does not live, is not retired, and is in no list.
     unsafe fn void(&mut self, index: u32) {
         // SAFETY: the caller's promise.
         unsafe {
@@ -91,10 +87,12 @@ impl<T> HandlePool<T> {
     ///
     /// It is the only way in which a stale handle can ever resolve.
     pub fn recycle(&mut self) -> usize {
-        self.settle();
         let before = self.free_len;
+        let mut unopened = 0;
         if self.fresh >= self.last {
+            // Slots that were closed, or never opened, had no generation left either.
             self.fresh = self.first;
+            unopened = self.capacity() - self.slots();
         }
         if self.retired > 0 {
             for index in 0..self.opened {
@@ -108,7 +106,7 @@ impl<T> HandlePool<T> {
             }
             self.retired = 0;
         }
-        (self.free_len - before) as usize
+        (self.free_len - before) as usize + unopened
     }
 
     /// Moves the handle's value out and keeps its slot: until [`reattach`](Self::reattach) the handle resolves to
@@ -147,9 +145,8 @@ impl<T> HandlePool<T> {
     /// Gives up the slot of a detached handle, which is stale from then on. `false` when it is not detached. O(1).
     pub fn abandon(&mut self, handle: Handle<T>) -> bool {
         let Some(index) = self.find_detached(handle) else { return false };
-        self.settle();
         self.detached -= 1;
-        // SAFETY: a detached slot is open, does not live and is in no list; the stack is settled.
+        // SAFETY: a detached slot is open, does not live and is in no list.
         unsafe {
             self.marks.clear(index, Mark::Detached);
             self.void(index);
@@ -171,9 +168,8 @@ impl<T> HandlePool<T> {
     /// Removes and drops every value for which `keep` says no, in slot order. If `keep` or a destructor panics, the
     /// values behind that one stay. O(slots / 4096 + values).
     pub fn retain(&mut self, mut keep: impl FnMut(Handle<T>, &mut T) -> bool) {
-        self.settle();
-        // SAFETY: the pool says how many live; only slots that the walk has passed are unlinked.
-        let mut walk = unsafe { self.slots.walk(self.len() as u32) };
+        // SAFETY: the pool says how many are open and live; only slots that the walk has passed are unlinked.
+        let mut walk = unsafe { self.slots.walk(self.len() as u32, self.opened) };
         while let Some(index) = walk.next() {
             // SAFETY: live, and nobody else has it; unlinked before its destructor runs, so that it runs once.
             unsafe {
@@ -217,10 +213,10 @@ impl<T> HandlePool<T> {
         clear.pool.drop_values();
     }
 
-    /// Takes this mark, reserved or detached, from all slots that have it, and makes them free. The stack is settled.
+    /// Takes this mark, reserved or detached, from all slots that have it, and makes them free.
     fn void_marked(&mut self, mark: Mark) {
         for word in 0..self.opened.div_ceil(WORD) {
-            // SAFETY: a slot of the word is open. Marked slots do not live and are in no list; the stack is settled.
+            // SAFETY: a slot of the word is open. Marked slots do not live and are in no list.
             unsafe {
                 let mut bits = self.marks.word(word, mark);
                 self.marks.clear_word(word, mark);
@@ -234,11 +230,10 @@ impl<T> HandlePool<T> {
 
     /// Removes and drops every value, whoever panics.
     pub(super) fn drop_values(&mut self) {
-        self.settle();
         #[cfg(feature = "std")]
         let mut first: Option<std::boxed::Box<dyn std::any::Any + Send>> = None;
-        // SAFETY: the pool says how many live; only slots that the walk has passed are unlinked.
-        let mut walk = unsafe { self.slots.walk(self.len() as u32) };
+        // SAFETY: the pool says how many are open and live; only slots that the walk has passed are unlinked.
+        let mut walk = unsafe { self.slots.walk(self.len() as u32, self.opened) };
         while let Some(index) = walk.next() {
             // SAFETY: live. Before the destructor runs: one that panics must not run again.
             unsafe { self.unlink(index) };

@@ -230,13 +230,17 @@ fn walks_are_in_slot_order_and_know_their_length() {
     for keep in [2, 5, 100, 5000] {
         for (n, handle) in handles.iter().enumerate() {
             random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            if (random >> 8) % keep != 0 && model[n].take().is_some() {
+            if !(random >> 8).is_multiple_of(keep) && model[n].take().is_some() {
                 pool.remove(*handle).unwrap();
             }
         }
         let live: Vec<u32> = model.iter().flatten().copied().collect();
         assert!(pool.values().copied().eq(live.iter().copied()));
-        assert!(pool.iter().map(|(handle, value)| (handle, *value)).eq(live.iter().map(|n| (handles[*n as usize], *n))));
+        assert!(
+            pool.iter()
+                .map(|(handle, value)| (handle, *value))
+                .eq(live.iter().map(|n| (handles[*n as usize], *n)))
+        );
         assert!(pool.handles().eq(live.iter().map(|n| handles[*n as usize])));
         let mut walk = pool.iter();
         for left in (0..live.len()).rev() {
@@ -257,7 +261,8 @@ fn what_is_drained_or_extracted_is_gone_and_the_rest_is_not() {
     let log = Rc::default();
     let mut pool = pool::<Tracked>(100);
     let handles: Vec<_> = (0..10).map(|n| pool.insert(tracked(&log, n, false))).collect();
-    let odd: Vec<u32> = pool.extract_if(|_, value| value.number % 2 == 1).map(|(_, value)| value.number).collect();
+    let odd: Vec<u32> =
+        pool.extract_if(|_, value| value.number % 2 == 1).map(|(_, value)| value.number).collect();
     assert_eq!(odd, [1, 3, 5, 7, 9]);
     assert_eq!(pool.extract_if(|_, _| true).next().unwrap().0, handles[0]);
     assert_eq!(pool.len(), 4);
@@ -333,10 +338,13 @@ fn a_panic_in_a_closure_leaves_the_pool_as_it_was() {
     fn quiet<R>() -> R {
         std::panic::resume_unwind(Box::new(()))
     }
-    panics(&mut |pool| drop(pool.insert_with(|| quiet())), &mut pool);
-    panics(&mut |pool| drop(pool.insert_with_handle(|_| quiet())), &mut pool);
+    panics(&mut |pool| _ = pool.insert_with(quiet), &mut pool);
+    panics(&mut |pool| _ = pool.insert_with_handle(|_| quiet()), &mut pool);
     assert_eq!(pool.len(), 10);
-    panics(&mut |pool| pool.retain(|handle, _| if handle == handles[4] { quiet() } else { false }), &mut pool);
+    panics(
+        &mut |pool| pool.retain(|handle, _| if handle == handles[4] { quiet() } else { false }),
+        &mut pool,
+    );
     assert_eq!((pool.len(), log.borrow().clone()), (6, std::vec![0, 1, 2, 3]));
     panics(
         &mut |pool| drop(pool.extract_if(|handle, _| handle != handles[6] || quiet()).collect::<Vec<_>>()),

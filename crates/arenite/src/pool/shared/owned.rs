@@ -3,13 +3,15 @@
 
 use core::fmt;
 use core::mem::ManuallyDrop;
-use core::ops::{Deref, DerefMut};
+use core::ops::Deref;
 use core::pin::Pin;
 use core::ptr::NonNull;
 
 use super::SharedPool;
 use super::typed::Vacant;
 use crate::base::sync::{AtomicUsize, Ordering, Padded, fence};
+use crate::pool::InsertError;
+use crate::pool::boxed::box_face;
 use crate::region::{AllocError, Region, RegionOptions};
 
 /// The pool, who keeps it alive, and the memory that all of this lies in.
@@ -74,7 +76,7 @@ impl<T> SharedPoolOwner<T> {
     pub fn insert_owned(&self, value: T) -> OwnedBox<T> {
         match self.try_insert_owned(value) {
             Ok(value) => value,
-            Err(error) => error.raise(),
+            Err(refused) => refused.error.raise(),
         }
     }
 
@@ -83,8 +85,11 @@ impl<T> SharedPoolOwner<T> {
     /// # Errors
     /// As [`SharedPool::try_insert`].
     #[inline]
-    pub fn try_insert_owned(&self, value: T) -> Result<OwnedBox<T>, AllocError> {
-        let vacant = self.vacant()?;
+    pub fn try_insert_owned(&self, value: T) -> Result<OwnedBox<T>, InsertError<T>> {
+        let vacant = match self.vacant() {
+            Ok(vacant) => vacant,
+            Err(error) => return Err(InsertError { value, error }),
+        };
         // SAFETY: a block of the layout of `T` that is ours alone.
         unsafe { vacant.start.cast::<T>().write(value) };
         Ok(self.own(vacant))
@@ -246,32 +251,4 @@ impl<T> Drop for OwnedBox<T> {
     }
 }
 
-impl<T> Deref for OwnedBox<T> {
-    type Target = T;
-
-    #[inline]
-    fn deref(&self) -> &T {
-        // SAFETY: the value is ours and borrowed as `self` is.
-        unsafe { self.value.as_ref() }
-    }
-}
-
-impl<T> DerefMut for OwnedBox<T> {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: the value is ours and exclusively borrowed as `self` is.
-        unsafe { self.value.as_mut() }
-    }
-}
-
-impl<T: fmt::Debug> fmt::Debug for OwnedBox<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
-    }
-}
-
-impl<T: fmt::Display> fmt::Display for OwnedBox<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
-    }
-}
+box_face!(OwnedBox<T>, |this| this.value);

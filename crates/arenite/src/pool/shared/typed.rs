@@ -5,14 +5,14 @@ use core::alloc::Layout;
 use core::fmt;
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
-use core::ops::{Deref, DerefMut};
 use core::pin::Pin;
 use core::ptr::NonNull;
 
 use super::SharedBlockStats;
 use super::raw::{Core, Marks};
 use crate::ledger::Tag;
-use crate::pool::PoolOptions;
+use crate::pool::boxed::box_face;
+use crate::pool::{InsertError, PoolOptions};
 use crate::region::AllocError;
 
 /// Boxes for values of one type, made and dropped by many threads. Choose it over [`Box`](https://doc.rust-lang.org/std/boxed/struct.Box.html)
@@ -98,17 +98,21 @@ impl<T> SharedPool<T> {
     pub fn insert(&self, value: T) -> SharedBox<'_, T> {
         match self.try_insert(value) {
             Ok(value) => value,
-            Err(error) => error.raise(),
+            Err(refused) => refused.error.raise(),
         }
     }
 
     /// Moves a value in. O(1).
     ///
     /// # Errors
-    /// All places are taken, a budget would be broken, or the system refused; `value` is dropped, the pool is as it was.
+    /// All places are taken, a budget would be broken, or the system refused. The value comes back in the error, and the
+    /// pool is as it was.
     #[inline]
-    pub fn try_insert(&self, value: T) -> Result<SharedBox<'_, T>, AllocError> {
-        let vacant = self.vacant()?;
+    pub fn try_insert(&self, value: T) -> Result<SharedBox<'_, T>, InsertError<T>> {
+        let vacant = match self.vacant() {
+            Ok(vacant) => vacant,
+            Err(error) => return Err(InsertError { value, error }),
+        };
         // SAFETY: a block of the layout of `T` that is ours alone.
         unsafe { vacant.start.cast::<T>().write(value) };
         Ok(SharedBox { pool: self, value: vacant.filled().cast() })
@@ -240,32 +244,4 @@ impl<T> Drop for SharedBox<'_, T> {
     }
 }
 
-impl<T> Deref for SharedBox<'_, T> {
-    type Target = T;
-
-    #[inline]
-    fn deref(&self) -> &T {
-        // SAFETY: the value is ours and borrowed as `self` is.
-        unsafe { self.value.as_ref() }
-    }
-}
-
-impl<T> DerefMut for SharedBox<'_, T> {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: the value is ours and exclusively borrowed as `self` is.
-        unsafe { self.value.as_mut() }
-    }
-}
-
-impl<T: fmt::Debug> fmt::Debug for SharedBox<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
-    }
-}
-
-impl<T: fmt::Display> fmt::Display for SharedBox<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
-    }
-}
+box_face!(SharedBox<'_, T>, |this| this.value);

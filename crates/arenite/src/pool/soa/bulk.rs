@@ -4,7 +4,7 @@
 use core::cmp::Ordering;
 
 use super::panics::FirstPanic;
-use super::{AllocError, CloneFields, Columns, Fields, PushError, Soa};
+use super::{AllocError, CloneFields, Columns, Fields, InsertError, Soa};
 
 impl<T: Soa> Columns<T> {
     /// Drops the rows for which `keep` says `false`. It sees each row once, the last one first; the last row moves into
@@ -102,7 +102,7 @@ impl<T: Soa> Columns<T> {
     ///
     /// # Errors
     /// The first refusal, with its row; those before it stay, those behind it are left in the iterator.
-    pub fn try_extend(&mut self, rows: impl IntoIterator<Item = T>) -> Result<usize, PushError<T>> {
+    pub fn try_extend(&mut self, rows: impl IntoIterator<Item = T>) -> Result<usize, InsertError<T>> {
         let before = self.len();
         for row in rows {
             self.try_push(row)?;

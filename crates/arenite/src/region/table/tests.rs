@@ -86,8 +86,7 @@ fn words_for_many_rows_are_there_for_each_of_them() {
     for rows in [1, 64, 65, 4096, 4097, 500_000, 3 << 20] {
         table.try_grow(rows).unwrap();
         let rows = table.rows();
-        for (index, bytes) in
-            [rows.div_ceil(64) * 24, rows.div_ceil(4096) * 8, rows].into_iter().enumerate()
+        for (index, bytes) in [rows.div_ceil(64) * 24, rows.div_ceil(4096) * 8, rows].into_iter().enumerate()
         {
             // SAFETY: memory of all rows is there, and the test uses the table alone.
             unsafe { table.column(index).as_ptr().write_bytes(0xA5, bytes) };

@@ -9,7 +9,8 @@
 //! | [`resource`] | handles, destructors in reverse order and exactly once, clears |
 //! | [`job`] | several arenas at once, their scratch, resets |
 //! | [`columns`] | names of rows, their order, destructors and clones that panic, memory that goes and comes back |
-//! | [`shared_pool`] | blocks and values of shared pools, misuse told exactly, panics, visits of another thread |
+//! | [`pools`] | pools of blocks and of values, for one thread and shared: misuse told exactly, panics, other threads |
+//! | [`handles`] | handles before, during and after their values, destructors, borrows, secondaries |
 //! | [`growing`] | `ArenaVec` and `ArenaString` against `Vec` and `String` |
 //!
 //! All of them check that live blocks do not overlap, are aligned, and keep their content; that an error says the truth
@@ -20,10 +21,11 @@ pub(crate) mod block;
 pub(crate) mod columns;
 pub(crate) mod frame;
 pub(crate) mod growing;
+pub(crate) mod handles;
 pub(crate) mod job;
+pub(crate) mod pools;
 pub(crate) mod resource;
 pub(crate) mod scratch;
-pub(crate) mod shared_pool;
 pub(crate) mod world;
 
 use std::fmt::Debug;
@@ -49,13 +51,15 @@ pub(crate) fn run_any(bytes: &[u8]) {
         program(&decode(bytes));
     }
     let Some((first, rest)) = bytes.split_first() else { return };
-    match first % 7 {
+    match first % 9 {
         0 => run(rest, frame::run),
         1 => run(rest, scratch::run),
         2 => run(rest, resource::run),
         3 => run(rest, job::run),
         4 => run(rest, growing::run),
         5 => run(rest, columns::run),
-        _ => run(rest, shared_pool::run),
+        6 => run(rest, pools::run_shared),
+        7 => run(rest, handles::run),
+        _ => run(rest, pools::run),
     }
 }

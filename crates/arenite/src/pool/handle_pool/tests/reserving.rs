@@ -12,7 +12,9 @@ fn reserved_handles_wait_for_their_value() {
     // From the free stack, from the 58 that stand ready, and from behind them.
     let reserved: Vec<_> = (0..100).map(|_| pool.reserve()).collect();
     assert_eq!((pool.reserved(), pool.len()), (100, 60));
-    assert!(reserved.iter().all(|handle| !pool.contains(*handle) && pool.handle_at(handle.index()).is_none()));
+    assert!(
+        reserved.iter().all(|handle| !pool.contains(*handle) && pool.handle_at(handle.index()).is_none())
+    );
     assert!(reserved.iter().all(|handle| pool.remove(*handle).is_none()));
     assert_eq!(pool.flush(|handle| handle.index() + 1000), 100);
     assert!(reserved.iter().all(|handle| pool[*handle] == handle.index() + 1000));
@@ -36,27 +38,28 @@ fn reserved_handles_wait_for_their_value() {
 
 #[test]
 fn everything_else_may_happen_between_reserving_and_flushing() {
-    let actions: [fn(&mut HandlePool<u32>, &[Handle<u32>]); 10] = [
-        |pool, _| drop(pool.insert(1)),
-        |pool, live| drop(pool.remove(live[1])),
+    type Action = fn(&mut HandlePool<u32>, &[Handle<u32>]);
+    let actions: [Action; 10] = [
+        |pool, _| _ = pool.insert(1),
+        |pool, live| _ = pool.remove(live[1]),
         |pool, live| pool.retain(|handle, _| handle != live[2]),
-        |pool, _| drop(pool.drain()),
-        |pool, live| drop(pool.extract_if(|handle, _| handle == live[3]).count()),
+        |pool, _| _ = pool.drain(),
+        |pool, live| _ = pool.extract_if(|handle, _| handle == live[3]).count(),
         |pool, live| {
             pool.detach(live[4]);
             pool.abandon(live[4]);
         },
         |pool, _| pool.try_trim().unwrap(),
-        |pool, _| drop(pool.recycle()),
-        |pool, live| drop(pool.borrow_many().get_mut(live[5])),
-        |pool, _| drop((0..40).map(|_| pool.insert(2)).count()),
+        |pool, _| _ = pool.recycle(),
+        |pool, live| _ = pool.borrow_many().get_mut(live[5]),
+        |pool, _| _ = (0..40).map(|_| pool.insert(2)).count(),
     ];
     for (number, first) in actions.iter().enumerate() {
         for second in actions {
             for count in [1, 30, 60, 100] {
                 let mut pool = pool::<u32>(500);
                 let live: Vec<_> = (0..50).map(|n| pool.insert(n)).collect();
-                (0..20).for_each(|n| drop(pool.remove(live[n + 10])));
+                (0..20).for_each(|n| _ = pool.remove(live[n + 10]));
                 let mut reserved: Vec<_> = (0..count).map(|_| pool.reserve()).collect();
                 first(&mut pool, &live);
                 check(&pool);
@@ -150,7 +153,7 @@ fn many_threads_reserve_different_handles() {
     for round in 0..20 {
         let mut pool = pool::<u64>(2000);
         let live: Vec<_> = (0..700).map(|n| pool.insert(n)).collect();
-        live.iter().step_by(2).for_each(|handle| drop(pool.remove(*handle)));
+        live.iter().step_by(2).for_each(|handle| _ = pool.remove(*handle));
         let shared = &pool;
         let mut all: Vec<Handle<u64>> = std::thread::scope(|scope| {
             let reserve = move || (0..1000).map_while(|_| shared.try_reserve().ok()).collect::<Vec<_>>();

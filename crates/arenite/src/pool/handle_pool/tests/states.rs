@@ -42,7 +42,8 @@ fn a_loaded_pool_is_the_saved_one() {
     let saved = serde_json::to_value(&pool).unwrap();
     let mut loaded = load::<u32>(&saved, 500).unwrap();
     check(&loaded);
-    let figures = |pool: &HandlePool<u32>| (pool.len(), pool.retired(), pool.reserved(), pool.stats().detached);
+    let figures =
+        |pool: &HandlePool<u32>| (pool.len(), pool.retired(), pool.reserved(), pool.stats().detached);
     assert_eq!(figures(&loaded), figures(&pool));
     for handle in &handles {
         assert_eq!(loaded.get(*handle), pool.get(*handle));
@@ -95,7 +96,10 @@ fn what_makes_no_sense_is_refused_in_words() {
     assert_eq!(refused(&|state| state["reserved"] = json!([5])), StateError::NamedTwice { slot: 5 });
     // Slots that there are not.
     assert_eq!(refused(&|state| state["free"][0] = json!(10)), StateError::NoSuchSlot { slot: 10 });
-    assert_eq!(refused(&|state| state["values"][0][0] = json!(u32::MAX)), StateError::NoSuchSlot { slot: u32::MAX });
+    assert_eq!(
+        refused(&|state| state["values"][0][0] = json!(u32::MAX)),
+        StateError::NoSuchSlot { slot: u32::MAX }
+    );
     // Generations of another state: live ones odd, others even, none behind the last.
     for (slot, generation) in [(0, 0), (0, 2), (0, u32::MAX), (1, 0xFFFF_FFFE), (1, 3), (5, 1)] {
         let error = refused(&|state| state["generations"][slot] = json!(generation));
@@ -107,6 +111,13 @@ fn what_makes_no_sense_is_refused_in_words() {
     assert!(error.to_string().contains("slot 1"));
     for (field, value) in [("last", 6), ("last", u32::MAX), ("fresh", 1), ("fresh", u32::MAX), ("first", 7)] {
         assert_eq!(refused(&|state| state[field] = json!(value)), StateError::Limits, "{field} {value}");
+    }
+    for (field, value) in [("taken", 10), ("taken", u32::MAX), ("beyond", 1), ("beyond", u32::MAX)] {
+        assert_eq!(
+            refused(&|state| state[field] = json!(value)),
+            StateError::Reservations,
+            "{field} {value}"
+        );
     }
     // Random damage is refused or harmless.
     let text = serde_json::to_string(&saved).unwrap();
