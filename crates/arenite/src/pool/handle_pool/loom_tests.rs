@@ -24,7 +24,7 @@ fn loom_reserved_handles_are_different_and_no_more_than_there_is_room() {
         let [None, Some(first), Some(second)] = got else { panic!("{got:?}") };
         assert_eq!((first.index(), second.index()), (5, 64));
         assert!(!pool.contains(first) && !pool.contains(second));
-        let mut pool = Arc::into_inner(pool).expect("the threads are done");
+        let mut pool = Arc::try_unwrap(pool).expect("the threads are done");
         assert_eq!(pool.flush(|handle| handle.index()), 2);
         assert_eq!((pool[first], pool[second], pool.len()), (5, 64, 65));
     });

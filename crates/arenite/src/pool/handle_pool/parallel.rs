@@ -133,7 +133,7 @@ parallel!(
 );
 
 impl<T> HandlePool<T> {
-    /// Handles and values, on all threads of rayon's pool, in no order. Allocates nothing.
+    /// Handles and values, on all threads of rayon's pool, in no order. Allocates nothing itself.
     ///
     /// ```
     /// use arenite::{HandlePool, Tag};
@@ -153,7 +153,7 @@ impl<T> HandlePool<T> {
         ParIter { slots: self.slots, words: self.opened.div_ceil(WORD), lends: PhantomData }
     }
 
-    /// Handles and values to change, on all threads of rayon's pool, in no order. Allocates nothing.
+    /// Handles and values to change, on all threads of rayon's pool, in no order. Allocates nothing itself.
     pub fn par_iter_mut(&mut self) -> ParIterMut<'_, T>
     where
         T: Send,
