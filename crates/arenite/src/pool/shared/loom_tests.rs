@@ -11,7 +11,7 @@ use loom::thread;
 
 use super::magazine::Magazine;
 use super::*;
-use crate::base::sync::{AtomicArray, AtomicUsize, Ordering};
+use crate::base::sync::{AtomicArray, AtomicU32, AtomicUsize, Ordering};
 use crate::ledger::Ledger;
 use crate::pool::shared::depot::Depot;
 
@@ -64,6 +64,17 @@ impl Watched {
     }
 }
 
+fn cells_of(blocks: [u32; 2]) -> [AtomicU32; 2] {
+    blocks.map(AtomicU32::new)
+}
+
+fn take_batch(depot: &Depot, blocks: &mut Vec<u32>) -> u32 {
+    let room = cells_of([0, 0]);
+    let size = depot.take_batch(&room);
+    blocks.extend(room[..size as usize].iter().map(|block| block.load(Ordering::Relaxed)));
+    size
+}
+
 /// The two stacks with batches: a name that comes back while another thread holds the old head is noticed (ABA), and
 /// what was written to a buffer comes with it.
 #[test]
@@ -74,21 +85,22 @@ fn loom_batches_change_hands_whole() {
         let depot = unsafe { Depot::new(array(), array(), 3) };
         let blocks = unsafe { depot.carve(4, 6) };
         assert_eq!(blocks, 0..4);
-        assert!(unsafe { depot.put_batch([0, 1].into_iter(), 6) });
-        assert!(unsafe { depot.put_batch([2, 3].into_iter(), 6) });
+        assert!(unsafe { depot.put_batch(&cells_of([0, 1]), 6) });
+        assert!(unsafe { depot.put_batch(&cells_of([2, 3]), 6) });
         let cells: Vec<_> = (0..4).map(|_| UnsafeCell::new(0u32)).collect();
         let shared = Arc::new((depot, cells));
         let work = |(depot, cells): &(Depot, Vec<UnsafeCell<u32>>), rounds: usize| {
             for _ in 0..rounds {
                 let mut held = Vec::new();
-                if depot.take_batch(|block| held.push(block)) == 0 {
+                take_batch(depot, &mut held);
+                let &[a, b] = &held[..] else {
+                    assert!(held.is_empty());
                     continue;
-                }
-                assert_eq!(held.len(), 2);
+                };
                 for block in &held {
                     cells[*block as usize].with_mut(|cell| unsafe { *cell += 1 });
                 }
-                assert!(unsafe { depot.put_batch(held.into_iter(), 6) });
+                assert!(unsafe { depot.put_batch(&cells_of([a, b]), 6) });
             }
         };
         let other = {
@@ -98,7 +110,7 @@ fn loom_batches_change_hands_whole() {
         work(&shared, 1);
         other.join().unwrap();
         let mut all = Vec::new();
-        while shared.0.take_batch(|block| all.push(block)) > 0 {}
+        while take_batch(&shared.0, &mut all) > 0 {}
         all.sort_unstable();
         assert_eq!(all, [0, 1, 2, 3]);
     });
@@ -112,14 +124,14 @@ fn loom_a_batch_is_taken_whole_or_by_the_block() {
         let array = || unsafe { AtomicArray::new(start, 6) };
         let depot = unsafe { Depot::new(array(), array(), 3) };
         unsafe { depot.carve(4, 6) };
-        assert!(unsafe { depot.put_batch([0, 1].into_iter(), 3) });
+        assert!(unsafe { depot.put_batch(&cells_of([0, 1]), 3) });
         let depot = Arc::new(depot);
         let other = {
             let depot = Arc::clone(&depot);
             thread::spawn(move || {
                 let mut got: Vec<u32> = depot.take_from_batch().into_iter().collect();
                 // The only buffer is free again if the batch is used up.
-                if unsafe { depot.put_batch([2, 3].into_iter(), 3) } {
+                if unsafe { depot.put_batch(&cells_of([2, 3]), 3) } {
                     got.extend([2, 3].map(|_| u32::MAX));
                 }
                 got.extend(depot.take_from_batch());
@@ -127,11 +139,11 @@ fn loom_a_batch_is_taken_whole_or_by_the_block() {
             })
         };
         let mut got = Vec::new();
-        depot.take_batch(|block| got.push(block));
+        take_batch(&depot, &mut got);
         let theirs = other.join().unwrap();
         let put = theirs.contains(&u32::MAX);
         got.extend(theirs.into_iter().filter(|block| *block != u32::MAX));
-        while depot.take_batch(|block| got.push(block)) > 0 {}
+        while take_batch(&depot, &mut got) > 0 {}
         got.sort_unstable();
         assert_eq!(got, if put { &[0, 1, 2, 3][..] } else { &[0, 1] });
     });

@@ -151,9 +151,14 @@ impl Magazine {
         self.net.store(self.net.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
     }
 
-    /// While it is open: the block at a place.
+    /// While it is open: places for `len` blocks from the place `start`, or up to the end.
+    pub(super) fn cells(&self, start: u32, len: u32) -> &[AtomicU32] {
+        let rest = self.cells.get(start as usize..).unwrap_or_default();
+        rest.get(..len as usize).unwrap_or(rest)
+    }
+
     #[inline(always)]
-    pub(super) fn cell(&self, place: u32) -> &AtomicU32 {
+    fn cell(&self, place: u32) -> &AtomicU32 {
         &self.cells[place as usize % CELLS]
     }
 
