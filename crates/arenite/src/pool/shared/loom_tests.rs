@@ -27,15 +27,11 @@ struct Watched {
 }
 
 impl Watched {
-    fn new(capacity: usize) -> Arc<Self> {
+    fn new(capacity: usize) -> Self {
         let options = PoolOptions::new(fresh_tag(), capacity).bounded().guard(false);
-        Self::with(options)
-    }
-
-    fn with(options: PoolOptions) -> Arc<Self> {
         let core = Core::try_new(options, Layout::new::<u64>(), Marks::Kept).unwrap();
         let cells = (0..core.capacity() + core.reserve()).map(|_| UnsafeCell::new(0)).collect();
-        Arc::new(Self { core, cells })
+        Self { core, cells }
     }
 
     fn magazine(&self, place: usize) -> &Magazine {
@@ -153,7 +149,7 @@ fn loom_a_batch_is_taken_whole_or_by_the_block() {
 #[test]
 fn loom_single_blocks_come_and_go() {
     loom::model(|| {
-        let pool = Watched::new(2);
+        let pool = Arc::new(Watched::new(2));
         let (a, b) = (pool.acquire(None), pool.acquire(None));
         pool.release(None, a);
         pool.release(None, b);
@@ -176,7 +172,7 @@ fn loom_single_blocks_come_and_go() {
 #[test]
 fn loom_a_capacity_is_never_refused() {
     loom::model(|| {
-        let pool = Watched::new(2);
+        let pool = Arc::new(Watched::new(2));
         let work = |pool: &Watched, place: usize| {
             let magazine = pool.magazine(place);
             for _ in 0..2 {
@@ -198,7 +194,7 @@ fn loom_a_capacity_is_never_refused() {
 #[test]
 fn loom_blocks_given_back_elsewhere() {
     loom::model(|| {
-        let pool = Watched::new(6);
+        let pool = Arc::new(Watched::new(6));
         let taken: Vec<u32> = (0..5).map(|_| pool.acquire(Some(pool.magazine(0)))).collect();
         let other = {
             let pool = Arc::clone(&pool);
@@ -281,46 +277,69 @@ fn loom_two_threads_grow_one_pool() {
     });
 }
 
-/// A thread gives blocks back and ends; another one finds them, or the next user of the magazine does.
+const OWNER: usize = 512;
+const HEIR: usize = 1024;
+
+/// A pool whose first magazine holds what the thread `OWNER` left in it, and that it has ended or soon will have.
+fn left_behind(pool: &Watched, living: &AtomicUsize) {
+    let magazine = pool.magazine(0);
+    assert!(magazine.claim(OWNER));
+    let all = [(); 2].map(|()| pool.try_acquire(Some(magazine)));
+    all.into_iter().flatten().for_each(|block| pool.release(Some(magazine), block));
+    living.store(0, Ordering::Release);
+}
+
+fn nothing_is_lost(pool: &Watched) {
+    assert_eq!(pool.core.live(), 0);
+    let all: Vec<u32> = core::iter::from_fn(|| pool.core.acquire_with(None, |_| true).ok()).collect();
+    assert!(all.len() >= pool.core.capacity());
+    all.iter().for_each(|block| pool.touch(*block));
+}
+
+/// Takes a block, which means to look for what ended threads left if there is no other.
+fn raid(pool: &Watched, living: &AtomicUsize) {
+    let ended = |number: usize| living.load(Ordering::Acquire) != number;
+    // The others may have all of them, and then this is rightly refused.
+    if let Ok(block) = pool.core.acquire_with(None, ended) {
+        pool.touch(block);
+        pool.release(None, block);
+    }
+}
+
+/// A thread gives blocks back and ends; another one finds them then, and not before.
 #[test]
-fn loom_what_an_ended_thread_kept_is_found_by_one() {
-    const OWNER: usize = 512;
-    const HEIR: usize = 1024;
+fn loom_what_an_ended_thread_kept_is_found() {
     loom::model(|| {
-        let pool = Watched::new(2);
-        let living = Arc::new(AtomicUsize::new(OWNER));
+        let shared = Arc::new((Watched::new(2), AtomicUsize::new(OWNER)));
         let owner = {
-            let (pool, living) = (Arc::clone(&pool), Arc::clone(&living));
-            thread::spawn(move || {
-                let magazine = pool.magazine(0);
-                assert!(magazine.claim(OWNER));
-                let all = [(); 2].map(|()| pool.try_acquire(Some(magazine)));
-                all.into_iter().flatten().for_each(|block| pool.release(Some(magazine), block));
-                living.store(0, Ordering::Release);
-            })
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || left_behind(&shared.0, &shared.1))
         };
-        let heir = {
-            let (pool, living) = (Arc::clone(&pool), Arc::clone(&living));
-            thread::spawn(move || {
-                // The index is given to another thread only after the first has ended.
-                if living.compare_exchange(0, HEIR, Ordering::Acquire, Ordering::Relaxed).is_ok() {
-                    let magazine = Some(pool.magazine(0)).filter(|magazine| magazine.claim(HEIR));
-                    let block = pool.try_acquire(magazine);
-                    block.into_iter().for_each(|block| pool.release(magazine, block));
-                }
-            })
-        };
-        let ended = |number: usize| living.load(Ordering::Acquire) != number;
-        // Two may be live elsewhere, and then this is rightly refused. If not, it looks for what the owner left.
-        if let Ok(block) = pool.core.acquire_with(None, ended) {
-            pool.touch(block);
-            pool.release(None, block);
-        }
+        raid(&shared.0, &shared.1);
         owner.join().unwrap();
+        nothing_is_lost(&shared.0);
+    });
+}
+
+/// What a thread left is found by one of two: by whoever looks for it, or by the thread that has the index next. That
+/// one is never taken for ended.
+#[test]
+fn loom_a_magazine_has_one_heir() {
+    loom::model(|| {
+        let shared = Arc::new((Watched::new(2), AtomicUsize::new(OWNER)));
+        left_behind(&shared.0, &shared.1);
+        let heir = {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || {
+                let (pool, living) = &*shared;
+                assert!(living.compare_exchange(0, HEIR, Ordering::Acquire, Ordering::Relaxed).is_ok());
+                let magazine = Some(pool.magazine(0)).filter(|magazine| magazine.claim(HEIR));
+                let block = pool.try_acquire(magazine);
+                block.into_iter().for_each(|block| pool.release(magazine, block));
+            })
+        };
+        raid(&shared.0, &shared.1);
         heir.join().unwrap();
-        assert_eq!(pool.core.live(), 0);
-        let all: Vec<u32> = core::iter::from_fn(|| pool.core.acquire_with(None, |_| true).ok()).collect();
-        assert!(all.len() >= 2);
-        all.iter().for_each(|block| pool.touch(*block));
+        nothing_is_lost(&shared.0);
     });
 }
