@@ -256,6 +256,21 @@ impl<Atomic: Default> AtomicArray<Atomic> {
         #[cfg(loom)]
         &self.cells[index]
     }
+
+    /// `len` elements from the one with the index `start`.
+    ///
+    /// # Safety
+    /// As [`at`](Self::at), for each of them.
+    #[inline(always)]
+    pub unsafe fn slice(&self, start: usize, len: usize) -> &[Atomic] {
+        #[cfg(not(loom))]
+        // SAFETY: as in `at`.
+        unsafe {
+            core::slice::from_raw_parts(self.start.add(start).as_ptr(), len)
+        }
+        #[cfg(loom)]
+        &self.cells[start..start + len]
+    }
 }
 
 impl<Atomic> fmt::Debug for AtomicArray<Atomic> {

@@ -97,6 +97,13 @@ fn pop<'a>(head: &AtomicU64, link: impl Fn(u32) -> &'a AtomicU32) -> Option<u32>
     }
 }
 
+/// Copies as many as both have room for.
+fn copy(from: &[AtomicU32], to: &[AtomicU32]) {
+    for (from, to) in from.iter().zip(to) {
+        to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+}
+
 impl Depot {
     /// All blocks are fresh. A buffer has `stride` cells, one of them for its link.
     ///
@@ -129,6 +136,12 @@ impl Depot {
         debug_assert!(place < self.stride);
         // SAFETY: a buffer is used only if all of its cells have memory (`buffer`), and it has `stride` of them.
         unsafe { self.cells.at((buffer * self.stride + place) as usize) }
+    }
+
+    /// The cells of a buffer behind its link.
+    fn blocks(&self, buffer: u32) -> &[AtomicU32] {
+        // SAFETY: as in `cell`.
+        unsafe { self.cells.slice((buffer * self.stride) as usize + 1, self.stride as usize - 1) }
     }
 
     /// How many blocks were ever handed out.
@@ -178,7 +191,8 @@ impl Depot {
     }
 
     /// Puts blocks back as single ones, in one exchange.
-    pub(super) fn put_chain(&self, mut blocks: impl Iterator<Item = u32>) {
+    pub(super) fn put_chain(&self, blocks: &[AtomicU32]) {
+        let mut blocks = blocks.iter().map(|block| block.load(Ordering::Relaxed));
         let Some(last) = blocks.next() else { return };
         let mut first = last;
         for block in blocks {
@@ -188,14 +202,13 @@ impl Depot {
         push(&self.loose, first + 1, self.link(last));
     }
 
-    /// Takes the uppermost batch and passes its blocks on. Answers how many there were, 0 when there is no batch.
-    pub(super) fn take_batch(&self, mut sink: impl FnMut(u32)) -> u32 {
+    /// Takes the uppermost batch and copies it to `room`, which is large enough for any. Answers how many blocks there
+    /// were, 0 when there is no batch.
+    pub(super) fn take_batch(&self, room: &[AtomicU32]) -> u32 {
         let below = |name| self.cell(name >> SIZE_BITS, 0);
         let Some(name) = pop(&self.full, below) else { return 0 };
         let (buffer, size) = (name >> SIZE_BITS, name & LARGEST_BATCH);
-        for place in 1..=size {
-            sink(self.cell(buffer, place).load(Ordering::Relaxed));
-        }
+        copy(&self.blocks(buffer)[..size as usize], room);
         self.put_buffer(buffer);
         size
     }
@@ -230,14 +243,11 @@ impl Depot {
     ///
     /// # Safety
     /// Rows below `limit` have memory; there are 1 to `stride - 1` blocks.
-    pub(super) unsafe fn put_batch(&self, blocks: impl ExactSizeIterator<Item = u32>, limit: u32) -> bool {
+    pub(super) unsafe fn put_batch(&self, blocks: &[AtomicU32], limit: u32) -> bool {
         // SAFETY: the caller's promise.
         let Some(buffer) = (unsafe { self.buffer(limit) }) else { return false };
-        let size = blocks.len() as u32;
-        for (place, block) in (1..).zip(blocks) {
-            self.cell(buffer, place).store(block, Ordering::Relaxed);
-        }
-        push(&self.full, buffer << SIZE_BITS | size, self.cell(buffer, 0));
+        copy(blocks, self.blocks(buffer));
+        push(&self.full, buffer << SIZE_BITS | blocks.len() as u32, self.cell(buffer, 0));
         true
     }
 

@@ -11,7 +11,7 @@ use loom::thread;
 
 use super::magazine::Magazine;
 use super::*;
-use crate::base::sync::{AtomicArray, AtomicUsize, Ordering};
+use crate::base::sync::{AtomicArray, AtomicU32, AtomicUsize, Ordering};
 use crate::ledger::Ledger;
 use crate::pool::shared::depot::Depot;
 
@@ -27,15 +27,11 @@ struct Watched {
 }
 
 impl Watched {
-    fn new(capacity: usize) -> Arc<Self> {
+    fn new(capacity: usize) -> Self {
         let options = PoolOptions::new(fresh_tag(), capacity).bounded().guard(false);
-        Self::with(options)
-    }
-
-    fn with(options: PoolOptions) -> Arc<Self> {
         let core = Core::try_new(options, Layout::new::<u64>(), Marks::Kept).unwrap();
         let cells = (0..core.capacity() + core.reserve()).map(|_| UnsafeCell::new(0)).collect();
-        Arc::new(Self { core, cells })
+        Self { core, cells }
     }
 
     fn magazine(&self, place: usize) -> &Magazine {
@@ -64,6 +60,17 @@ impl Watched {
     }
 }
 
+fn cells_of(blocks: [u32; 2]) -> [AtomicU32; 2] {
+    blocks.map(AtomicU32::new)
+}
+
+fn take_batch(depot: &Depot, blocks: &mut Vec<u32>) -> u32 {
+    let room = cells_of([0, 0]);
+    let size = depot.take_batch(&room);
+    blocks.extend(room[..size as usize].iter().map(|block| block.load(Ordering::Relaxed)));
+    size
+}
+
 /// The two stacks with batches: a name that comes back while another thread holds the old head is noticed (ABA), and
 /// what was written to a buffer comes with it.
 #[test]
@@ -74,21 +81,22 @@ fn loom_batches_change_hands_whole() {
         let depot = unsafe { Depot::new(array(), array(), 3) };
         let blocks = unsafe { depot.carve(4, 6) };
         assert_eq!(blocks, 0..4);
-        assert!(unsafe { depot.put_batch([0, 1].into_iter(), 6) });
-        assert!(unsafe { depot.put_batch([2, 3].into_iter(), 6) });
+        assert!(unsafe { depot.put_batch(&cells_of([0, 1]), 6) });
+        assert!(unsafe { depot.put_batch(&cells_of([2, 3]), 6) });
         let cells: Vec<_> = (0..4).map(|_| UnsafeCell::new(0u32)).collect();
         let shared = Arc::new((depot, cells));
         let work = |(depot, cells): &(Depot, Vec<UnsafeCell<u32>>), rounds: usize| {
             for _ in 0..rounds {
                 let mut held = Vec::new();
-                if depot.take_batch(|block| held.push(block)) == 0 {
+                take_batch(depot, &mut held);
+                let &[a, b] = &held[..] else {
+                    assert!(held.is_empty());
                     continue;
-                }
-                assert_eq!(held.len(), 2);
+                };
                 for block in &held {
                     cells[*block as usize].with_mut(|cell| unsafe { *cell += 1 });
                 }
-                assert!(unsafe { depot.put_batch(held.into_iter(), 6) });
+                assert!(unsafe { depot.put_batch(&cells_of([a, b]), 6) });
             }
         };
         let other = {
@@ -98,7 +106,7 @@ fn loom_batches_change_hands_whole() {
         work(&shared, 1);
         other.join().unwrap();
         let mut all = Vec::new();
-        while shared.0.take_batch(|block| all.push(block)) > 0 {}
+        while take_batch(&shared.0, &mut all) > 0 {}
         all.sort_unstable();
         assert_eq!(all, [0, 1, 2, 3]);
     });
@@ -112,14 +120,14 @@ fn loom_a_batch_is_taken_whole_or_by_the_block() {
         let array = || unsafe { AtomicArray::new(start, 6) };
         let depot = unsafe { Depot::new(array(), array(), 3) };
         unsafe { depot.carve(4, 6) };
-        assert!(unsafe { depot.put_batch([0, 1].into_iter(), 3) });
+        assert!(unsafe { depot.put_batch(&cells_of([0, 1]), 3) });
         let depot = Arc::new(depot);
         let other = {
             let depot = Arc::clone(&depot);
             thread::spawn(move || {
                 let mut got: Vec<u32> = depot.take_from_batch().into_iter().collect();
                 // The only buffer is free again if the batch is used up.
-                if unsafe { depot.put_batch([2, 3].into_iter(), 3) } {
+                if unsafe { depot.put_batch(&cells_of([2, 3]), 3) } {
                     got.extend([2, 3].map(|_| u32::MAX));
                 }
                 got.extend(depot.take_from_batch());
@@ -127,11 +135,11 @@ fn loom_a_batch_is_taken_whole_or_by_the_block() {
             })
         };
         let mut got = Vec::new();
-        depot.take_batch(|block| got.push(block));
+        take_batch(&depot, &mut got);
         let theirs = other.join().unwrap();
         let put = theirs.contains(&u32::MAX);
         got.extend(theirs.into_iter().filter(|block| *block != u32::MAX));
-        while depot.take_batch(|block| got.push(block)) > 0 {}
+        while take_batch(&depot, &mut got) > 0 {}
         got.sort_unstable();
         assert_eq!(got, if put { &[0, 1, 2, 3][..] } else { &[0, 1] });
     });
@@ -141,7 +149,7 @@ fn loom_a_batch_is_taken_whole_or_by_the_block() {
 #[test]
 fn loom_single_blocks_come_and_go() {
     loom::model(|| {
-        let pool = Watched::new(2);
+        let pool = Arc::new(Watched::new(2));
         let (a, b) = (pool.acquire(None), pool.acquire(None));
         pool.release(None, a);
         pool.release(None, b);
@@ -164,7 +172,7 @@ fn loom_single_blocks_come_and_go() {
 #[test]
 fn loom_a_capacity_is_never_refused() {
     loom::model(|| {
-        let pool = Watched::new(2);
+        let pool = Arc::new(Watched::new(2));
         let work = |pool: &Watched, place: usize| {
             let magazine = pool.magazine(place);
             for _ in 0..2 {
@@ -186,7 +194,7 @@ fn loom_a_capacity_is_never_refused() {
 #[test]
 fn loom_blocks_given_back_elsewhere() {
     loom::model(|| {
-        let pool = Watched::new(6);
+        let pool = Arc::new(Watched::new(6));
         let taken: Vec<u32> = (0..5).map(|_| pool.acquire(Some(pool.magazine(0)))).collect();
         let other = {
             let pool = Arc::clone(&pool);
@@ -269,46 +277,69 @@ fn loom_two_threads_grow_one_pool() {
     });
 }
 
-/// A thread gives blocks back and ends; another one finds them, or the next user of the magazine does.
+const OWNER: usize = 512;
+const HEIR: usize = 1024;
+
+/// A pool whose first magazine holds what the thread `OWNER` left in it, and that it has ended or soon will have.
+fn left_behind(pool: &Watched, living: &AtomicUsize) {
+    let magazine = pool.magazine(0);
+    assert!(magazine.claim(OWNER));
+    let all = [(); 2].map(|()| pool.try_acquire(Some(magazine)));
+    all.into_iter().flatten().for_each(|block| pool.release(Some(magazine), block));
+    living.store(0, Ordering::Release);
+}
+
+fn nothing_is_lost(pool: &Watched) {
+    assert_eq!(pool.core.live(), 0);
+    let all: Vec<u32> = core::iter::from_fn(|| pool.core.acquire_with(None, |_| true).ok()).collect();
+    assert!(all.len() >= pool.core.capacity());
+    all.iter().for_each(|block| pool.touch(*block));
+}
+
+/// Takes a block, which means to look for what ended threads left if there is no other.
+fn raid(pool: &Watched, living: &AtomicUsize) {
+    let ended = |number: usize| living.load(Ordering::Acquire) != number;
+    // The others may have all of them, and then this is rightly refused.
+    if let Ok(block) = pool.core.acquire_with(None, ended) {
+        pool.touch(block);
+        pool.release(None, block);
+    }
+}
+
+/// A thread gives blocks back and ends; another one finds them then, and not before.
 #[test]
-fn loom_what_an_ended_thread_kept_is_found_by_one() {
-    const OWNER: usize = 512;
-    const HEIR: usize = 1024;
+fn loom_what_an_ended_thread_kept_is_found() {
     loom::model(|| {
-        let pool = Watched::new(2);
-        let living = Arc::new(AtomicUsize::new(OWNER));
+        let shared = Arc::new((Watched::new(2), AtomicUsize::new(OWNER)));
         let owner = {
-            let (pool, living) = (Arc::clone(&pool), Arc::clone(&living));
-            thread::spawn(move || {
-                let magazine = pool.magazine(0);
-                assert!(magazine.claim(OWNER));
-                let all = [(); 2].map(|()| pool.try_acquire(Some(magazine)));
-                all.into_iter().flatten().for_each(|block| pool.release(Some(magazine), block));
-                living.store(0, Ordering::Release);
-            })
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || left_behind(&shared.0, &shared.1))
         };
-        let heir = {
-            let (pool, living) = (Arc::clone(&pool), Arc::clone(&living));
-            thread::spawn(move || {
-                // The index is given to another thread only after the first has ended.
-                if living.compare_exchange(0, HEIR, Ordering::Acquire, Ordering::Relaxed).is_ok() {
-                    let magazine = Some(pool.magazine(0)).filter(|magazine| magazine.claim(HEIR));
-                    let block = pool.try_acquire(magazine);
-                    block.into_iter().for_each(|block| pool.release(magazine, block));
-                }
-            })
-        };
-        let ended = |number: usize| living.load(Ordering::Acquire) != number;
-        // Two may be live elsewhere, and then this is rightly refused. If not, it looks for what the owner left.
-        if let Ok(block) = pool.core.acquire_with(None, ended) {
-            pool.touch(block);
-            pool.release(None, block);
-        }
+        raid(&shared.0, &shared.1);
         owner.join().unwrap();
+        nothing_is_lost(&shared.0);
+    });
+}
+
+/// What a thread left is found by one of two: by whoever looks for it, or by the thread that has the index next. That
+/// one is never taken for ended.
+#[test]
+fn loom_a_magazine_has_one_heir() {
+    loom::model(|| {
+        let shared = Arc::new((Watched::new(2), AtomicUsize::new(OWNER)));
+        left_behind(&shared.0, &shared.1);
+        let heir = {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || {
+                let (pool, living) = &*shared;
+                assert!(living.compare_exchange(0, HEIR, Ordering::Acquire, Ordering::Relaxed).is_ok());
+                let magazine = Some(pool.magazine(0)).filter(|magazine| magazine.claim(HEIR));
+                let block = pool.try_acquire(magazine);
+                block.into_iter().for_each(|block| pool.release(magazine, block));
+            })
+        };
+        raid(&shared.0, &shared.1);
         heir.join().unwrap();
-        assert_eq!(pool.core.live(), 0);
-        let all: Vec<u32> = core::iter::from_fn(|| pool.core.acquire_with(None, |_| true).ok()).collect();
-        assert!(all.len() >= 2);
-        all.iter().for_each(|block| pool.touch(*block));
+        nothing_is_lost(&shared.0);
     });
 }

@@ -81,14 +81,14 @@ impl Magazine {
         if was == me | 1 {
             return true;
         }
-        // Acquire: what a raid did to it.
-        was != RAIDED
-            && self.owner.compare_exchange(was, me | 1, Ordering::Acquire, Ordering::Relaxed).is_ok()
+        // Acquire: what a raid did to it. Release: whoever sees the number knows that its thread lives; see `seize`.
+        was != RAIDED && self.owner.compare_exchange(was, me | 1, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
     /// Makes it the caller's if its thread has ended and left something in it; until [`release`](Self::release).
     pub(super) fn seize(&self, ended: impl Fn(usize) -> bool) -> bool {
-        let was = self.owner.load(Ordering::Relaxed);
+        // Acquire: that this thread lives was known before its number came here, so `ended` sees that or something later.
+        let was = self.owner.load(Ordering::Acquire);
         // `ended` acquires: if its thread has ended, all that it did to the magazine happened before.
         was & 1 == 1
             && ended(was & !1)
@@ -151,9 +151,14 @@ impl Magazine {
         self.net.store(self.net.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
     }
 
-    /// While it is open: the block at a place.
+    /// While it is open: places for `len` blocks from the place `start`, or up to the end.
+    pub(super) fn cells(&self, start: u32, len: u32) -> &[AtomicU32] {
+        let rest = self.cells.get(start as usize..).unwrap_or_default();
+        rest.get(..len as usize).unwrap_or(rest)
+    }
+
     #[inline(always)]
-    pub(super) fn cell(&self, place: u32) -> &AtomicU32 {
+    fn cell(&self, place: u32) -> &AtomicU32 {
         &self.cells[place as usize % CELLS]
     }
 

@@ -350,24 +350,24 @@ impl Core {
             return None;
         }
         let was = magazine.open();
-        let mut now = was;
-        let mut put = |block| {
-            magazine.cell(now).store(block, Ordering::Relaxed);
-            now += 1;
+        let room = magazine.cells(was, self.batch);
+        let fill = |blocks: &mut dyn Iterator<Item = u32>| {
+            (0..).zip(room.iter().zip(blocks)).fold(0, |_, (place, (cell, block))| {
+                cell.store(block, Ordering::Relaxed);
+                place + 1
+            })
         };
-        if depot.take_batch(&mut put) == 0 {
-            let loose = core::iter::from_fn(|| depot.take_loose());
-            loose.take(self.batch as usize).for_each(&mut put);
+        let mut more = depot.take_batch(room);
+        if more == 0 {
+            more = fill(&mut core::iter::from_fn(|| depot.take_loose()));
         }
-        if now == was {
-            // The first one on top, so that a thread walks upwards through fresh memory.
+        if more == 0 {
             // SAFETY: the rows are ready.
             let fresh = unsafe { depot.carve(self.batch, limit) };
-            for block in fresh.rev() {
-                magazine.cell(now).store(block, Ordering::Relaxed);
-                now += 1;
-            }
+            // The first one on top, so that a thread walks upwards through fresh memory.
+            more = fill(&mut fresh.rev());
         }
+        let now = was + more;
         magazine.close(was, now);
         magazine.pop()
     }
@@ -404,7 +404,7 @@ impl Core {
         let mut found = false;
         for magazine in self.magazines().filter(|magazine| magazine.seize(ended)) {
             let was = magazine.open();
-            self.depot.put_chain((0..was).map(|place| magazine.cell(place).load(Ordering::Relaxed)));
+            self.depot.put_chain(magazine.cells(0, was));
             magazine.close(was, 0);
             magazine.release();
             found |= was > 0;
@@ -458,10 +458,10 @@ impl Core {
         }
         let was = magazine.open();
         let now = was - self.batch;
-        let blocks = (now..was).map(|place| magazine.cell(place).load(Ordering::Relaxed));
+        let blocks = magazine.cells(now, self.batch);
         let limit = self.ready.load(Ordering::Acquire);
         // SAFETY: rows below the limit are ready; a batch is as large as a batch can be.
-        if !unsafe { self.depot.put_batch(blocks.clone(), limit) } {
+        if !unsafe { self.depot.put_batch(blocks, limit) } {
             self.depot.put_chain(blocks);
         }
         magazine.close(was, now);
