@@ -22,4 +22,4 @@ pub mod plain;
 pub mod report;
 pub mod rules;
 pub mod wad;
-//XX pub mod world;
+pub mod world;
