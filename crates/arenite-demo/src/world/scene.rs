@@ -22,47 +22,87 @@ use crate::rules::tick::{Label, MIXED, Tick};
 use crate::rules::{PARTICLES, PROJECTILES};
 use crate::wad::{Map, Wad};
 
-/// A vector in the scene's stack that does not grow beyond what it was made for.
+/// A vector in a stack that does not grow beyond what it was made for.
 #[derive(Debug)]
 struct Limited<'g, T> {
-    room: &'g mut [T],
-    len: usize,
+    /// With room for as many as there may ever be, so that it never moves or asks for memory.
+    items: ArenaVec<'g, T>,
+    most: usize,
+    /// Places that were written at some time, so that using them does not fault.
+    touched: usize,
 }
 
 impl<'g, T: Copy + Default> Limited<'g, T> {
-    fn try_new(stack: &Scope<'g>, most: usize) -> Result<Self, AllocError> {
-        Ok(Self { room: stack.try_alloc_slice_fill_with(most, |_| T::default())?, len: 0 })
+    /// Room for `most`, which costs nothing until it is used.
+    fn try_new(stack: &'g Scope<'_>, most: usize) -> Result<Self, AllocError> {
+        let mut items = stack.vec();
+        items.try_reserve(most)?;
+        Ok(Self { items, most, touched: 0 })
+    }
+
+    /// Empties it, and sees to it that the first `usual` places do not fault in a frame.
+    fn start(&mut self, usual: usize) -> Result<(), AllocError> {
+        self.items.clear();
+        let usual = usual.min(self.most);
+        if self.touched < usual {
+            self.items.try_extend(std::iter::repeat_n(T::default(), usual))?;
+            self.items.clear();
+            self.touched = usual;
+        }
+        Ok(())
     }
 }
 
 impl<T: Copy + Default> Crowd<T> for Limited<'_, T> {
     fn add(&mut self, item: T) -> bool {
-        let Some(free) = self.room.get_mut(self.len) else { return false };
-        *free = item;
-        self.len += 1;
-        true
+        self.items.len() < self.most && self.items.try_push(item).is_ok()
     }
 
     fn retain(&mut self, mut keep: impl FnMut(&mut T) -> bool) {
+        let items = &mut self.items[..];
         let mut kept = 0;
-        for at in 0..self.len {
-            if keep(&mut self.room[at]) {
-                self.room[kept] = self.room[at];
+        for at in 0..items.len() {
+            if keep(&mut items[at]) {
+                items[kept] = items[at];
                 kept += 1;
             }
         }
-        self.len = kept;
+        self.items.truncate(kept);
     }
 
     fn iter<'a>(&'a self) -> impl Iterator<Item = &'a T>
     where
         T: 'a,
     {
-        self.room[..self.len].iter()
+        self.items.iter()
     }
 
     fn len(&self) -> usize {
-        self.len
+        self.items.len()
+    }
+}
+
+/// Projectiles and particles. There can be as many of them in every map, so their room is the game's and not the
+/// scene's.
+#[derive(Debug)]
+pub(super) struct Flying<'g> {
+    projectiles: Limited<'g, Projectile>,
+    particles: Limited<'g, Particle>,
+}
+
+impl<'g> Flying<'g> {
+    pub(super) fn try_new(stack: &'g Scope<'_>) -> Result<Self, AllocError> {
+        Ok(Self {
+            projectiles: Limited::try_new(stack, PROJECTILES)?,
+            particles: Limited::try_new(stack, PARTICLES)?,
+        })
+    }
+
+    /// Nothing flies any more. Of each there are at once, for each agent of a busy scene, a little less than what is
+    /// made ready here.
+    pub(super) fn start(&mut self, agents: usize) -> Result<(), AllocError> {
+        self.projectiles.start(agents * 2)?;
+        self.particles.start(agents * 16)
     }
 }
 
@@ -102,8 +142,6 @@ pub(super) struct Level<'g> {
     terrain: Terrain<'g>,
     resources: Resources<'g>,
     agents: &'g mut [Agent],
-    projectiles: Limited<'g, Projectile>,
-    particles: Limited<'g, Particle>,
     /// The draw list of the frame before.
     last: Option<FrameRef<[DrawItem]>>,
     tick: Tick,
@@ -128,22 +166,15 @@ impl<'g> Level<'g> {
         let count = agent::count(map, config.agents);
         let agents = stack.try_alloc_slice_fill_with(count, |_| Agent::default())?;
         agent::populate(map, &terrain.level(), resources.sprite_names, tick.rng(), agents);
-        Ok(Self {
-            terrain,
-            resources,
-            agents,
-            projectiles: Limited::try_new(stack, PROJECTILES)?,
-            particles: Limited::try_new(stack, PARTICLES)?,
-            last: None,
-            tick,
-        })
+        Ok(Self { terrain, resources, agents, last: None, tick })
     }
 
     /// Plays one frame. Thinks on the pool of the thread that calls.
-    pub(super) fn frame(&mut self, frame: &Frame<'_>) -> Result<Drawn, AllocError> {
-        let Self { terrain, resources, agents, projectiles, particles, last, tick } = self;
+    pub(super) fn frame(&mut self, frame: &Frame<'_>, flying: &mut Flying<'_>) -> Result<Drawn, AllocError> {
+        let Self { terrain, resources, agents, last, tick } = self;
+        let Flying { projectiles, particles } = flying;
         let level = terrain.level();
-        let assets = resources.of(frame.resources());
+        let assets = resources.of(frame)?;
 
         let starts = frame.try_alloc_slice_fill_with(Buckets::starts_len(terrain.shape), |_| 0)?;
         let ids = frame.try_alloc_slice_fill_with(agents.len(), |_| 0)?;
@@ -187,8 +218,8 @@ impl<'g> Level<'g> {
     }
 
     /// The scene seen from above.
-    pub(super) fn picture(&self, map: &Map<'_>) -> Picture {
-        host::picture(map, self.agents, &self.projectiles, &self.particles)
+    pub(super) fn picture(&self, map: &Map<'_>, flying: &Flying<'_>) -> Picture {
+        host::picture(map, self.agents, &flying.projectiles, &flying.particles)
     }
 
     /// The checksum so far.
@@ -231,4 +262,30 @@ fn collect<'f>(
         }
     });
     refused.map_or(Ok(items), Err)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arenite::{ScratchStack, Tag};
+
+    #[test]
+    fn a_limited_vector_takes_as_many_as_it_was_made_for_and_keeps_their_order() {
+        let mut stack = ScratchStack::try_new(Tag::untagged(), 1 << 20).expect("memory for a test");
+        let mut guard = stack.guard();
+        let scope = guard.scope();
+        let mut limited = Limited::try_new(&scope, 100).expect("memory for a test");
+        let used = scope.used();
+        for usual in [0, 3, 100, 1000, 7] {
+            limited.start(usual).expect("there is room");
+            assert!(limited.is_empty());
+            assert_eq!((0..150u32).filter(|&number| limited.add(number)).count(), 100);
+            limited.retain(|number| {
+                *number += 1;
+                *number % 3 == 0
+            });
+            assert!(limited.iter().copied().eq((1..=100).filter(|number| number % 3 == 0)));
+            assert_eq!((limited.len(), scope.used()), (33, used), "it never grows");
+        }
+    }
 }
