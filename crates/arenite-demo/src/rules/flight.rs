@@ -42,7 +42,7 @@ pub struct Particle {
 }
 
 /// Somebody who died and will come back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fallen {
     /// As it was when it died.
     pub agent: Agent,
@@ -70,15 +70,16 @@ pub trait Crowd<T> {
     }
 }
 
-/// The particles of a scene: like a crowd, but with each property by itself, so that a world may keep it in columns.
+/// The particles of a scene: like a crowd without an order, each property by itself, so that a world may keep them in
+/// columns.
 pub trait Sparks {
-    /// Takes one more, behind all others; returns `false` and leaves it when full.
+    /// Takes one more; returns `false` and leaves it when full.
     fn add(&mut self, particle: Particle) -> bool;
     /// Calls `step` with place, velocity and life of each, in any order and on any thread.
     fn advance(&mut self, step: impl Fn(&mut Point, &mut Point, &mut u8) + Sync);
-    /// Removes those whose life is over; the others stay in order.
+    /// Removes those whose life is over; the others may change places.
     fn sweep(&mut self);
-    /// Place and serial of each, in their order.
+    /// Place and serial of each, in any order.
     fn places(&self) -> impl Iterator<Item = (Point, u32)>;
     /// How many there are.
     fn len(&self) -> usize;

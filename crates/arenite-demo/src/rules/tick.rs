@@ -378,9 +378,12 @@ impl Tick {
         for projectile in projectiles.iter() {
             self.sum.add_pair(projectile.at.x, projectile.at.y);
         }
-        for (at, _) in particles.places() {
-            self.sum.add_pair(at.x, at.y);
-        }
+        // A sum, because particles have no order.
+        let place = |(at, serial): (Point, u32)| {
+            let at = u64::from(at.x.cast_unsigned()) << 32 | u64::from(at.y.cast_unsigned());
+            rng::mix(at ^ rng::mix(u64::from(serial)))
+        };
+        self.sum.add(particles.places().map(place).fold(0, u64::wrapping_add));
         self.sum.add(self.totals.stale);
         self.sum.add_pair(projectiles.len() as i32, particles.len() as i32);
         self.frame += 1;

@@ -46,7 +46,7 @@ pub(super) fn set_budgets(budgets: &[(String, u64)]) -> Result<(), DemoError> {
     Ok(())
 }
 
-fn tag(name: &str) -> Result<Tag, DemoError> {
+pub(super) fn tag(name: &str) -> Result<Tag, DemoError> {
     Tag::register(name).map_err(|error: TagError| DemoError::Memory(error.to_string()))
 }
 
@@ -99,9 +99,12 @@ pub(super) fn game_stack() -> Result<ScratchStack, DemoError> {
     Ok(game)
 }
 
-/// The stack of what flies.
-pub(super) fn flying_stack() -> Result<ScratchStack, DemoError> {
-    Ok(ScratchStack::try_new(tag("game")?, 1 << 20)?)
+/// The stack of the projectiles' boxes, and that of the fallen.
+pub(super) fn flying_stacks() -> Result<[ScratchStack; 2], DemoError> {
+    Ok([
+        ScratchStack::try_new(tag("game/projectiles")?, 1 << 20)?,
+        ScratchStack::try_new(tag("game/fallen")?, 16 << 20)?,
+    ])
 }
 
 /// What a frame was, and what it called.

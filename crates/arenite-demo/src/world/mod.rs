@@ -19,6 +19,8 @@
 //!
 //! The rules are those of [`rules`](crate::rules); `plain`, the same game on the standard library, is not known here.
 
+mod agents;
+mod flying;
 mod memory;
 mod resources;
 mod scene;
@@ -30,8 +32,12 @@ use crate::config::{Config, Observer};
 use crate::error::DemoError;
 use crate::host::{self, Clock, Left, Resident, Run};
 use crate::outcome::{Record, TagOutcome};
+use crate::rules::crew::Crew;
+use crate::rules::flight::Crowd;
 use crate::wad::{LumpName, Wad};
-use scene::{Flying, Level};
+use agents::Agents;
+use flying::Flying;
+use scene::Level;
 
 impl From<arenite::AllocError> for DemoError {
     fn from(error: arenite::AllocError) -> Self {
@@ -65,16 +71,30 @@ fn play(config: &Config, observer: &mut dyn Observer) -> Result<Record, DemoErro
     let maps = host::maps(&wad, config)?;
     let mut memory = memory::start(config)?;
     let mut game = memory::game_stack()?;
-    let mut always = memory::flying_stack()?;
-    let mut always = always.guard();
-    let always = always.scope();
-    let mut flying = Flying::try_new(&always)?;
+    let [mut boxes, mut fallen] = memory::flying_stacks()?;
+    let (mut boxes, mut fallen) = (boxes.guard(), fallen.guard());
+    let (boxes, fallen) = (boxes.scope(), fallen.scope());
+    let mut crew = Agents::try_new(memory::tag("game/agents")?)?;
+    crew.start(config.agents as usize)?;
+    let projectiles = flying::projectile_pool(memory::tag("game/projectiles")?)?;
+    let mut flying = Flying::try_new(&boxes, &fallen, &projectiles, memory::tag("game/particles")?)?;
     flying.start(config.agents as usize)?;
     let mut run = Run::new(config, "arenite");
     run.record().sampled_tags = memory::SAMPLED.map(String::from).to_vec();
 
     for (number, &name) in (0..config.scenes).zip(maps.iter().cycle()) {
-        scene(&wad, name, number, config, &mut memory, &mut game, &mut flying, &mut run, observer)?;
+        scene(
+            &wad,
+            name,
+            number,
+            config,
+            &mut memory,
+            &mut game,
+            &mut crew,
+            &mut flying,
+            &mut run,
+            observer,
+        )?;
     }
 
     let snapshot = memory.snapshot();
@@ -93,6 +113,7 @@ fn scene(
     config: &Config,
     memory: &mut MemoryManager,
     game: &mut ScratchStack,
+    crew: &mut Agents,
     flying: &mut Flying<'_>,
     run: &mut Run<'_>,
     observer: &mut dyn Observer,
@@ -104,23 +125,26 @@ fn scene(
     let stack = guard.scope();
     let next = memory.try_load_scene()?;
     let tag = next.tag();
-    let mut level = Level::load(wad, &map, number, config, &stack, &next)?;
+    let mut level = Level::load(wad, &map, number, config, &stack, &next, crew)?;
     memory.change_scene(next);
-    flying.start(level.agents())?;
+    flying.start(crew.len())?;
     let load_ms = loading.ms();
     observer.scene_started(&map.name().to_string(), number, config.scenes);
 
     run.play(observer, || {
         let clock = Clock::start();
         let frame = memory.begin_frame();
-        let drawn = level.frame(&frame, flying)?;
+        let drawn = level.frame(&frame, crew, flying)?;
         let (stats, ms) = (frame.end(), clock.ms());
         Ok(memory::sample(&drawn, &stats, ms))
     })?;
 
     let loaded = Resident::read().now;
-    let (picture, checksum) = (level.picture(&map, flying), level.checksum());
-    let (agents, resources) = (level.agents(), level.resources_loaded());
+    crew.publish();
+    flying.publish();
+    let (picture, checksum) = (level.picture(&map, crew, flying), level.checksum());
+    let (agents, resources) = (crew.len() + flying.fallen.len(), level.resources_loaded());
+    let totals = level.totals();
     let (drops, bytes) = (level.drops(), level.resource_bytes());
     let leaving = Clock::start();
     drop(level);
@@ -132,6 +156,7 @@ fn scene(
     let left = Left {
         map: map.name(),
         agents,
+        totals,
         loaded: resources,
         dropped: drops.count(),
         bytes,

@@ -3,108 +3,27 @@
 use arenite::{AllocError, ArenaVec, Frame, FrameRef, Scene, Scope};
 use rayon::prelude::*;
 
+use super::agents::Agents;
+use super::flying::Flying;
 use super::resources::{Drops, Resources};
 use super::think::Search;
 use crate::config::Config;
 use crate::error::DemoError;
 use crate::host;
 use crate::outcome::Picture;
-use crate::rules::agent::{self, Agent};
-use crate::rules::assets::Look;
+use crate::rules::agent;
+use crate::rules::assets::{Assets, Look};
 use crate::rules::buckets::Buckets;
 use crate::rules::checksum::Checksum;
+use crate::rules::crew::Crew;
 use crate::rules::draw::{self, Camera, DrawItem, Drawn, Scenery};
-use crate::rules::flight::{Crowd, Particle, Projectile};
+use crate::rules::flight::{Crowd, Projectile, Sparks};
 use crate::rules::grid::{Cell, Grid, Shape};
 use crate::rules::level::{self, Wall};
 use crate::rules::think::{Intent, think};
 use crate::rules::tick::{Label, MIXED, Tick};
-use crate::rules::{PARTICLES, PROJECTILES};
+use crate::rules::totals::Totals;
 use crate::wad::{Map, Wad};
-
-/// A vector in a stack that does not grow beyond what it was made for.
-#[derive(Debug)]
-struct Limited<'g, T> {
-    /// With room for as many as there may ever be, so that it never moves or asks for memory.
-    items: ArenaVec<'g, T>,
-    most: usize,
-    /// Places that were written at some time, so that using them does not fault.
-    touched: usize,
-}
-
-impl<'g, T: Copy + Default> Limited<'g, T> {
-    /// Room for `most`, which costs nothing until it is used.
-    fn try_new(stack: &'g Scope<'_>, most: usize) -> Result<Self, AllocError> {
-        let mut items = stack.vec();
-        items.try_reserve(most)?;
-        Ok(Self { items, most, touched: 0 })
-    }
-
-    /// Empties it, and sees to it that the first `usual` places do not fault in a frame.
-    fn start(&mut self, usual: usize) -> Result<(), AllocError> {
-        self.items.clear();
-        let usual = usual.min(self.most);
-        if self.touched < usual {
-            self.items.try_extend(std::iter::repeat_n(T::default(), usual))?;
-            self.items.clear();
-            self.touched = usual;
-        }
-        Ok(())
-    }
-}
-
-impl<T: Copy + Default> Crowd<T> for Limited<'_, T> {
-    fn add(&mut self, item: T) -> bool {
-        self.items.len() < self.most && self.items.try_push(item).is_ok()
-    }
-
-    fn retain(&mut self, mut keep: impl FnMut(&mut T) -> bool) {
-        let items = &mut self.items[..];
-        let mut kept = 0;
-        for at in 0..items.len() {
-            if keep(&mut items[at]) {
-                items[kept] = items[at];
-                kept += 1;
-            }
-        }
-        self.items.truncate(kept);
-    }
-
-    fn iter<'a>(&'a self) -> impl Iterator<Item = &'a T>
-    where
-        T: 'a,
-    {
-        self.items.iter()
-    }
-
-    fn len(&self) -> usize {
-        self.items.len()
-    }
-}
-
-/// Projectiles and particles. There can be as many of them in every map, so their room is the game's and not the
-/// scene's.
-#[derive(Debug)]
-pub(super) struct Flying<'g> {
-    projectiles: Limited<'g, Projectile>,
-    particles: Limited<'g, Particle>,
-}
-
-impl<'g> Flying<'g> {
-    pub(super) fn try_new(stack: &'g Scope<'_>) -> Result<Self, AllocError> {
-        Ok(Self {
-            projectiles: Limited::try_new(stack, PROJECTILES)?,
-            particles: Limited::try_new(stack, PARTICLES)?,
-        })
-    }
-
-    /// Nothing flies any more. Of each there are at once, for each agent of a busy scene, a little less than what is
-    /// made ready here.
-    pub(super) fn start(&mut self, agents: usize) -> Result<(), AllocError> {
-        self.projectiles.start(agents * 2)?;
-        self.particles.start(agents * 16)
-    }
-}
 
 /// The map as the game sees it, in the scene's stack.
 #[derive(Debug)]
@@ -141,7 +60,6 @@ impl<'g> Terrain<'g> {
 pub(super) struct Level<'g> {
     terrain: Terrain<'g>,
     resources: Resources<'g>,
-    agents: &'g mut [Agent],
     /// The draw list of the frame before.
     last: Option<FrameRef<[DrawItem]>>,
     tick: Tick,
@@ -159,47 +77,60 @@ impl<'g> Level<'g> {
         config: &Config,
         stack: &Scope<'g>,
         scene: &Scene,
+        crew: &mut Agents,
     ) -> Result<Self, DemoError> {
         let resources = Resources::load(wad, map, stack, scene)?;
         let terrain = Terrain::load(map, &resources, stack)?;
         let mut tick = Tick::start(config.seed, number, map.name().as_bytes());
         let count = agent::count(map, config.agents);
-        let agents = stack.try_alloc_slice_fill_with(count, |_| Agent::default())?;
-        agent::populate(map, &terrain.level(), resources.sprite_names, tick.rng(), agents);
-        Ok(Self { terrain, resources, agents, last: None, tick })
+        crew.start(count)?;
+        tick.populate(map, &terrain.level(), resources.sprite_names, count, crew)?;
+        Ok(Self { terrain, resources, last: None, tick })
     }
 
     /// Plays one frame. Thinks on the pool of the thread that calls.
-    pub(super) fn frame(&mut self, frame: &Frame<'_>, flying: &mut Flying<'_>) -> Result<Drawn, AllocError> {
-        let Self { terrain, resources, agents, last, tick } = self;
-        let Flying { projectiles, particles } = flying;
+    pub(super) fn frame(
+        &mut self,
+        frame: &Frame<'_>,
+        crew: &mut Agents,
+        flying: &mut Flying<'_>,
+    ) -> Result<Drawn, AllocError> {
+        let Self { terrain, resources, last, tick } = self;
+        let Flying { projectiles, particles, fallen, .. } = flying;
         let level = terrain.level();
         let assets = resources.of(frame)?;
 
         let starts = frame.try_alloc_slice_fill_with(Buckets::starts_len(terrain.shape), |_| 0)?;
-        let ids = frame.try_alloc_slice_fill_with(agents.len(), |_| 0)?;
-        let buckets = Buckets::build(terrain.shape, agents, starts, ids);
+        let slots = frame.try_alloc_slice_fill_with(crew.len(), |_| 0)?;
+        let buckets = Buckets::build(terrain.shape, &*crew, starts, slots);
 
-        let frozen = tick.freeze(level, agents, buckets);
-        let intents = frame.try_alloc_slice_fill_with(agents.len(), |_| Intent::<&[Cell]>::default())?;
+        let frozen = tick.freeze(level, &*crew, buckets);
+        let intents = frame.try_alloc_slice_fill_with(crew.slots(), |_| Intent::<&[Cell]>::default())?;
         let jobs = frame.jobs();
         intents.par_chunks_mut(BATCH).enumerate().try_for_each(|(batch, intents)| {
             let arena = jobs.checkout();
             let mut search = Search::new(&arena);
-            for (id, intent) in (batch * BATCH..).zip(intents) {
-                *intent = think(&frozen, id as u32, &mut search);
+            for (slot, intent) in (batch * BATCH..).zip(intents) {
+                *intent = think(&frozen, slot as u32, &mut search);
             }
             search.refused.map_or(Ok(()), Err)
         })?;
 
-        tick.apply(&level, agents, intents.iter().copied(), projectiles);
-        tick.fly(&level, agents, &buckets, projectiles, particles);
+        tick.apply(&level, crew, intents.iter().copied(), projectiles);
+        tick.fly(&level, crew, &buckets, projectiles, particles, fallen);
         tick.drift(&level, particles);
-        tick.respawn(&level, agents);
+        tick.respawn(&level, crew, fallen);
 
-        let camera = Camera::follow(agents);
+        let camera = Camera::over(tick.eye(crew));
         let number = tick.frame();
-        let scenery = Scenery { level, agents, projectiles, particles, assets: &assets, frame: number };
+        let scenery = Scenery {
+            level,
+            crew: &*crew,
+            projectiles: &*projectiles,
+            particles: &*particles,
+            assets: &assets,
+            frame: number,
+        };
         let items = collect(frame, &scenery, &camera)?;
         let (items, kept) = frame.try_keep_vec(items)?;
         draw::sort(items);
@@ -207,19 +138,21 @@ impl<'g> Level<'g> {
         let delta = draw::compare(before, items);
         *last = Some(kept);
         tick.submit(items, delta);
-        for id in draw::labelled(items) {
-            let label = Label { id, agent: &agents[id as usize] };
+        for slot in draw::labelled(items) {
+            let Some(agent) = crew.at(slot) else { continue };
+            let label = Label { slot, agent };
             tick.label(frame.try_alloc_fmt(format_args!("{label}"))?);
         }
         let mixed = frame.try_alloc_slice_fill_with(MIXED, |_| 0)?;
         tick.mix(&assets, mixed);
-        tick.finish(agents, projectiles, particles);
+        tick.finish(crew, projectiles, particles);
         Ok(Drawn { items: items.len() as u32, fresh: delta.fresh })
     }
 
     /// The scene seen from above.
-    pub(super) fn picture(&self, map: &Map<'_>, flying: &Flying<'_>) -> Picture {
-        host::picture(map, self.agents, &flying.projectiles, &flying.particles)
+    pub(super) fn picture(&self, map: &Map<'_>, crew: &Agents, flying: &Flying<'_>) -> Picture {
+        let Flying { projectiles, particles, fallen, .. } = flying;
+        host::picture(map, crew, fallen, projectiles, particles, self.tick.eye(crew))
     }
 
     /// The checksum so far.
@@ -227,9 +160,9 @@ impl<'g> Level<'g> {
         self.tick.checksum()
     }
 
-    /// How many agents there are.
-    pub(super) fn agents(&self) -> usize {
-        self.agents.len()
+    /// What happened so far.
+    pub(super) fn totals(&self) -> Totals {
+        self.tick.totals()
     }
 
     /// How many resources were loaded.
@@ -251,7 +184,7 @@ impl<'g> Level<'g> {
 /// The draw list, unsorted, in the frame arena.
 fn collect<'f>(
     frame: &'f Frame<'_>,
-    scenery: &Scenery<'_, impl Crowd<Projectile>, impl Crowd<Particle>, impl crate::rules::assets::Assets>,
+    scenery: &Scenery<'_, impl Crew, impl Crowd<Projectile>, impl Sparks, impl Assets>,
     camera: &Camera,
 ) -> Result<ArenaVec<'f, DrawItem>, AllocError> {
     let mut items = frame.vec();
@@ -262,30 +195,4 @@ fn collect<'f>(
         }
     });
     refused.map_or(Ok(items), Err)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use arenite::{ScratchStack, Tag};
-
-    #[test]
-    fn a_limited_vector_takes_as_many_as_it_was_made_for_and_keeps_their_order() {
-        let mut stack = ScratchStack::try_new(Tag::untagged(), 1 << 20).expect("memory for a test");
-        let mut guard = stack.guard();
-        let scope = guard.scope();
-        let mut limited = Limited::try_new(&scope, 100).expect("memory for a test");
-        let used = scope.used();
-        for usual in [0, 3, 100, 1000, 7] {
-            limited.start(usual).expect("there is room");
-            assert!(limited.is_empty());
-            assert_eq!((0..150u32).filter(|&number| limited.add(number)).count(), 100);
-            limited.retain(|number| {
-                *number += 1;
-                *number % 3 == 0
-            });
-            assert!(limited.iter().copied().eq((1..=100).filter(|number| number % 3 == 0)));
-            assert_eq!((limited.len(), scope.used()), (33, used), "it never grows");
-        }
-    }
 }
