@@ -118,7 +118,9 @@ fn scene(
     drop(level);
     drop(guard);
     let report = memory.clear_scene();
-    game.try_trim(0)?;
+    game.try_trim(memory::GAME_KEEP)?;
+    // Read before the figures below, which ask the system for ours.
+    let unload_ms = leaving.ms();
     let left = Left {
         map: map.name(),
         agents,
@@ -128,7 +130,7 @@ fn scene(
         live_after: (report.live_after + game.used()) as u64,
         resident: [before, loaded, Resident::read().now],
         load_ms,
-        unload_ms: leaving.ms(),
+        unload_ms,
     };
     debug_assert_eq!(tag.account().subtree.live, 0);
     run.scene(left, picture, checksum);

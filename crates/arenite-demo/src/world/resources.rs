@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arenite::{ArenaVec, Resource, ResourceArena, Scene, Scope};
+use arenite::{AllocError, ArenaVec, Frame, Resource, ResourceArena, Scene, Scope};
 
 use super::memory::SECTIONS;
 use crate::error::DemoError;
@@ -195,36 +195,56 @@ impl<'g> Resources<'g> {
         self.drops.clone()
     }
 
-    /// The resources as the rules read them, while `scene` is the present one.
-    pub(super) fn of<'s>(&'s self, scene: &'s Scene) -> View<'s> {
-        View { resources: self, sections: Sections::of(scene) }
+    /// The resources as the rules read them, while the scene that they were loaded into is the present one. Every
+    /// handle is looked up here, once a frame, and not for each pixel that is drawn.
+    pub(super) fn of<'f>(&self, frame: &'f Frame<'_>) -> Result<View<'f>, AllocError> {
+        let sections = Sections::of(frame.resources());
+        let images = |section: &'f ResourceArena, list: &[Resource<Image>]| {
+            frame.try_alloc_slice_fill_with(list.len(), |at| {
+                let image = section.get(list[at])?;
+                Some((image.width, image.height, section.get(image.pixels)?))
+            })
+        };
+        let sounds = |at: usize| {
+            let sound = sections.sounds.get(self.sounds[at]);
+            sound.and_then(|sound| sections.sounds.get(sound.samples)).unwrap_or_default()
+        };
+        Ok(View {
+            walls: images(sections.textures, self.walls)?,
+            flats: images(sections.flats, self.flats)?,
+            sprites: images(sections.sprites, self.sprites)?,
+            sounds: frame.try_alloc_slice_fill_with(self.sounds.len(), sounds)?,
+        })
     }
 }
 
-/// Resources of the present scene, by handle.
+/// Width, height and pixels of a picture; `None` when its handle is of another scene.
+type Found<'f> = Option<(usize, usize, &'f [u8])>;
+
+/// Resources of the present scene, for a frame.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct View<'s> {
-    resources: &'s Resources<'s>,
-    sections: Sections<'s>,
+pub(super) struct View<'f> {
+    walls: &'f [Found<'f>],
+    flats: &'f [Found<'f>],
+    sprites: &'f [Found<'f>],
+    sounds: &'f [&'f [i16]],
 }
 
 impl Assets for View<'_> {
     fn picture(&self, sheet: Sheet, index: usize) -> Option<(usize, usize, &[u8])> {
-        let (section, list) = match sheet {
-            Sheet::Wall => (self.sections.textures, self.resources.walls),
-            Sheet::Flat => (self.sections.flats, self.resources.flats),
-            Sheet::Sprite => (self.sections.sprites, self.resources.sprites),
+        let list = match sheet {
+            Sheet::Wall => self.walls,
+            Sheet::Flat => self.flats,
+            Sheet::Sprite => self.sprites,
         };
-        let image = section.get(*list.get(index)?)?;
-        Some((image.width, image.height, section.get(image.pixels)?))
+        *list.get(index)?
     }
 
     fn sounds(&self) -> usize {
-        self.resources.sounds.len()
+        self.sounds.len()
     }
 
     fn sound(&self, index: usize) -> &[i16] {
-        let sound = self.resources.sounds.get(index).and_then(|&handle| self.sections.sounds.get(handle));
-        sound.and_then(|sound| self.sections.sounds.get(sound.samples)).unwrap_or_default()
+        self.sounds.get(index).copied().unwrap_or_default()
     }
 }

@@ -25,44 +25,49 @@ use crate::wad::{Map, Wad};
 /// A vector in the scene's stack that does not grow beyond what it was made for.
 #[derive(Debug)]
 struct Limited<'g, T> {
-    room: &'g mut [T],
-    len: usize,
+    /// With room for as many as there may ever be, so that it never moves or asks for memory.
+    items: ArenaVec<'g, T>,
+    most: usize,
 }
 
 impl<'g, T: Copy + Default> Limited<'g, T> {
-    fn try_new(stack: &Scope<'g>, most: usize) -> Result<Self, AllocError> {
-        Ok(Self { room: stack.try_alloc_slice_fill_with(most, |_| T::default())?, len: 0 })
+    /// Room for `most`. The first `usual` places are written once, so that they do not fault in a frame; those behind
+    /// them cost nothing until they are used.
+    fn try_new(stack: &'g Scope<'_>, most: usize, usual: usize) -> Result<Self, AllocError> {
+        let mut items = stack.vec();
+        items.try_reserve(most)?;
+        items.try_extend(std::iter::repeat_n(T::default(), usual.min(most)))?;
+        items.clear();
+        Ok(Self { items, most })
     }
 }
 
 impl<T: Copy + Default> Crowd<T> for Limited<'_, T> {
     fn add(&mut self, item: T) -> bool {
-        let Some(free) = self.room.get_mut(self.len) else { return false };
-        *free = item;
-        self.len += 1;
-        true
+        self.items.len() < self.most && self.items.try_push(item).is_ok()
     }
 
     fn retain(&mut self, mut keep: impl FnMut(&mut T) -> bool) {
+        let items = &mut self.items[..];
         let mut kept = 0;
-        for at in 0..self.len {
-            if keep(&mut self.room[at]) {
-                self.room[kept] = self.room[at];
+        for at in 0..items.len() {
+            if keep(&mut items[at]) {
+                items[kept] = items[at];
                 kept += 1;
             }
         }
-        self.len = kept;
+        self.items.truncate(kept);
     }
 
     fn iter<'a>(&'a self) -> impl Iterator<Item = &'a T>
     where
         T: 'a,
     {
-        self.room[..self.len].iter()
+        self.items.iter()
     }
 
     fn len(&self) -> usize {
-        self.len
+        self.items.len()
     }
 }
 
@@ -112,6 +117,9 @@ pub(super) struct Level<'g> {
 /// Agents that one job thinks for.
 const BATCH: usize = 16;
 
+/// Projectiles and particles that fly at once for each agent in a busy scene; a little more than was ever seen.
+const FLYING: (usize, usize) = (2, 16);
+
 impl<'g> Level<'g> {
     /// Decodes what the map uses into `scene` and fills the map with agents.
     pub(super) fn load(
@@ -119,7 +127,7 @@ impl<'g> Level<'g> {
         map: &Map<'_>,
         number: u32,
         config: &Config,
-        stack: &Scope<'g>,
+        stack: &'g Scope<'_>,
         scene: &Scene,
     ) -> Result<Self, DemoError> {
         let resources = Resources::load(wad, map, stack, scene)?;
@@ -132,8 +140,8 @@ impl<'g> Level<'g> {
             terrain,
             resources,
             agents,
-            projectiles: Limited::try_new(stack, PROJECTILES)?,
-            particles: Limited::try_new(stack, PARTICLES)?,
+            projectiles: Limited::try_new(stack, PROJECTILES, count * FLYING.0)?,
+            particles: Limited::try_new(stack, PARTICLES, count * FLYING.1)?,
             last: None,
             tick,
         })
@@ -143,7 +151,7 @@ impl<'g> Level<'g> {
     pub(super) fn frame(&mut self, frame: &Frame<'_>) -> Result<Drawn, AllocError> {
         let Self { terrain, resources, agents, projectiles, particles, last, tick } = self;
         let level = terrain.level();
-        let assets = resources.of(frame.resources());
+        let assets = resources.of(frame)?;
 
         let starts = frame.try_alloc_slice_fill_with(Buckets::starts_len(terrain.shape), |_| 0)?;
         let ids = frame.try_alloc_slice_fill_with(agents.len(), |_| 0)?;
