@@ -64,6 +64,7 @@ pub(super) fn start(config: &Config) -> Result<MemoryManager, DemoError> {
         .job_presize(config.threads, job)
         .scratch(16 << 20, 64 << 10)
         .scene_sections(&SECTIONS)
+        .scene_keep(SCENE_KEEP)
         .prefault(true)
         .count_page_faults(true);
     if let Some(count) = config.heap_calls {
@@ -71,6 +72,9 @@ pub(super) fn start(config: &Config) -> Result<MemoryManager, DemoError> {
     }
     builder.build().map_err(|error: BuildError| DemoError::Memory(error.to_string()))
 }
+
+/// What a scene's resources leave committed for the next scene's: most of a small map's.
+const SCENE_KEEP: usize = 256 << 10;
 
 /// What the game's stack keeps from scene to scene: about what a small map needs. Memory that is given back and asked
 /// for again costs the kernel a microsecond for each page.

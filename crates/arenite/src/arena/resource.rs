@@ -21,9 +21,11 @@ use core::ptr::NonNull;
 
 use super::bump::{Bump, Mark, Place};
 use super::typed::or_raise;
+use crate::base::align::align_down;
 use crate::base::next_stamp;
 use crate::base::sync::{AtomicU32, Lock, Ordering};
 use crate::ledger::Tag;
+use crate::os::page_size;
 use crate::region::{AllocError, Region, RegionOptions};
 
 /// How a [`ResourceArena`] is made. Sizes are bytes.
@@ -526,10 +528,27 @@ impl ResourceArena {
     /// A destructor panics: the others still run, the memory is freed, and then the first panic goes on. (Without
     /// `std` a second panicking destructor aborts.)
     pub fn clear(&mut self) {
+        self.clear_keeping(0);
+    }
+
+    /// As [`clear`](Self::clear), but up to `keep` bytes stay committed for what is inserted next.
+    pub(crate) fn clear_keeping(&mut self, keep: usize) {
         // Handles are stale from here on, whatever happens.
         self.stamp = next_stamp();
-        let clear = Clear { arena: self };
+        let clear = Clear { arena: self, keep };
         clear.arena.drop_all();
+    }
+
+    /// Gives the pages that no value and no slot uses back to the system.
+    ///
+    /// # Errors
+    /// The system refused; some of the memory stays committed.
+    pub(crate) fn try_trim(&mut self) -> Result<(), AllocError> {
+        let slots = self.len() * size_of::<Slot>();
+        let inner = &mut *self.inner.lock();
+        inner.values.try_trim(0)?;
+        // SAFETY: only the first `len` slots are in use, and nobody inserts meanwhile (`&mut self`).
+        unsafe { inner.table.try_shrink(slots) }
     }
 
     fn drop_all(&mut self) {
@@ -567,6 +586,8 @@ impl ResourceArena {
 /// Finishes a clear, also when it panics.
 struct Clear<'a> {
     arena: &'a mut ResourceArena,
+    /// Bytes that may stay committed.
+    keep: usize,
 }
 
 impl Drop for Clear<'_> {
@@ -575,10 +596,12 @@ impl Drop for Clear<'_> {
         self.arena.drop_all();
         let inner = &mut *self.arena.inner.lock();
         inner.values.reset();
+        // Whole pages only, so that no more than `keep` stays. The table first: it is small, and used in any case.
+        let table = align_down(self.keep, page_size()).min(inner.table.committed());
         // A refusal leaves the pages committed and charged; nothing is lost.
-        let _ = inner.values.try_trim(0);
         // SAFETY: `len` is 0: no slot is in use.
-        let _ = unsafe { inner.table.try_shrink(0) };
+        let _ = unsafe { inner.table.try_shrink(table) };
+        let _ = inner.values.try_trim(align_down(self.keep - table, page_size()));
     }
 }
 
@@ -587,17 +610,19 @@ impl Drop for ResourceArena {
         if self.is_empty() {
             return;
         }
+        // The regions go in a moment, with all their pages: giving those back first would be a second call for each.
+        let mut clear = || self.clear_keeping(usize::MAX);
         // A panic is under way already (of another arena of the same scene, say): a second one that left this drop
         // would end the process, so it is swallowed. The first one goes on.
         #[cfg(feature = "std")]
         if std::thread::panicking() {
-            if let Err(second) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.clear())) {
+            if let Err(second) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(clear)) {
                 // Dropping it could panic again.
                 core::mem::forget(second);
             }
             return;
         }
-        self.clear();
+        clear();
     }
 }
 

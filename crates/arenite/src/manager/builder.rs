@@ -28,6 +28,7 @@ pub struct MemoryManagerBuilder {
     job_arenas: usize,
     job_presize: (usize, usize),
     scene_reserve: usize,
+    scene_keep: usize,
     sections: Vec<&'static str>,
     budgets: Vec<(&'static str, Budget)>,
     huge: bool,
@@ -49,6 +50,7 @@ impl MemoryManagerBuilder {
             job_arenas: 64,
             job_presize: (0, 0),
             scene_reserve: if large { 8 << 30 } else { 256 << 20 },
+            scene_keep: 0,
             sections: Vec::new(),
             budgets: Vec::new(),
             huge: false,
@@ -114,6 +116,27 @@ impl MemoryManagerBuilder {
     /// sections none of the three can hold more than a third.
     pub const fn scene_reserve(mut self, bytes: usize) -> Self {
         self.scene_reserve = bytes;
+        self
+    }
+
+    /// How much of a scene that ends may stay committed for the next one, on the account of the scene that ended.
+    /// Default: nothing.
+    ///
+    /// Memory that is given back and asked for again costs the kernel about a microsecond for each page, most of it for
+    /// its books: keep what every scene needs at the least. [`MemoryManager::try_trim`] gives it back, too.
+    ///
+    /// ```
+    /// # use arenite::MemoryManager;
+    /// let mut memory = MemoryManager::builder().scene_keep(1 << 20).build()?;
+    /// let level = memory.load_scene();
+    /// level.insert_slice_copy(&[1u8; 3 << 20]);
+    /// memory.change_scene(level);
+    /// let report = memory.clear_scene();
+    /// assert!(report.live_after == 0 && report.committed_after <= 1 << 20);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub const fn scene_keep(mut self, bytes: usize) -> Self {
+        self.scene_keep = bytes;
         self
     }
 
@@ -204,7 +227,7 @@ impl MemoryManagerBuilder {
         let mut jobs = JobArenas::try_with(jobs)?;
         jobs.try_presize(self.job_presize.0, self.job_presize.1)?;
 
-        let plan = Plan::new(tag("scene")?, self.scene_reserve, &self.sections, self.huge)?;
+        let plan = Plan::new(tag("scene")?, self.scene_reserve, &self.sections, self.huge, self.scene_keep)?;
         Ok(MemoryManager {
             arena,
             scratch: ScratchSlot::new(scratch),

@@ -129,24 +129,26 @@ impl MemoryManager {
     }
 
     /// Makes `next` the scene and ends the old one: its destructors run, the last resource's first, and its memory
-    /// goes back to the system. Handles of the old scene resolve to nothing from here on. What jobs allocated is freed,
-    /// too.
+    /// goes back to the system, but for what [`scene_keep`](MemoryManagerBuilder::scene_keep) allows. Its address space
+    /// is for the next scene to be loaded. Handles of the old scene resolve to nothing from here on. What jobs allocated
+    /// is freed, too.
     ///
     /// # Panics
     /// A destructor panics: the change is complete and every other destructor has run before the panic goes on.
     pub fn change_scene(&mut self, next: Scene) -> SceneReport {
         let old = core::mem::replace(&mut self.scene, next);
         self.jobs.reset();
-        old.close()
+        self.plan.retire(old)
     }
 
-    /// Ends the present scene and leaves it empty, with its address space still set aside.
+    /// Ends the present scene and leaves an empty one. Its memory goes back to the system, but for what
+    /// [`scene_keep`](MemoryManagerBuilder::scene_keep) allows; its address space stays set aside.
     ///
     /// # Panics
     /// As [`change_scene`](Self::change_scene).
     pub fn clear_scene(&mut self) -> SceneReport {
         self.jobs.reset();
-        self.scene.clear()
+        self.plan.clear(&mut self.scene)
     }
 
     /// The present scene.
@@ -162,14 +164,17 @@ impl MemoryManager {
     }
 
     /// Gives all memory of the job arenas and of the scratch stack back to the system, also what was committed for them
-    /// at the start, and frees what jobs allocated. The frame arena gives back by itself what it did not use lately.
+    /// at the start, and frees what jobs allocated; of scenes, what the present one does not use and all that was kept
+    /// for the next one. The frame arena gives back by itself what it did not use lately.
     /// Between frames, when there is time: the next frames commit again what they need.
     ///
     /// # Errors
     /// The system refused; some of the memory stays committed.
     pub fn try_trim(&mut self) -> Result<(), AllocError> {
         self.jobs.try_trim(0)?;
-        self.scratch.get_mut().try_trim(0)
+        self.scratch.get_mut().try_trim(0)?;
+        self.plan.forget_spare();
+        self.scene.try_trim()
     }
 
     /// Every account, arena and figure in one value. Allocates, reads the system's figures: not for every frame.
@@ -194,9 +199,9 @@ impl MemoryManager {
     #[must_use]
     pub fn shutdown(self) -> ShutdownReport {
         let (ledger, root) = (self.arena.tag().ledger(), self.root);
-        let Self { arena, scratch, jobs, scene, .. } = self;
+        let Self { arena, scratch, jobs, scene, plan, .. } = self;
         let (frames, high_water) = (arena.frame(), arena.stats().high_water);
-        drop((arena, scratch, jobs));
+        drop((arena, scratch, jobs, plan));
         let last_scene = scene.close();
         let tags = TagSnapshot::all(ledger);
         let tags = match root {

@@ -1,5 +1,6 @@
 //! A scene: the resources of one level, with an account of its own.
 
+use core::cell::RefCell;
 use core::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::vec::Vec;
@@ -22,6 +23,10 @@ pub(super) struct Plan {
     names: Vec<&'static str>,
     reserve: usize,
     huge: bool,
+    /// Bytes that may stay committed for the next scene.
+    keep: usize,
+    /// A scene that is over: its address space, and up to `keep` bytes of its memory, are for the next one.
+    spare: RefCell<Option<Scene>>,
 }
 
 impl Plan {
@@ -30,6 +35,7 @@ impl Plan {
         reserve: usize,
         sections: &[&'static str],
         huge: bool,
+        keep: usize,
     ) -> Result<Self, TagError> {
         let slot = |number: usize| -> Result<Vec<Tag>, TagError> {
             let digits = [b'0' + number as u8];
@@ -37,10 +43,54 @@ impl Plan {
             core::iter::once(Ok(own)).chain(sections.iter().map(|name| own.child(name))).collect()
         };
         let slots = (0..SLOTS).map(slot).collect::<Result<_, _>>()?;
-        Ok(Self { slots, names: sections.to_vec(), reserve: reserve / (sections.len() + 1), huge })
+        let (names, reserve) = (sections.to_vec(), reserve / (sections.len() + 1));
+        Ok(Self { slots, names, reserve, huge, keep, spare: RefCell::new(None) })
     }
 
+    /// The scene that ended last, else a new one.
     pub(super) fn scene(&self) -> Result<Scene, AllocError> {
+        match self.spare.take() {
+            Some(spare) => Ok(spare),
+            None => self.fresh(),
+        }
+    }
+
+    /// Clears a scene and sets it aside for the next one; when one is set aside already, it goes.
+    ///
+    /// # Panics
+    /// As [`Scene::clear`].
+    pub(super) fn retire(&self, mut old: Scene) -> SceneReport {
+        if self.spare.borrow().is_some() {
+            return old.close();
+        }
+        let report = old.clear(self.keep);
+        self.spare.replace(Some(old));
+        report
+    }
+
+    /// Clears the present scene. What is kept of it is for the next one, so the two change places if they can: else
+    /// the next one would begin without, and what is kept here be of no use.
+    ///
+    /// # Panics
+    /// As [`Scene::clear`].
+    pub(super) fn clear(&self, present: &mut Scene) -> SceneReport {
+        let report = present.clear(self.keep);
+        if self.keep != 0
+            && let Some(spare) = &mut *self.spare.borrow_mut()
+        {
+            core::mem::swap(spare, present);
+            // A refusal leaves it committed and charged, for the scene after the next one.
+            let _ = present.try_trim();
+        }
+        report
+    }
+
+    /// Gives up the scene that is set aside.
+    pub(super) fn forget_spare(&self) {
+        drop(self.spare.take());
+    }
+
+    fn fresh(&self) -> Result<Scene, AllocError> {
         // An account that nobody uses, so that each scene's figures are its own; with more scenes at once than there
         // are accounts the last one is shared.
         let free = self.slots.iter().find(|tags| tags[0].account().subtree.reserved == 0);
@@ -84,7 +134,8 @@ pub struct SceneReport {
     pub freed: usize,
     /// Still live on the scene's account; 0 unless something is broken, or shares the account.
     pub live_after: usize,
-    /// Still committed on the scene's account.
+    /// Still committed on the scene's account: at most what
+    /// [`scene_keep`](super::MemoryManagerBuilder::scene_keep) allows, unless the system refused to take it back.
     pub committed_after: usize,
 }
 
@@ -132,22 +183,31 @@ impl Scene {
         core::iter::once(&self.own).chain(&self.sections)
     }
 
+    /// Gives back the memory that no resource uses.
+    ///
+    /// # Errors
+    /// The system refused; some of the memory stays committed.
+    pub(super) fn try_trim(&mut self) -> Result<(), AllocError> {
+        core::iter::once(&mut self.own).chain(&mut self.sections).try_for_each(ResourceArena::try_trim)
+    }
+
     /// Drops all resources, sections in reverse order, the scene's own arena last. The scene is empty afterwards and
-    /// can be filled again.
+    /// can be filled again; up to `keep` bytes of all its arenas together stay committed for that.
     ///
     /// # Panics
     /// A destructor panics: every arena is emptied before the first panic goes on.
-    pub(super) fn clear(&mut self) -> SceneReport {
+    pub(super) fn clear(&mut self, mut keep: usize) -> SceneReport {
         let before = self.stats();
         let mut first = None;
         for arena in self.sections.iter_mut().rev().chain([&mut self.own]) {
-            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| arena.clear())) {
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| arena.clear_keeping(keep))) {
                 match first {
                     None => first = Some(panic),
                     // Dropping the payload could panic again.
                     Some(_) => core::mem::forget(panic),
                 }
             }
+            keep = keep.saturating_sub(arena.stats().committed);
         }
         if let Some(panic) = first {
             resume_unwind(panic);
@@ -160,7 +220,8 @@ impl Scene {
     /// # Panics
     /// As [`clear`](Self::clear).
     pub(super) fn close(mut self) -> SceneReport {
-        let (report, tag) = (self.clear(), self.tag);
+        // All of it stays committed until the regions go, which takes one call for each instead of two.
+        let (report, tag) = (self.clear(usize::MAX), self.tag);
         // Gone before the account is read: what is charged then is what nobody gives back any more.
         drop(self);
         report.after(tag)
