@@ -240,3 +240,28 @@ fn collect<'f>(
     });
     refused.map_or(Ok(items), Err)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arenite::{ScratchStack, Tag};
+
+    #[test]
+    fn a_limited_vector_takes_as_many_as_it_was_made_for_and_keeps_their_order() {
+        let mut stack = ScratchStack::try_new(Tag::untagged(), 1 << 20).expect("memory for a test");
+        let mut guard = stack.guard();
+        let scope = guard.scope();
+        for usual in [0, 3, 100, 1000] {
+            let mut limited = Limited::try_new(&scope, 100, usual).expect("memory for a test");
+            let used = scope.used();
+            assert!(limited.is_empty());
+            assert_eq!((0..150u32).filter(|&number| limited.add(number)).count(), 100);
+            limited.retain(|number| {
+                *number += 1;
+                *number % 3 == 0
+            });
+            assert!(limited.iter().copied().eq((1..=100).filter(|number| number % 3 == 0)));
+            assert_eq!((limited.len(), scope.used()), (33, used), "it never moves");
+        }
+    }
+}

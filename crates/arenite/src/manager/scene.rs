@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::vec::Vec;
 
 use crate::arena::{ResourceArena, ResourceArenaOptions, ResourceStats};
+use crate::base::next_stamp;
 use crate::ledger::{Tag, TagError};
 use crate::region::AllocError;
 
@@ -25,8 +26,10 @@ pub(super) struct Plan {
     huge: bool,
     /// Bytes that may stay committed for the next scene.
     keep: usize,
+    /// What its scenes carry: one of another manager, with other sections perhaps, is not for the next one here.
+    stamp: u64,
     /// A scene that is over: its address space, and up to `keep` bytes of its memory, are for the next one.
-    spare: RefCell<Option<Scene>>,
+    pub(super) spare: RefCell<Option<Scene>>,
 }
 
 impl Plan {
@@ -44,7 +47,7 @@ impl Plan {
         };
         let slots = (0..SLOTS).map(slot).collect::<Result<_, _>>()?;
         let (names, reserve) = (sections.to_vec(), reserve / (sections.len() + 1));
-        Ok(Self { slots, names, reserve, huge, keep, spare: RefCell::new(None) })
+        Ok(Self { slots, names, reserve, huge, keep, stamp: next_stamp(), spare: RefCell::new(None) })
     }
 
     /// The scene that ended last, else a new one.
@@ -60,7 +63,7 @@ impl Plan {
     /// # Panics
     /// As [`Scene::clear`].
     pub(super) fn retire(&self, mut old: Scene) -> SceneReport {
-        if self.spare.borrow().is_some() {
+        if old.plan != self.stamp || self.spare.borrow().is_some() {
             return old.close();
         }
         let report = old.clear(self.keep);
@@ -74,8 +77,9 @@ impl Plan {
     /// # Panics
     /// As [`Scene::clear`].
     pub(super) fn clear(&self, present: &mut Scene) -> SceneReport {
-        let report = present.clear(self.keep);
-        if self.keep != 0
+        let keep = if present.plan == self.stamp { self.keep } else { 0 };
+        let report = present.clear(keep);
+        if keep != 0
             && let Some(spare) = &mut *self.spare.borrow_mut()
         {
             core::mem::swap(spare, present);
@@ -102,6 +106,7 @@ impl Plan {
         let mut arenas = tags.iter().map(arena);
         let own = arenas.next().transpose()?.ok_or(AllocError::TooLarge { tag: tags[0] })?;
         Ok(Scene {
+            plan: self.stamp,
             tag: tags[0],
             own,
             sections: arenas.collect::<Result<_, _>>()?,
@@ -118,6 +123,8 @@ impl Plan {
 /// `scene.get(handle)` answers `None` for what `scene.section("textures")` holds.
 #[derive(Debug)]
 pub struct Scene {
+    /// Which manager made it.
+    plan: u64,
     tag: Tag,
     own: ResourceArena,
     sections: Vec<ResourceArena>,

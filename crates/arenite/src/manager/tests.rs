@@ -197,6 +197,199 @@ fn a_scene_that_the_system_does_not_take_back_is_told_of() {
     assert_eq!((report.live_after, report.committed_after), (held.live, held.committed));
 }
 
+/// Loads a scene of about 500 KB in two arenas and makes it the present one.
+fn next_scene(memory: &mut MemoryManager) -> Result<(crate::Resource<[u8]>, SceneReport), AllocError> {
+    let next = memory.try_load_scene()?;
+    let textures = next.section("textures").expect("the builder names it");
+    let handle = textures.try_insert_slice_copy(&[7u8; 300_000])?;
+    next.try_insert_slice_copy(&[8u8; 200_000])?;
+    Ok((handle, memory.change_scene(next)))
+}
+
+/// What the scenes of a manager have committed by their own count.
+fn held_by_scenes(memory: &MemoryManager) -> usize {
+    let spare = memory.plan.spare.borrow().as_ref().map_or(0, |spare| spare.stats().committed);
+    memory.resources().stats().committed + spare
+}
+
+fn keeping(root: Tag, keep: usize) -> MemoryManager {
+    MemoryManager::builder().root(root).scene_sections(&["textures"]).scene_keep(keep).build().unwrap()
+}
+
+#[test]
+fn a_scene_gets_the_address_space_of_an_earlier_one() {
+    for clear in [false, true] {
+        let mut memory = keeping(root(), 0);
+        for _ in 0..2 {
+            next_scene(&mut memory).unwrap();
+        }
+        for call in [os::Call::Reserve, os::Call::Release] {
+            let plan = fake::fail_after(call, 0);
+            let mut handles = std::vec::Vec::new();
+            for _ in 0..5 {
+                let (handle, report) = next_scene(&mut memory).unwrap();
+                assert_eq!((report.live_after, report.committed_after), (0, 0));
+                let textures = memory.resources().section("textures").unwrap();
+                assert!(
+                    handles.iter().all(|&old| textures.get(old).is_none()),
+                    "handles of scenes that are over"
+                );
+                assert_eq!(textures.get(handle).unwrap()[299_999], 7);
+                handles.push(handle);
+                if clear {
+                    assert_eq!(memory.clear_scene().committed_after, 0);
+                }
+            }
+            assert_eq!(plan.seen(), 0, "{call:?}");
+        }
+        assert_eq!(memory.shutdown().held().count(), 0);
+    }
+}
+
+#[test]
+fn what_is_kept_of_a_scene_serves_the_next_one_and_is_never_more_than_asked() {
+    for keep in [0, 1, 5_000, 100_000, 300_000, 1 << 20, usize::MAX] {
+        let root = root();
+        let mut memory = keeping(root, keep);
+        let scenes = root.child("scene").unwrap();
+        for round in 0..4 {
+            next_scene(&mut memory).unwrap();
+            let full = memory.resources().stats().committed;
+            assert_eq!(scenes.account().subtree.committed, held_by_scenes(&memory));
+            let report = memory.clear_scene();
+            assert_eq!((report.dropped, report.live_after), (2, 0));
+            assert!(report.committed_after <= keep, "{report:?}");
+            assert_eq!(scenes.account().subtree.committed, held_by_scenes(&memory));
+            assert!(held_by_scenes(&memory) <= keep, "kept once, not in every scene that was");
+            if keep >= full {
+                assert_eq!(report.committed_after, full);
+            }
+            if round >= 1 && keep >= 1 << 20 {
+                let calls = fake::fail_all_after(0);
+                next_scene(&mut memory).unwrap();
+                assert_eq!(calls.seen(), 0, "all of it is there already");
+                drop(calls);
+                memory.clear_scene();
+            }
+        }
+        // Without a clear between them: what the old scene keeps comes beside the present one.
+        for _ in 0..4 {
+            let (_, report) = next_scene(&mut memory).unwrap();
+            assert!(report.committed_after <= keep);
+            let present = memory.resources().stats().committed;
+            assert_eq!(scenes.account().subtree.committed, held_by_scenes(&memory));
+            assert!(held_by_scenes(&memory) - present <= keep);
+        }
+        memory.clear_scene();
+        memory.try_trim().unwrap();
+        assert_eq!(scenes.account().subtree.committed, 0, "no scene follows");
+        assert_eq!(memory.shutdown().held().count(), 0);
+        assert_eq!(root.account().subtree.reserved, 0);
+    }
+}
+
+#[test]
+fn a_scene_of_another_manager_is_not_for_the_next_one() {
+    let (here, there) = (root(), root());
+    let mut memory = keeping(here, 1 << 20);
+    let other = MemoryManager::builder().root(there).scene_sections(&["sounds"]).build().unwrap();
+    for clear in [false, true] {
+        next_scene(&mut memory).unwrap();
+        let guest = other.load_scene();
+        guest.insert_slice_copy(&[1u8; 100_000]);
+        memory.change_scene(guest);
+        if clear {
+            assert_eq!(memory.clear_scene().committed_after, 0);
+        }
+        for _ in 0..3 {
+            next_scene(&mut memory).unwrap();
+        }
+        assert_eq!(there.child("scene").unwrap().account().subtree.committed, 0);
+    }
+    drop(other);
+    assert_eq!(memory.shutdown().held().count(), 0);
+    assert_eq!((here.account().subtree.reserved, there.account().subtree.reserved), (0, 0));
+}
+
+#[test]
+fn trimming_leaves_the_present_scene_as_it_is() {
+    let mut memory = keeping(root(), 1 << 20);
+    let scene = memory.load_scene();
+    let (text, many) = (scene.insert_str("still there"), scene.insert_slice_copy(&[3u8; 70_000]));
+    memory.change_scene(scene);
+    memory.try_trim().unwrap();
+    assert_eq!(memory.resources().get(text), Some("still there"));
+    assert_eq!(memory.resources().get(many).unwrap()[69_999], 3);
+    assert!(memory.resources().stats().committed < 70_000 + 3 * os::page_size());
+    let more = memory.resources().insert_slice_copy(&[4u8; 500_000]);
+    assert_eq!(memory.resources().get(more).unwrap()[499_999], 4);
+}
+
+#[test]
+fn kept_scenes_stay_exact_whatever_the_system_refuses() {
+    use os::Call;
+    for call in [Call::Reserve, Call::Commit, Call::Decommit, Call::Release] {
+        for (allowed, keep) in (0..40).flat_map(|allowed| [(allowed, 0), (allowed, 100_000)]) {
+            let root = root();
+            let scenes = root.child("scene").unwrap();
+            let mut memory = keeping(root, keep);
+            let plan = fake::fail_after(call, allowed);
+            for step in 0..6 {
+                // A refused load leaves the present scene alone.
+                let _ = next_scene(&mut memory);
+                if call != Call::Release {
+                    assert_eq!(
+                        scenes.account().subtree.committed,
+                        held_by_scenes(&memory),
+                        "{call:?} {allowed}"
+                    );
+                }
+                if step % 2 == 1 {
+                    let report = memory.clear_scene();
+                    assert_eq!(report.live_after, 0);
+                    assert!(report.committed_after <= keep || call == Call::Decommit, "{report:?}");
+                }
+                if step == 4 {
+                    let _ = memory.try_trim();
+                }
+            }
+            let refused = plan.refused();
+            drop(plan);
+            // Nothing is refused any more: all that was not lost by a refused release comes back.
+            let report = memory.shutdown();
+            let held = report.held().count();
+            assert!(held == 0 || call == Call::Release && refused > 0, "{call:?} {allowed}: {report}");
+            assert!(root.account().subtree.live == 0);
+        }
+    }
+}
+
+#[test]
+fn a_destructor_that_panics_spoils_no_later_scene() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("boom");
+        }
+    }
+    let root = root();
+    let mut memory = keeping(root, 1 << 20);
+    next_scene(&mut memory).unwrap();
+    for clear in [false, true] {
+        memory.resources().insert(Bomb);
+        let next = memory.load_scene();
+        let survivor = next.insert(5u32);
+        let unwound = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            if clear { memory.clear_scene() } else { memory.change_scene(next) }
+        }));
+        assert!(unwound.is_err());
+        assert_eq!(memory.resources().get(survivor).is_some(), !clear);
+        assert_eq!(root.child("scene").unwrap().account().subtree.committed, held_by_scenes(&memory));
+    }
+    next_scene(&mut memory).unwrap();
+    assert_eq!(memory.shutdown().held().count(), 0);
+}
+
 #[cfg(feature = "serde")]
 #[test]
 fn a_snapshot_survives_json() {
