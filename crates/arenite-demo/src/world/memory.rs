@@ -52,7 +52,7 @@ fn tag(name: &str) -> Result<Tag, DemoError> {
 
 /// Starts the manager with everything committed that steady frames need, so that none of them calls the system.
 pub(super) fn start(config: &Config) -> Result<MemoryManager, DemoError> {
-    // A frame's lists grow with the agents: buckets, an intent each, a few items to draw. 256 agents took 61 KB at most
+    // A frame's lists grow with the agents: buckets, an intent each, a few items to draw. 256 agents took 84 KB at most
     // in the maps we know, 4000 took 414 KB.
     let frame = (128 << 10) + 256 * config.agents as usize;
     // In a job's scratch a search has its nodes (16 KiB) and its open list; the paths found need less. Of many threads
