@@ -54,30 +54,42 @@ fn tag(name: &str) -> Result<Tag, DemoError> {
 pub(super) fn start(config: &Config) -> Result<MemoryManager, DemoError> {
     // A frame's lists grow with the agents: buckets, an intent each, a few items to draw. 256 agents took 84 KB at most
     // in the maps we know, 4000 took 414 KB.
-    let frame = (128 << 10) + 256 * config.agents as usize;
+    let frame = (112 << 10) + 128 * config.agents as usize;
     // In a job's scratch a search has its nodes (16 KiB) and its open list; the paths found need less. Of many threads
     // each has a smaller share of the work, and all of them together half of the usual budget.
     let job = ((80 << 10) + 16 * config.agents as usize).min((16 << 20) / config.threads.max(64));
+    // Under a tight budget what is kept in one section could be missing in another.
+    let keep = if tag("scene")?.headroom() < 8 * SCENE_KEEP { 0 } else { SCENE_KEEP };
     let mut builder = MemoryManager::builder()
         .frame_presize(frame)
         .job_arenas(4 * config.threads.max(16))
         .job_presize(config.threads, job)
         .scratch(16 << 20, 64 << 10)
         .scene_sections(&SECTIONS)
-        .scene_keep(SCENE_KEEP)
+        .scene_keep(keep)
         .prefault(true)
         .count_page_faults(true);
     if let Some(count) = config.heap_calls {
         builder = builder.heap_calls(count);
     }
-    builder.build().map_err(|error: BuildError| DemoError::Memory(error.to_string()))
+    let mut memory = builder.build().map_err(|error: BuildError| DemoError::Memory(error.to_string()))?;
+    // A scene that comes and goes leaves the next one its memory. Textures are most of any map's.
+    let first = memory.try_load_scene()?;
+    for (name, eighths) in SECTIONS.into_iter().zip([3, 1, 1, 1]) {
+        let section = first.section(name).unwrap_or(&first);
+        let len = keep / 8 * eighths;
+        section.try_insert_slice_with(len, |_: &mut [u8]| Ok::<_, DemoError>(()))?;
+    }
+    memory.change_scene(first);
+    memory.clear_scene();
+    Ok(memory)
 }
 
-/// What a scene's resources leave committed for the next scene's: most of a small map's.
-const SCENE_KEEP: usize = 256 << 10;
-
-/// What the game's stack keeps from scene to scene: about what a small map needs. Memory that is given back and asked
-/// for again costs the kernel a microsecond for each page.
+/// What a scene's resources leave committed for the next scene's, and what the game's stack keeps from scene to scene:
+/// about what a small map needs. Memory that is given back and asked for again costs the kernel 1.4 microseconds for
+/// each page, and each call some 30 with cold caches.
+const SCENE_KEEP: usize = 512 << 10;
+/// See [`SCENE_KEEP`].
 pub(super) const GAME_KEEP: usize = 256 << 10;
 
 /// The stack on which a scene keeps its grid and its agents, with what it keeps brought in.
@@ -85,6 +97,11 @@ pub(super) fn game_stack() -> Result<ScratchStack, DemoError> {
     let mut game = ScratchStack::try_new(tag("game")?, 256 << 20)?;
     game.guard().scope().try_alloc_slice_fill_with(GAME_KEEP, |_| 0u8)?;
     Ok(game)
+}
+
+/// The stack of what flies.
+pub(super) fn flying_stack() -> Result<ScratchStack, DemoError> {
+    Ok(ScratchStack::try_new(tag("game")?, 1 << 20)?)
 }
 
 /// What a frame was, and what it called.

@@ -4,7 +4,8 @@
 //! |---|---|---|
 //! | the WAD file | a resource arena | `wad` |
 //! | decoded textures, flats, sprites, sounds | sections of the scene | `scene/…` |
-//! | grid, walls, agents, projectiles, particles | a scratch stack whose scope is the scene | `game` |
+//! | grid, walls, agents | a scratch stack whose scope is the scene | `game` |
+//! | projectiles, particles | another one, whose scope is the run | `game` |
 //! | buckets, intents, draw list, labels | the frame arena; the draw list is kept for the next frame | `frame` |
 //! | search nodes and open lists | each job's scratch | `jobs` |
 //! | paths that were found | each job's arena, until the frame ends | `jobs` |
@@ -30,7 +31,7 @@ use crate::error::DemoError;
 use crate::host::{self, Clock, Left, Resident, Run};
 use crate::outcome::{Record, TagOutcome};
 use crate::wad::{LumpName, Wad};
-use scene::Level;
+use scene::{Flying, Level};
 
 impl From<arenite::AllocError> for DemoError {
     fn from(error: arenite::AllocError) -> Self {
@@ -64,11 +65,16 @@ fn play(config: &Config, observer: &mut dyn Observer) -> Result<Record, DemoErro
     let maps = host::maps(&wad, config)?;
     let mut memory = memory::start(config)?;
     let mut game = memory::game_stack()?;
+    let mut always = memory::flying_stack()?;
+    let mut always = always.guard();
+    let always = always.scope();
+    let mut flying = Flying::try_new(&always)?;
+    flying.start(config.agents as usize)?;
     let mut run = Run::new(config, "arenite");
     run.record().sampled_tags = memory::SAMPLED.map(String::from).to_vec();
 
     for (number, &name) in (0..config.scenes).zip(maps.iter().cycle()) {
-        scene(&wad, name, number, config, &mut memory, &mut game, &mut run, observer)?;
+        scene(&wad, name, number, config, &mut memory, &mut game, &mut flying, &mut run, observer)?;
     }
 
     let snapshot = memory.snapshot();
@@ -87,6 +93,7 @@ fn scene(
     config: &Config,
     memory: &mut MemoryManager,
     game: &mut ScratchStack,
+    flying: &mut Flying<'_>,
     run: &mut Run<'_>,
     observer: &mut dyn Observer,
 ) -> Result<(), DemoError> {
@@ -99,19 +106,20 @@ fn scene(
     let tag = next.tag();
     let mut level = Level::load(wad, &map, number, config, &stack, &next)?;
     memory.change_scene(next);
+    flying.start(level.agents())?;
     let load_ms = loading.ms();
     observer.scene_started(&map.name().to_string(), number, config.scenes);
 
     run.play(observer, || {
         let clock = Clock::start();
         let frame = memory.begin_frame();
-        let drawn = level.frame(&frame)?;
+        let drawn = level.frame(&frame, flying)?;
         let (stats, ms) = (frame.end(), clock.ms());
         Ok(memory::sample(&drawn, &stats, ms))
     })?;
 
     let loaded = Resident::read().now;
-    let (picture, checksum) = (level.picture(&map), level.checksum());
+    let (picture, checksum) = (level.picture(&map, flying), level.checksum());
     let (agents, resources) = (level.agents(), level.resources_loaded());
     let (drops, bytes) = (level.drops(), level.resource_bytes());
     let leaving = Clock::start();

@@ -22,23 +22,34 @@ use crate::rules::tick::{Label, MIXED, Tick};
 use crate::rules::{PARTICLES, PROJECTILES};
 use crate::wad::{Map, Wad};
 
-/// A vector in the scene's stack that does not grow beyond what it was made for.
+/// A vector in a stack that does not grow beyond what it was made for.
 #[derive(Debug)]
 struct Limited<'g, T> {
     /// With room for as many as there may ever be, so that it never moves or asks for memory.
     items: ArenaVec<'g, T>,
     most: usize,
+    /// Places that were written at some time, so that using them does not fault.
+    touched: usize,
 }
 
 impl<'g, T: Copy + Default> Limited<'g, T> {
-    /// Room for `most`. The first `usual` places are written once, so that they do not fault in a frame; those behind
-    /// them cost nothing until they are used.
-    fn try_new(stack: &'g Scope<'_>, most: usize, usual: usize) -> Result<Self, AllocError> {
+    /// Room for `most`, which costs nothing until it is used.
+    fn try_new(stack: &'g Scope<'_>, most: usize) -> Result<Self, AllocError> {
         let mut items = stack.vec();
         items.try_reserve(most)?;
-        items.try_extend(std::iter::repeat_n(T::default(), usual.min(most)))?;
-        items.clear();
-        Ok(Self { items, most })
+        Ok(Self { items, most, touched: 0 })
+    }
+
+    /// Empties it, and sees to it that the first `usual` places do not fault in a frame.
+    fn start(&mut self, usual: usize) -> Result<(), AllocError> {
+        self.items.clear();
+        let usual = usual.min(self.most);
+        if self.touched < usual {
+            self.items.try_extend(std::iter::repeat_n(T::default(), usual))?;
+            self.items.clear();
+            self.touched = usual;
+        }
+        Ok(())
     }
 }
 
@@ -68,6 +79,30 @@ impl<T: Copy + Default> Crowd<T> for Limited<'_, T> {
 
     fn len(&self) -> usize {
         self.items.len()
+    }
+}
+
+/// Projectiles and particles. There can be as many of them in every map, so their room is the game's and not the
+/// scene's.
+#[derive(Debug)]
+pub(super) struct Flying<'g> {
+    projectiles: Limited<'g, Projectile>,
+    particles: Limited<'g, Particle>,
+}
+
+impl<'g> Flying<'g> {
+    pub(super) fn try_new(stack: &'g Scope<'_>) -> Result<Self, AllocError> {
+        Ok(Self {
+            projectiles: Limited::try_new(stack, PROJECTILES)?,
+            particles: Limited::try_new(stack, PARTICLES)?,
+        })
+    }
+
+    /// Nothing flies any more. Of each there are at once, for each agent of a busy scene, a little less than what is
+    /// made ready here.
+    pub(super) fn start(&mut self, agents: usize) -> Result<(), AllocError> {
+        self.projectiles.start(agents * 2)?;
+        self.particles.start(agents * 16)
     }
 }
 
@@ -107,8 +142,6 @@ pub(super) struct Level<'g> {
     terrain: Terrain<'g>,
     resources: Resources<'g>,
     agents: &'g mut [Agent],
-    projectiles: Limited<'g, Projectile>,
-    particles: Limited<'g, Particle>,
     /// The draw list of the frame before.
     last: Option<FrameRef<[DrawItem]>>,
     tick: Tick,
@@ -117,9 +150,6 @@ pub(super) struct Level<'g> {
 /// Agents that one job thinks for.
 const BATCH: usize = 16;
 
-/// Projectiles and particles that fly at once for each agent in a busy scene; a little more than was ever seen.
-const FLYING: (usize, usize) = (2, 16);
-
 impl<'g> Level<'g> {
     /// Decodes what the map uses into `scene` and fills the map with agents.
     pub(super) fn load(
@@ -127,7 +157,7 @@ impl<'g> Level<'g> {
         map: &Map<'_>,
         number: u32,
         config: &Config,
-        stack: &'g Scope<'_>,
+        stack: &Scope<'g>,
         scene: &Scene,
     ) -> Result<Self, DemoError> {
         let resources = Resources::load(wad, map, stack, scene)?;
@@ -136,20 +166,13 @@ impl<'g> Level<'g> {
         let count = agent::count(map, config.agents);
         let agents = stack.try_alloc_slice_fill_with(count, |_| Agent::default())?;
         agent::populate(map, &terrain.level(), resources.sprite_names, tick.rng(), agents);
-        Ok(Self {
-            terrain,
-            resources,
-            agents,
-            projectiles: Limited::try_new(stack, PROJECTILES, count * FLYING.0)?,
-            particles: Limited::try_new(stack, PARTICLES, count * FLYING.1)?,
-            last: None,
-            tick,
-        })
+        Ok(Self { terrain, resources, agents, last: None, tick })
     }
 
     /// Plays one frame. Thinks on the pool of the thread that calls.
-    pub(super) fn frame(&mut self, frame: &Frame<'_>) -> Result<Drawn, AllocError> {
-        let Self { terrain, resources, agents, projectiles, particles, last, tick } = self;
+    pub(super) fn frame(&mut self, frame: &Frame<'_>, flying: &mut Flying<'_>) -> Result<Drawn, AllocError> {
+        let Self { terrain, resources, agents, last, tick } = self;
+        let Flying { projectiles, particles } = flying;
         let level = terrain.level();
         let assets = resources.of(frame)?;
 
@@ -195,8 +218,8 @@ impl<'g> Level<'g> {
     }
 
     /// The scene seen from above.
-    pub(super) fn picture(&self, map: &Map<'_>) -> Picture {
-        host::picture(map, self.agents, &self.projectiles, &self.particles)
+    pub(super) fn picture(&self, map: &Map<'_>, flying: &Flying<'_>) -> Picture {
+        host::picture(map, self.agents, &flying.projectiles, &flying.particles)
     }
 
     /// The checksum so far.
@@ -251,9 +274,10 @@ mod tests {
         let mut stack = ScratchStack::try_new(Tag::untagged(), 1 << 20).expect("memory for a test");
         let mut guard = stack.guard();
         let scope = guard.scope();
-        for usual in [0, 3, 100, 1000] {
-            let mut limited = Limited::try_new(&scope, 100, usual).expect("memory for a test");
-            let used = scope.used();
+        let mut limited = Limited::try_new(&scope, 100).expect("memory for a test");
+        let used = scope.used();
+        for usual in [0, 3, 100, 1000, 7] {
+            limited.start(usual).expect("there is room");
             assert!(limited.is_empty());
             assert_eq!((0..150u32).filter(|&number| limited.add(number)).count(), 100);
             limited.retain(|number| {
@@ -261,7 +285,7 @@ mod tests {
                 *number % 3 == 0
             });
             assert!(limited.iter().copied().eq((1..=100).filter(|number| number % 3 == 0)));
-            assert_eq!((limited.len(), scope.used()), (33, used), "it never moves");
+            assert_eq!((limited.len(), scope.used()), (33, used), "it never grows");
         }
     }
 }
