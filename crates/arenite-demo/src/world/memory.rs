@@ -75,9 +75,9 @@ pub(super) fn start(config: &Config) -> Result<MemoryManager, DemoError> {
     let mut memory = builder.build().map_err(|error: BuildError| DemoError::Memory(error.to_string()))?;
     // A scene that comes and goes leaves the next one its memory. Textures are most of any map's.
     let first = memory.try_load_scene()?;
-    for (name, eighths) in SECTIONS.into_iter().zip([3, 1, 1, 1]) {
+    for (name, share) in SECTIONS.into_iter().zip([14, 3, 3, 3]) {
         let section = first.section(name).unwrap_or(&first);
-        let len = keep / 8 * eighths;
+        let len = keep / 32 * share;
         section.try_insert_slice_with(len, |_: &mut [u8]| Ok::<_, DemoError>(()))?;
     }
     memory.change_scene(first);
