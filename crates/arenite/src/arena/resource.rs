@@ -539,6 +539,7 @@ impl ResourceArena {
     ///
     /// # Errors
     /// The system refused; some of the memory stays committed.
+    #[cfg(feature = "std")]
     pub(crate) fn try_trim(&mut self) -> Result<(), AllocError> {
         let slots = self.len() * size_of::<Slot>();
         let inner = &mut *self.inner.lock();

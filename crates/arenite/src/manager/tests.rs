@@ -289,6 +289,25 @@ fn what_is_kept_of_a_scene_serves_the_next_one_and_is_never_more_than_asked() {
 }
 
 #[test]
+fn two_scenes_that_ended_keep_no_more_than_one() {
+    let keep = 1 << 20;
+    let mut memory = keeping(root(), keep);
+    for _ in 0..2 {
+        next_scene(&mut memory).unwrap();
+    }
+    // While the scene that was set aside loads, the present one has nobody to change places with.
+    let next = memory.load_scene();
+    let handle = next.insert_slice_copy(&[9u8; 600_000]);
+    assert!(memory.clear_scene().committed_after >= 500_000);
+    let report = memory.change_scene(next);
+    assert!(report.committed_after >= 500_000 && report.dropped == 0);
+    assert_eq!(memory.resources().get(handle).unwrap()[599_999], 9);
+    memory.clear_scene();
+    assert!(held_by_scenes(&memory) <= keep, "{}", held_by_scenes(&memory));
+    assert_eq!(memory.resources().stats().committed, 0, "what is kept is the next scene's");
+}
+
+#[test]
 fn a_scene_of_another_manager_is_not_for_the_next_one() {
     let (here, there) = (root(), root());
     let mut memory = keeping(here, 1 << 20);
