@@ -3,6 +3,17 @@
 //! Every pool stands on a [`Table`](crate::region::Table): its slots and its book-keeping are columns of one reservation,
 //! committed together as the pool grows, charged to the pool's tag. So an address never changes, a foreign pointer is
 //! found by one compare, and a slot's number follows from its address. May import floors 0 to 3.
+//!
+//! | file | what lives there |
+//! |---|---|
+//! | `slots` | the raw core of the pools for one thread: which slots are free |
+//! | `block`, `typed` | [`BlockPool`], [`Pool`] over it; `away`: blocks that come back from other threads |
+//! | `shared` | the raw core for many threads, [`SharedBlockPool`], [`SharedPool`] |
+//! | `handle`, `handle_pool` | [`Handle`]; [`HandlePool`], [`Secondary`] |
+//! | `soa` | [`Columns`] |
+//! | `options`, `stats`, `insert_error`, `free_error`, `boxed` | what they share |
+#![doc = ""]
+#![doc = include_str!("which.md")]
 
 mod away;
 mod block;
