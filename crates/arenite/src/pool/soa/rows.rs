@@ -394,7 +394,7 @@ impl Rows {
     }
 
     /// As if a slot had been given out so often.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "std", feature = "derive", not(loom)))]
     pub(super) fn pretend(&mut self, index: u32, spent: u32) {
         self.set_spent(index, spent);
         self.most_spent = self.most_spent.max(spent);
