@@ -66,7 +66,7 @@ fn cells_of(blocks: [u32; 2]) -> [AtomicU32; 2] {
 
 fn take_batch(depot: &Depot, blocks: &mut Vec<u32>) -> u32 {
     let room = cells_of([0, 0]);
-    let size = depot.take_batch(&room);
+    let size = depot.take_batch(0, &room);
     blocks.extend(room[..size as usize].iter().map(|block| block.load(Ordering::Relaxed)));
     size
 }
@@ -81,8 +81,8 @@ fn loom_batches_change_hands_whole() {
         let depot = unsafe { Depot::new(array(), array(), 3) };
         let blocks = unsafe { depot.carve(4, 6) };
         assert_eq!(blocks, 0..4);
-        assert!(unsafe { depot.put_batch(&cells_of([0, 1]), 6) });
-        assert!(unsafe { depot.put_batch(&cells_of([2, 3]), 6) });
+        assert!(unsafe { depot.put_batch(0, &cells_of([0, 1]), 6) });
+        assert!(unsafe { depot.put_batch(0, &cells_of([2, 3]), 6) });
         let cells: Vec<_> = (0..4).map(|_| UnsafeCell::new(0u32)).collect();
         let shared = Arc::new((depot, cells));
         let work = |(depot, cells): &(Depot, Vec<UnsafeCell<u32>>), rounds: usize| {
@@ -96,7 +96,7 @@ fn loom_batches_change_hands_whole() {
                 for block in &held {
                     cells[*block as usize].with_mut(|cell| unsafe { *cell += 1 });
                 }
-                assert!(unsafe { depot.put_batch(&cells_of([a, b]), 6) });
+                assert!(unsafe { depot.put_batch(0, &cells_of([a, b]), 6) });
             }
         };
         let other = {
@@ -120,14 +120,14 @@ fn loom_a_batch_is_taken_whole_or_by_the_block() {
         let array = || unsafe { AtomicArray::new(start, 6) };
         let depot = unsafe { Depot::new(array(), array(), 3) };
         unsafe { depot.carve(4, 6) };
-        assert!(unsafe { depot.put_batch(&cells_of([0, 1]), 3) });
+        assert!(unsafe { depot.put_batch(0, &cells_of([0, 1]), 3) });
         let depot = Arc::new(depot);
         let other = {
             let depot = Arc::clone(&depot);
             thread::spawn(move || {
                 let mut got: Vec<u32> = depot.take_from_batch().into_iter().collect();
                 // The only buffer is free again if the batch is used up.
-                if unsafe { depot.put_batch(&cells_of([2, 3]), 3) } {
+                if unsafe { depot.put_batch(0, &cells_of([2, 3]), 3) } {
                     got.extend([2, 3].map(|_| u32::MAX));
                 }
                 got.extend(depot.take_from_batch());
