@@ -64,9 +64,9 @@ fn cells_of(blocks: [u32; 2]) -> [AtomicU32; 2] {
     blocks.map(AtomicU32::new)
 }
 
-fn take_batch(depot: &Depot, blocks: &mut Vec<u32>) -> u32 {
+fn take_batch(depot: &Depot, stripe: usize, blocks: &mut Vec<u32>) -> u32 {
     let room = cells_of([0, 0]);
-    let size = depot.take_batch(0, &room);
+    let size = depot.take_batch(stripe, &room);
     blocks.extend(room[..size as usize].iter().map(|block| block.load(Ordering::Relaxed)));
     size
 }
@@ -85,10 +85,11 @@ fn loom_batches_change_hands_whole() {
         assert!(unsafe { depot.put_batch(0, &cells_of([2, 3]), 6) });
         let cells: Vec<_> = (0..4).map(|_| UnsafeCell::new(0u32)).collect();
         let shared = Arc::new((depot, cells));
-        let work = |(depot, cells): &(Depot, Vec<UnsafeCell<u32>>), rounds: usize| {
+        let work = |(depot, cells): &(Depot, Vec<UnsafeCell<u32>>), stripe: usize| {
+            let rounds = 1 + stripe;
             for _ in 0..rounds {
                 let mut held = Vec::new();
-                take_batch(depot, &mut held);
+                take_batch(depot, stripe, &mut held);
                 let &[a, b] = &held[..] else {
                     assert!(held.is_empty());
                     continue;
@@ -96,17 +97,17 @@ fn loom_batches_change_hands_whole() {
                 for block in &held {
                     cells[*block as usize].with_mut(|cell| unsafe { *cell += 1 });
                 }
-                assert!(unsafe { depot.put_batch(0, &cells_of([a, b]), 6) });
+                assert!(unsafe { depot.put_batch(stripe, &cells_of([a, b]), 6) });
             }
         };
         let other = {
             let shared = Arc::clone(&shared);
-            thread::spawn(move || work(&shared, 2))
+            thread::spawn(move || work(&shared, 1))
         };
-        work(&shared, 1);
+        work(&shared, 0);
         other.join().unwrap();
         let mut all = Vec::new();
-        while take_batch(&shared.0, &mut all) > 0 {}
+        while take_batch(&shared.0, 0, &mut all) > 0 {}
         all.sort_unstable();
         assert_eq!(all, [0, 1, 2, 3]);
     });
@@ -135,11 +136,11 @@ fn loom_a_batch_is_taken_whole_or_by_the_block() {
             })
         };
         let mut got = Vec::new();
-        take_batch(&depot, &mut got);
+        take_batch(&depot, 0, &mut got);
         let theirs = other.join().unwrap();
         let put = theirs.contains(&u32::MAX);
         got.extend(theirs.into_iter().filter(|block| *block != u32::MAX));
-        while take_batch(&depot, &mut got) > 0 {}
+        while take_batch(&depot, 0, &mut got) > 0 {}
         got.sort_unstable();
         assert_eq!(got, if put { &[0, 1, 2, 3][..] } else { &[0, 1] });
     });
