@@ -5,10 +5,12 @@
 
 pub mod align;
 pub mod bytes;
+mod prefetch;
 pub mod sync;
 pub(crate) mod thread;
 
 pub use bytes::Bytes;
+pub(crate) use prefetch::prefetch_for_writing;
 
 use sync::plain::{AtomicU64, Ordering};
 

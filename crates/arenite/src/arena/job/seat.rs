@@ -145,40 +145,4 @@ mod loom_tests {
             owner.join().unwrap();
         });
     }
-
-    /// A thread that was just numbered is not taken for one that has ended, although its place was empty before.
-    #[test]
-    #[expect(unsafe_code, reason = "loom's cell stands for the arena")]
-    fn loom_a_parked_arena_stays_with_a_thread_that_is_new() {
-        const NEW: usize = 2;
-        loom::model(|| {
-            let shared = Arc::new((AtomicUsize::new(IDLE), UnsafeCell::new(0u32), AtomicUsize::new(0)));
-            let work = |cell: &UnsafeCell<u32>| {
-                // SAFETY: loom checks that nobody else has the cell.
-                cell.with_mut(|value| unsafe { *value += 1 });
-            };
-            let new = {
-                let shared = Arc::clone(&shared);
-                loom::thread::spawn(move || {
-                    let (seat, cell, living) = &*shared;
-                    let drawn = living.compare_exchange(0, NEW, Ordering::Acquire, Ordering::Relaxed);
-                    assert!(drawn.is_ok());
-                    if claim(seat, NEW, |_| false).is_some() {
-                        work(cell);
-                        leave(seat);
-                    }
-                    if take(seat, NEW) {
-                        work(cell);
-                        leave(seat);
-                    }
-                })
-            };
-            let (seat, cell, living) = &*shared;
-            if claim(seat, 0, |number| living.load(Ordering::Acquire) != number).is_some() {
-                work(cell);
-                leave(seat);
-            }
-            new.join().unwrap();
-        });
-    }
 }

