@@ -9,6 +9,7 @@ use arenite::{Handle, HandlePool, PoolOptions, Tag};
 use slotmap::HopSlotMap;
 use slotmap::{DefaultKey, DenseSlotMap, SlotMap};
 
+use super::shuffled;
 use crate::harness::Contest;
 use crate::opaque::used;
 use crate::stats::Random;
@@ -268,16 +269,6 @@ impl Store for Options {
     fn sum(&self) -> u64 {
         self.values.iter().flatten().map(ends).sum()
     }
-}
-
-/// Numbers below `count` in an order of their own, the same in each run.
-fn shuffled(count: usize) -> Vec<usize> {
-    let mut random = Random(0x5EED_CAFE);
-    let mut order: Vec<usize> = (0..count).collect();
-    for place in (1..count).rev() {
-        order.swap(place, random.below(place + 1));
-    }
-    order
 }
 
 /// Keys in random order; the store holds a value for each, and its slots were vacated in random order once.
