@@ -15,20 +15,23 @@ use core::num::NonZeroU32;
 ///
 /// ```
 /// use arenite::Handle;
-/// let handle = Handle::<str>::from_bits(0x7_0000_0003).expect("the generation is not zero");
+/// let handle = Handle::<str>::from_bits(0x7_0000_0003).expect("the generation is odd");
 /// assert_eq!((handle.index(), handle.generation()), (3, 7));
 /// assert_eq!(Handle::from_bits(handle.to_bits()), Some(handle));
 /// assert_eq!(size_of::<Option<Handle<String>>>(), 8);
 /// ```
 pub struct Handle<T: ?Sized> {
     index: u32,
+    /// Odd. Pools rely on it: a slot whose own number is even holds no value, and so fits no handle.
     generation: NonZeroU32,
     names: PhantomData<fn() -> *const T>,
 }
 
 impl<T: ?Sized> Handle<T> {
+    /// `generation` is odd.
     #[inline]
     pub(crate) const fn new(index: u32, generation: NonZeroU32) -> Self {
+        debug_assert!(generation.get() & 1 == 1, "the generation of a handle is odd");
         Self { index, generation, names: PhantomData }
     }
 
@@ -39,7 +42,7 @@ impl<T: ?Sized> Handle<T> {
         self.index
     }
 
-    /// How often the slot had been given out when this handle was made, by the pool's own count; never 0.
+    /// How often the slot had been given out when this handle was made, by the pool's own count; always odd.
     #[inline]
     #[must_use]
     pub const fn generation(self) -> u32 {
@@ -59,13 +62,13 @@ impl<T: ?Sized> Handle<T> {
     }
 
     /// From a number that [`to_bits`](Self::to_bits) gave. Any other number makes a handle that resolves to nothing, or
-    /// to whatever happens to be named by it; that is never unsound. `None` when the upper half is zero.
+    /// to whatever happens to be named by it; that is never unsound. `None` when the upper half is even, which no handle's is.
     #[inline]
     #[must_use]
     pub const fn from_bits(bits: u64) -> Option<Self> {
         match NonZeroU32::new((bits >> 32) as u32) {
-            Some(generation) => Some(Self::new(bits as u32, generation)),
-            None => None,
+            Some(generation) if generation.get() & 1 == 1 => Some(Self::new(bits as u32, generation)),
+            _ => None,
         }
     }
 }
@@ -127,6 +130,6 @@ impl<'de, T: ?Sized> serde::Deserialize<'de> for Handle<T> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let bits = u64::deserialize(deserializer)?;
         Self::from_bits(bits)
-            .ok_or_else(|| serde::de::Error::custom("a handle's upper half, its generation, is not zero"))
+            .ok_or_else(|| serde::de::Error::custom("a handle's upper half, its generation, is odd"))
     }
 }

@@ -439,10 +439,9 @@ impl<T> HandlePool<T> {
     #[inline]
     fn find(&self, handle: Handle<T>) -> Option<u32> {
         let index = handle.index();
-        // Generations of live slots are odd, all others even. So are those of our handles; `| 1` is for one that was
-        // made from a number, so that it can not match a slot that does not live.
+        // Generations of live slots are odd, all others even; those of handles are odd, whoever made them.
         // SAFETY: open; the second operand runs only if the first is true.
-        (index < self.opened && unsafe { self.slots.generation(index) } == handle.generation() | 1)
+        (index < self.opened && unsafe { self.slots.generation(index) } == handle.generation())
             .then_some(index)
     }
 

@@ -465,7 +465,7 @@ impl<T: Soa> Columns<T> {
         }
     }
 
-    /// Gives slots that have used up their generations (2³² - 1 of them) new ones, and answers how many there were. Until
+    /// Gives slots that have used up their generations (2³¹ - 1 of them) new ones, and answers how many there were. Until
     /// then their rows are missing from the capacity. **From then on handles from long ago may name rows again**, so call
     /// it where none are kept: between levels.
     pub fn recycle(&mut self) -> usize {

@@ -146,9 +146,9 @@ impl<T, U> Secondary<T, U> {
     #[inline]
     fn find(&self, handle: Handle<T>) -> Option<u32> {
         let index = handle.index();
-        // Generations of entries are odd, 0 where there is none.
+        // Generations of entries and of handles are odd, 0 where there is no entry.
         // SAFETY: open; the second operand runs only if the first is true.
-        (index < self.opened && unsafe { self.slots.generation(index) } == handle.generation() | 1)
+        (index < self.opened && unsafe { self.slots.generation(index) } == handle.generation())
             .then_some(index)
     }
 

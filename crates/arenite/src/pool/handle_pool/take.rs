@@ -160,7 +160,7 @@ impl<T> HandlePool<T> {
         let found = index < self.opened
             && unsafe {
                 self.marks.has(index, Mark::Detached)
-                    && self.slots.generation(index) + 1 == handle.generation() | 1
+                    && self.slots.generation(index) + 1 == handle.generation()
             };
         found.then_some(index)
     }

@@ -18,8 +18,8 @@ use core::num::NonZeroU32;
 use core::ptr::NonNull;
 
 /// What a handle's index leads to: in the lower half the row of this slot, minus its index; in the upper half how many
-/// generations are over. The generation of a live row is one more; when none is left ([`RETIRED`]) no handle fits. One
-/// number, because it is read and written as one.
+/// generations are over. A handle's generation is twice that of its row and one more, for it is odd; when none is left
+/// ([`RETIRED`]) no handle fits. One number, because it is read and written as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(transparent)]
 pub(super) struct Slot(u64);
@@ -48,6 +48,9 @@ impl Slot {
 
 /// Of a slot that has used up its generations.
 const RETIRED: u32 = u32::MAX;
+
+/// How many generations a slot has: as many as there are odd numbers that fit a `u32`, but one.
+const GENERATIONS: u32 = (1 << 31) - 1;
 
 /// Rows and their names.
 #[derive(Debug)]
@@ -91,7 +94,7 @@ impl Rows {
             slots,
             names,
             #[cfg(any(test, feature = "fault-injection"))]
-            generations: RETIRED,
+            generations: GENERATIONS,
         }
     }
 
@@ -176,7 +179,7 @@ impl Rows {
         }
         let slot = self.slot(index);
         let row = slot.row(index) as usize;
-        (slot.spent() == generation.get() - 1 && row < self.len).then_some(row)
+        (slot.spent() == generation.get() >> 1 && row < self.len).then_some(row)
     }
 
     /// Index and generation of a live row.
@@ -186,8 +189,8 @@ impl Rows {
             return None;
         }
         let index = self.name_of(row);
-        // A live slot is not retired, so one more does not wrap.
-        Some((index, NonZeroU32::MIN.saturating_add(self.slot(index).spent())))
+        // A live slot is not retired, so twice as many and one more do not wrap, and are odd.
+        Some((index, NonZeroU32::MIN | self.slot(index).spent() << 1))
     }
 
     /// The row behind the last live one is live from now on: `row`, which the caller knows, so that
@@ -285,7 +288,7 @@ impl Rows {
         #[cfg(any(test, feature = "fault-injection"))]
         return self.generations;
         #[cfg(not(any(test, feature = "fault-injection")))]
-        return RETIRED;
+        return GENERATIONS;
     }
 
     #[cfg(any(test, feature = "fault-injection"))]

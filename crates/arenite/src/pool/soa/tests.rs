@@ -162,9 +162,9 @@ fn the_very_last_generation_does_not_wrap() {
     let mut columns = columns(2);
     let first = columns.push(item(0));
     // As if it had been removed so often.
-    columns.rows.pretend(first.index(), u32::MAX - 1);
+    columns.rows.pretend(first.index(), (1 << 31) - 2);
     let last = columns.handle_at(0).unwrap();
-    assert_eq!(last.generation(), u32::MAX);
+    assert_eq!(last.generation(), u32::MAX - 2);
     assert!(columns.contains(last) && !columns.contains(first));
     assert_eq!(columns.remove(last), Some(item(0)));
     columns.check();
@@ -202,7 +202,7 @@ fn forged_handles_resolve_to_a_live_row_or_to_nothing() {
         columns.remove(*handle);
     }
     for index in (0..200).chain([u32::MAX, u32::MAX - 1, 1 << 31]) {
-        for generation in [1, 2, 3, u32::MAX] {
+        for generation in [1, 3, 5, u32::MAX - 2, u32::MAX] {
             let forged = Handle::from_bits(u64::from(generation) << 32 | u64::from(index)).unwrap();
             let live = columns.handles().any(|handle| handle == forged);
             assert_eq!(columns.get(forged).is_some(), live);
