@@ -453,8 +453,7 @@ impl ResourceArena {
             let count = index as usize + 1;
             let tag = inner.table.tag();
             if count > inner.capacity {
-                let (reserved, needed) = (inner.table.reserved(), count * size_of::<Slot>());
-                return Err(AllocError::Exhausted { tag, reserved, needed });
+                return Err(AllocError::Full { tag, capacity: inner.capacity });
             }
             if let Some(step) = inner.table.next_step(count * size_of::<Slot>())? {
                 drop(inner);

@@ -247,7 +247,7 @@ fn a_full_arena_drops_what_it_refuses() {
     let used = arena.stats().used;
     for number in 10..13 {
         let refused = arena.try_insert(Noisy::new(&log, number)).unwrap_err();
-        assert!(matches!(refused, AllocError::Exhausted { .. }));
+        assert!(matches!(refused, AllocError::Full { capacity: 3, .. }));
         assert_eq!(drops(&log), [number]);
     }
     let panic = catch_unwind(AssertUnwindSafe(|| arena.try_insert(Noisy::bomb(&log, 20)))).unwrap_err();

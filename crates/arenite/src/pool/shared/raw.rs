@@ -27,7 +27,7 @@ use crate::base::thread::{THREADS, enrolled, has_ended, here, index};
 use crate::base::{HARDENED, POISON, prefetch_for_writing};
 use crate::ledger::Tag;
 use crate::pool::{FreeError, PoolOptions};
-use crate::region::{AllocError, ColumnLayout, Region, RegionOptions, Table};
+use crate::region::{AllocError, ColumnLayout, RegionOptions, Table};
 
 /// Whether `alloc` and `free` watch over the blocks of a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +78,7 @@ pub(super) struct Core {
     /// Locked to plan and to commit a step, never while a step is charged.
     table: Lock<Table<4>>,
     /// The memory of `magazines`.
-    room: Option<Region>,
+    room: Option<Table<1>>,
 }
 
 // SAFETY: an owner of memory, reached by plain numbers; the rest is atomics and a lock.
@@ -152,16 +152,17 @@ impl Core {
         let size = plan.magazines * size_of::<Magazine>();
         let mut room = None;
         if size > 0 {
-            let options = RegionOptions::new(tag, size).at_least(size).commit_steps(1, 1).guard(false);
-            let region = room.insert(Region::try_reserve(options)?);
-            region.try_grow(size)?;
+            let options = RegionOptions::new(tag, size).commit_steps(1, 1).guard(false);
+            let layout = ColumnLayout::of::<Magazine>();
+            let table = room.insert(Table::try_reserve(&options, [layout], plan.magazines, plan.magazines)?);
+            table.try_grow(plan.magazines)?;
         }
-        // SAFETY: the columns and the region are aligned for these types and lie apart; they are released when `self` is
+        // SAFETY: the columns of both tables are aligned for these types and lie apart; they are released when `self` is
         // gone. Fresh memory is zero, which is the default of them all; `free_all` writes zeros before it lets rows go.
         let (magazines, marks, depot) = unsafe {
             let column = |index| AtomicArray::new(table.column(index), rows);
             let depot = Depot::new(column(2), column(3), plan.batch + 1);
-            let start = room.as_ref().map_or(NonNull::dangling(), Region::base);
+            let start = room.as_ref().map_or(NonNull::dangling(), |room| room.column(0));
             let magazines = AtomicArray::new(start, plan.magazines);
             (magazines, AtomicArray::new(table.column(1), rows), depot)
         };
