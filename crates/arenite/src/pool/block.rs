@@ -191,7 +191,11 @@ impl BlockPool {
     #[inline(never)]
     fn take_slow(&self) -> Result<u32, AllocError> {
         self.collect();
-        self.slots.try_take()
+        self.slots.try_take().or_else(|error| {
+            // Other threads may have given blocks back meanwhile, because a callback asked them to.
+            self.collect();
+            self.slots.fast().ok_or(error)
+        })
     }
 
     /// Takes in what other threads gave back.

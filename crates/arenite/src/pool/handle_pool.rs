@@ -208,7 +208,7 @@ impl<T> HandlePool<T> {
     #[must_use]
     pub fn retire_after(mut self, uses: u32) -> Self {
         assert!(uses > 0, "a slot is used at least once");
-        assert!(self.opened == 0, "a limit is set before the first value comes");
+        assert!(self.is_untouched(), "a limit is set before the first value comes");
         self.last = self.fresh.saturating_add(uses.saturating_mul(2).saturating_sub(1) | 1).min(LAST);
         self
     }
@@ -221,7 +221,7 @@ impl<T> HandlePool<T> {
     /// The pool has been used.
     #[must_use]
     pub fn stamped(mut self) -> Self {
-        assert!(self.opened == 0, "a stamp is set before the first value comes");
+        assert!(self.is_untouched(), "a stamp is set before the first value comes");
         // Spread over a quarter of the range: neighbours in time are far apart.
         let start = ((next_stamp() as u32).wrapping_mul(0x9E37_79B1) >> 2) & !1;
         if self.last != LAST {
@@ -229,6 +229,11 @@ impl<T> HandlePool<T> {
         }
         (self.first, self.fresh) = (start, start);
         self
+    }
+
+    /// Whether no handle was ever given. An empty pool that was cleared and trimmed remembers by `fresh` that some were.
+    fn is_untouched(&self) -> bool {
+        self.opened == 0 && self.fresh == self.first && self.reserved_beyond() == 0
     }
 
     /// Moves a value in. O(1); a system call when memory must be committed.

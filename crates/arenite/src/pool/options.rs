@@ -40,7 +40,8 @@ impl PoolOptions {
     }
 
     /// A bounded pool: exactly this capacity or an error, and all of it committed when the pool is made. From then on it
-    /// makes no system call and nothing but the last slot being taken can refuse an allocation.
+    /// makes no system call and nothing but the last slot being taken can refuse an allocation: no trim and no clear gives
+    /// its memory back.
     pub const fn bounded(mut self) -> Self {
         self.bounded = true;
         self
@@ -97,6 +98,7 @@ impl PoolOptions {
         let mut table = TableOf::try_reserve_columns(&self.region, columns, self.capacity, at_least)?;
         if self.bounded {
             table.try_grow(self.capacity)?;
+            table.hold();
         }
         Ok(table)
     }
@@ -118,6 +120,7 @@ impl PoolOptions {
                 Ok(mut table) => {
                     if self.bounded {
                         table.try_grow(wanted)?;
+                        table.hold();
                     }
                     return Ok((table, capacity));
                 }
@@ -125,10 +128,5 @@ impl PoolOptions {
                 Err(_) => capacity = (capacity / 2).max(at_least),
             }
         }
-    }
-
-    /// Whether it never grows.
-    pub(crate) const fn is_bounded(&self) -> bool {
-        self.bounded
     }
 }

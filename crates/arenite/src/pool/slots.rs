@@ -135,11 +135,21 @@ impl<const N: usize> Slots<N> {
                 self.publish();
                 return Ok(slot);
             }
-            let table = self.table();
-            match table.next_step(self.ready.get() as usize + 1)? {
-                Some(step) => step.make(|step| self.commit_step(step))?,
-                // A step that was taken back half has left more rows than were known here.
-                None => self.ready.set(table.rows() as u32),
+            if let Err(error) = self.step() {
+                // The callbacks of a refused charge may have given slots back here: what they were asked for.
+                return self.fast().ok_or(error);
+            }
+        }
+    }
+
+    fn step(&self) -> Result<(), AllocError> {
+        let table = self.table();
+        match table.next_step(self.ready.get() as usize + 1)? {
+            Some(step) => step.make(|step| self.commit_step(step)),
+            // A step that was taken back half has left more rows than were known here.
+            None => {
+                self.ready.set(table.rows() as u32);
+                Ok(())
             }
         }
     }
@@ -225,10 +235,8 @@ impl<const N: usize> Slots<N> {
         // SAFETY: the caller's promise.
         let answer = unsafe { table.try_shrink(keep) };
         self.ready.set(table.rows() as u32);
-        if answer.is_ok() {
-            // What comes back has been with the system, and is zero.
-            self.dirty.set(self.dirty.get().min(self.ready.get()));
-        }
+        // What comes back has been with the system, and is zero; what is still here, in part of a slot even, is not.
+        self.dirty.set(self.dirty.get().min(table.touched(0) as u32));
         answer
     }
 

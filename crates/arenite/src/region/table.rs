@@ -210,6 +210,8 @@ pub struct TableOf<S: ColumnStore> {
     step_min: usize,
     step_max: usize,
     prefault: bool,
+    /// Nothing is given back before the end.
+    held: bool,
     tag: Tag,
 }
 
@@ -262,6 +264,7 @@ impl<S: ColumnStore> TableOf<S> {
                             step_min: options.step_min,
                             step_max: options.step_max,
                             prefault: options.prefault,
+                            held: false,
                             tag,
                         });
                     }
@@ -311,6 +314,21 @@ impl<S: ColumnStore> TableOf<S> {
     #[must_use]
     pub const fn reserved(&self) -> usize {
         self.size
+    }
+
+    /// Rows of a column that have memory behind them, in whole or in part: more than [`rows`](Self::rows) when the column
+    /// has a page of its own left over, or when the system refused to take pages back.
+    ///
+    /// # Panics
+    /// There is no such column.
+    #[must_use]
+    pub fn touched(&self, index: usize) -> usize {
+        let column = &self.columns.as_slice()[index];
+        let bytes = column.committed.saturating_sub(column.offset - column.first_page);
+        match column.layout.bytes {
+            0 => self.capacity,
+            group => bytes.div_ceil(group).saturating_mul(column.layout.rows).min(self.capacity),
+        }
     }
 
     /// Committed bytes of all columns.
@@ -432,8 +450,13 @@ impl<S: ColumnStore> TableOf<S> {
         Ok(())
     }
 
+    /// From now on [`try_shrink`](Self::try_shrink) gives nothing back: for who must never be refused what it once had.
+    pub const fn hold(&mut self) {
+        self.held = true;
+    }
+
     /// Gives the pages of all rows behind the first `keep` back to the system; what was in them is gone. One system call
-    /// a column, or none when there is nothing to give.
+    /// a column, or none when there is nothing to give or the table [holds](Self::hold) what it has.
     ///
     /// # Errors
     /// The system refused; the rows behind `keep` can be had again by growing, and what it did not take stays charged.
@@ -441,7 +464,7 @@ impl<S: ColumnStore> TableOf<S> {
     /// # Safety
     /// Nothing behind the first `keep` rows is in use.
     pub unsafe fn try_shrink(&mut self, keep: usize) -> Result<(), AllocError> {
-        if keep >= self.rows {
+        if self.held {
             return Ok(());
         }
         let tag = self.tag;

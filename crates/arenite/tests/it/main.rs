@@ -2,3 +2,4 @@
 
 mod attacks;
 mod manager;
+mod pool_attacks;

@@ -141,6 +141,7 @@ impl<T> HandlePoolState<T> {
             || self.last.is_multiple_of(2)
             || self.last > LAST
             || self.first >= self.last
+            || self.first > self.fresh
         {
             return Err(StateError::Limits);
         }

@@ -257,7 +257,13 @@ impl<T> HandlePool<T> {
         }
         #[cfg(feature = "std")]
         if let Some(panic) = first {
-            std::panic::resume_unwind(panic);
+            if std::thread::panicking() {
+                // A panic is under way, and this is called by a destructor: a second one that left it would end the
+                // process. Its payload is forgotten too.
+                core::mem::forget(panic);
+            } else {
+                std::panic::resume_unwind(panic);
+            }
         }
     }
 
@@ -351,16 +357,6 @@ impl<T> Drop for Rest<'_, T> {
 impl<T> Drop for HandlePool<T> {
     fn drop(&mut self) {
         if !core::mem::needs_drop::<T>() || self.is_empty() {
-            return;
-        }
-        // A panic is under way already: a second one that left this drop would end the process, so it is swallowed.
-        #[cfg(feature = "std")]
-        if std::thread::panicking() {
-            if let Err(second) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.drop_values()))
-            {
-                // Dropping it could panic again.
-                core::mem::forget(second);
-            }
             return;
         }
         let rest = Rest { pool: self };

@@ -64,7 +64,6 @@ pub(super) struct Core {
     capacity: u32,
     /// Blocks there are, the reserve included.
     rows: u32,
-    bounded: bool,
     /// Whether there is a column of marks.
     marked: bool,
     layout: Layout,
@@ -177,7 +176,6 @@ impl Core {
             batch: plan.batch,
             capacity: capacity as u32,
             rows: rows as u32,
-            bounded: options.is_bounded(),
             marked,
             layout,
             tag,
@@ -554,12 +552,10 @@ impl Core {
         self.out.store(0, Ordering::Relaxed);
         let mut table = self.table.lock();
         table.publish_live(0);
-        if !self.bounded {
-            // A refusal leaves the pages committed and charged, for the blocks that come.
-            // SAFETY: nobody uses any block, by the caller's promise, and no number of a row is kept anywhere.
-            let _ = unsafe { table.try_shrink(0) };
-            self.ready.store(table.rows() as u32, Ordering::Relaxed);
-        }
+        // A refusal leaves the pages committed and charged, for the blocks that come.
+        // SAFETY: nobody uses any block, by the caller's promise, and no number of a row is kept anywhere.
+        let _ = unsafe { table.try_shrink(0) };
+        self.ready.store(table.rows() as u32, Ordering::Relaxed);
     }
 }
 
