@@ -205,6 +205,39 @@ impl Books {
         fit == bytes
     }
 
+    /// Charges committed bytes of `from`, all that it has at the most, to `to` instead. What is above both does not change,
+    /// so it is not asked, nor is anybody if `forced`.
+    pub(super) fn transfer(&mut self, from: Tag, to: Tag, bytes: usize, forced: bool, ask: bool) -> Charge {
+        let gains = |holder: &Tag| from.chain().all(|other| other != *holder);
+        for holder in to.chain().take_while(gains) {
+            let entry = self.entry(holder);
+            let in_use = entry.subtree.committed;
+            if let Some(limit) = entry.budget.refuses(in_use, bytes).filter(|_| !forced) {
+                let asked = ask && entry.alarm.claim_refusal();
+                return Charge::Refused(BudgetExceeded { tag: holder, limit, in_use, wanted: bytes }, asked);
+            }
+        }
+        let bytes = bytes.min(self.entry(from).own.committed);
+        self.entry(from).own.committed -= bytes;
+        for holder in from.chain().take_while(|holder| to.chain().all(|other| other != *holder)) {
+            let entry = self.entry(holder);
+            entry.subtree.committed -= bytes;
+            entry.alarm.rearm(&entry.budget, entry.subtree.committed);
+        }
+        // Nothing wraps: both are parts of one ledger, whose outermost sums held the bytes before, or hold none of `from`'s.
+        self.entry(to).own.committed = self.entry(to).own.committed.saturating_add(bytes);
+        let mut claims: Claims = 0;
+        for (bit, holder) in to.chain().enumerate().take_while(|(_, holder)| gains(holder)) {
+            let entry = self.entry(holder);
+            entry.subtree.committed = entry.subtree.committed.saturating_add(bytes);
+            entry.peak_committed = entry.peak_committed.max(entry.subtree.committed);
+            if entry.alarm.claim(entry.budget.status(entry.subtree.committed)) {
+                claims |= 1 << bit;
+            }
+        }
+        Charge::Made(claims)
+    }
+
     /// Moves a tag's live bytes from `old` to `new`. False when the tag has published less than `old`: then what it has
     /// published is replaced by `new`.
     pub(super) fn move_live(&mut self, tag: Tag, old: usize, new: usize) -> bool {

@@ -17,6 +17,8 @@ enum Op {
     CreditReserved(usize, usize),
     Commit(usize, usize),
     Decommit(usize, usize),
+    /// From, to, how much, and whether no budget is asked.
+    Transfer(usize, usize, usize, bool),
     MoveLive(usize, usize),
     SetBudget(usize, Budget),
 }
@@ -40,6 +42,8 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         1 => (tag.clone(), bytes.clone()).prop_map(|(t, n)| Op::CreditReserved(t, n)),
         4 => (tag.clone(), bytes.clone()).prop_map(|(t, n)| Op::Commit(t, n)),
         3 => (tag.clone(), bytes.clone()).prop_map(|(t, n)| Op::Decommit(t, n)),
+        2 => (tag.clone(), tag.clone(), bytes.clone(), any::<bool>())
+            .prop_map(|(from, to, n, forced)| Op::Transfer(from, to, n, forced)),
         2 => (tag.clone(), bytes).prop_map(|(t, n)| Op::MoveLive(t, n)),
         1 => (tag, budget).prop_map(|(t, b)| Op::SetBudget(t, b)),
     ];
@@ -117,10 +121,13 @@ impl Model {
         }
     }
 
-    /// The nearest tag that has not the room.
-    fn refuser(&self, node: usize, bytes: usize) -> Option<usize> {
+    /// The nearest tag that has not the room, of those that do not contain `without` as well.
+    fn refuser(&self, node: usize, bytes: usize, without: Option<usize>) -> Option<usize> {
         let mut at = Some(node);
         while let Some(n) = at {
+            if without.is_some_and(|from| self.inside(from, n)) {
+                return None;
+            }
             let budget = self.nodes[n].budget;
             if budget.is_hard() && self.subtree(n).committed + bytes > budget.limit().unwrap() {
                 return Some(n);
@@ -128,6 +135,13 @@ impl Model {
             at = self.nodes[n].parent;
         }
         None
+    }
+
+    /// This tag has refused.
+    fn complain(&mut self, refuser: usize) {
+        let refuser = &mut self.nodes[refuser];
+        refuser.expected[2] += usize::from(!refuser.told_limit);
+        refuser.told_limit = true;
     }
 
     /// What each of some tags should be told when their figures grew or their budget was set.
@@ -205,13 +219,11 @@ impl Model {
             }
             Op::Commit(t, bytes) => {
                 let node = at(t);
-                let refuser = if bytes == 0 { None } else { self.refuser(node, bytes) };
+                let refuser = if bytes == 0 { None } else { self.refuser(node, bytes, None) };
                 let result = self.nodes[node].tag.try_charge_committed(bytes);
                 assert_eq!(result.err().map(|e| e.tag), refuser.map(|n| self.nodes[n].tag));
                 if let Some(n) = refuser {
-                    let refuser = &mut self.nodes[n];
-                    refuser.expected[2] += usize::from(!refuser.told_limit);
-                    refuser.told_limit = true;
+                    self.complain(n);
                 } else if bytes > 0 {
                     self.nodes[node].own.committed += bytes;
                     self.nodes[node].own.commits += 1;
@@ -226,6 +238,26 @@ impl Model {
                     self.nodes[node].own.committed -= bytes;
                     self.nodes[node].own.decommits += 1;
                     self.forget(|model, n| model.inside(node, n));
+                }
+            }
+            Op::Transfer(from, to, bytes, forced) => {
+                let (from, to) = (at(from), at(to));
+                let bytes = bytes.min(self.nodes[from].own.committed);
+                let [giver, taker] = [from, to].map(|node| self.nodes[node].tag);
+                let refuser = self.refuser(to, bytes, Some(from)).filter(|_| bytes > 0 && !forced);
+                if forced {
+                    giver.transfer_committed(taker, bytes);
+                } else {
+                    let answer = giver.try_transfer_committed(taker, bytes);
+                    assert_eq!(answer.err().map(|e| e.tag), refuser.map(|n| self.nodes[n].tag));
+                }
+                if let Some(n) = refuser {
+                    self.complain(n);
+                } else if bytes > 0 {
+                    self.nodes[from].own.committed -= bytes;
+                    self.nodes[to].own.committed += bytes;
+                    self.forget(|model, n| model.inside(from, n) && !model.inside(to, n));
+                    self.hear(|model, n| model.inside(to, n) && !model.inside(from, n));
                 }
             }
             Op::MoveLive(t, bytes) => {

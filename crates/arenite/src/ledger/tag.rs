@@ -238,6 +238,58 @@ impl Tag {
         debug_assert!(had, "tag `{self}`: {bytes} committed bytes credited that were never charged");
     }
 
+    /// Charges `bytes` of memory that is committed and charged to this tag to `to` instead, if the hard budgets of `to` and
+    /// of what is above it, but not above both, allow it: pages that change hands. All or nothing, and never in between:
+    /// no figure ever counts them twice or not at all.
+    ///
+    /// Callbacks run as in [`try_charge_committed`](Self::try_charge_committed).
+    ///
+    /// # Errors
+    /// [`BudgetExceeded`] names the nearest tag that refuses.
+    ///
+    /// # Panics
+    /// The tags belong to different ledgers.
+    pub fn try_transfer_committed(self, to: Self, bytes: usize) -> Result<(), BudgetExceeded> {
+        if bytes == 0 || self == to {
+            return Ok(());
+        }
+        let mut asks = to.depth() + 1;
+        loop {
+            match self.transfer(to, bytes, false, asks > 0) {
+                Charge::Made(claims) => {
+                    pressure::deliver_all(to, claims);
+                    return Ok(());
+                }
+                Charge::Refused(error, false) => return Err(error),
+                Charge::Refused(error, true) => pressure::deliver(error.tag, Some(bytes)),
+            }
+            asks -= 1;
+        }
+    }
+
+    /// As [`try_transfer_committed`](Self::try_transfer_committed), but no budget refuses: for memory that goes back to
+    /// whom it came from.
+    ///
+    /// # Panics
+    /// The tags belong to different ledgers.
+    pub fn transfer_committed(self, to: Self, bytes: usize) {
+        if bytes == 0 || self == to {
+            return;
+        }
+        if let Charge::Made(claims) = self.transfer(to, bytes, true, false) {
+            pressure::deliver_all(to, claims);
+        }
+    }
+
+    fn transfer(self, to: Self, bytes: usize, forced: bool, ask: bool) -> Charge {
+        let ledger = self.0.owner.ledger();
+        assert!(
+            core::ptr::eq(ledger, to.0.owner.ledger()),
+            "tags `{self}` and `{to}` are of different ledgers"
+        );
+        ledger.books.lock().transfer(self, to, bytes, forced, ask)
+    }
+
     /// Publishes that a structure's live bytes went from `old` (what it published last) to `new`.
     pub fn move_live(self, old: usize, new: usize) {
         let right = self.0.owner.ledger().books.lock().move_live(self, old, new);

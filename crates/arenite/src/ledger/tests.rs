@@ -430,3 +430,40 @@ fn serialized() {
     assert_eq!(parent["budget"], serde_json::json!({"kind": "none", "limit": null, "warning": null}));
     assert_eq!((&parent["status"], &parent["parent"]), (&serde_json::json!("ok"), &serde_json::json!(null)));
 }
+
+#[test]
+fn memory_that_changes_hands_is_counted_once() {
+    let root = ledger().register("game").unwrap();
+    let (heap, level, deep) =
+        (root.child("heap").unwrap(), root.child("level").unwrap(), root.child("level/deep").unwrap());
+    commit(heap, 100);
+    root.set_budget(Budget::hard(100));
+    let committed = |tag: Tag| (tag.account().own.committed, tag.account().subtree.committed);
+    // The root is full, and has no part in this.
+    heap.try_transfer_committed(deep, 60).unwrap();
+    assert_eq!(
+        [committed(heap), committed(level), committed(deep), committed(root)],
+        [(40, 40), (0, 60), (60, 60), (0, 100)]
+    );
+    assert_eq!((root.account().peak_committed, level.account().peak_committed), (100, 60));
+    level.set_budget(Budget::hard(70));
+    let refused = heap.try_transfer_committed(deep, 11).unwrap_err();
+    assert_eq!((refused.tag, refused.limit, refused.in_use, refused.wanted), (level, 70, 60, 11));
+    assert_eq!((committed(heap), committed(deep)), ((40, 40), (60, 60)));
+    heap.transfer_committed(deep, 11);
+    assert_eq!((committed(heap), committed(level)), ((29, 29), (0, 71)));
+    assert_eq!(level.account().status, BudgetStatus::Over(1));
+    // Between a tag and its own parent; to itself.
+    deep.try_transfer_committed(level, 71).unwrap();
+    deep.try_transfer_committed(deep, 5).unwrap();
+    assert_eq!((committed(deep), committed(level)), ((0, 0), (71, 71)));
+    level.transfer_committed(heap, 71);
+    level.transfer_committed(deep, 0);
+    assert_eq!((committed(heap), committed(level), committed(root)), ((100, 100), (0, 0), (0, 100)));
+    let stranger = ledger().register("game").unwrap();
+    assert!(
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| heap.transfer_committed(stranger, 1)))
+            .is_err()
+    );
+    assert_eq!(committed(heap), (100, 100));
+}
