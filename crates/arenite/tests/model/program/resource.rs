@@ -193,8 +193,12 @@ fn number(panic: Box<dyn std::any::Any + Send>) -> u32 {
 fn insert(arena: &ResourceArena, world: &World, model: &mut Model, op: Op) {
     let before = arena.stats();
     let refused = |error: AllocError, dropped: &[u32], seen: Vec<u32>| {
-        let full = arena.len() == CAPACITY;
-        world.believe(error, full || before.used + (512 << 10) > RESERVE);
+        match error {
+            AllocError::Full { tag, capacity } => {
+                assert_eq!((tag, capacity, arena.len()), (arena.tag(), CAPACITY, CAPACITY));
+            }
+            error => world.believe(error, before.used + (512 << 10) > RESERVE),
+        }
         assert_eq!(seen, dropped, "a refused value is dropped once");
     };
     match op {
