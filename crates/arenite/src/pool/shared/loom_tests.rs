@@ -40,7 +40,7 @@ impl Watched {
 
     /// Uses a block: nobody else does, and all who did before are known to have.
     fn touch(&self, block: u32) {
-        self.cells[block as usize].with_mut(|cell| unsafe { *cell += 1 });
+        touch(&self.cells[block as usize]);
     }
 
     /// Where others may have all of them.
@@ -64,6 +64,30 @@ fn cells_of(blocks: [u32; 2]) -> [AtomicU32; 2] {
     blocks.map(AtomicU32::new)
 }
 
+/// Six rows, buffers of two blocks, four blocks handed out.
+fn depot_of_six() -> Depot {
+    // SAFETY: under loom an array is a vector of its own, for as many rows as it is told, whatever its address.
+    let array = || unsafe { AtomicArray::new(NonNull::dangling(), 6) };
+    // SAFETY: both have room for six rows, and no more are carved.
+    let depot = unsafe { Depot::new(array(), array(), 3) };
+    // SAFETY: as above.
+    let blocks = unsafe { depot.carve(4, 6) };
+    assert_eq!(blocks, 0..4);
+    depot
+}
+
+fn put_batch(depot: &Depot, stripe: usize, blocks: [u32; 2], limit: u32) -> bool {
+    assert!(limit <= 6);
+    // SAFETY: six rows have memory, and a buffer has room for two blocks.
+    unsafe { depot.put_batch(stripe, &cells_of(blocks), limit) }
+}
+
+/// Writes to what only one thread may have: loom finds out if another one has it too.
+fn touch(cell: &UnsafeCell<u32>) {
+    // SAFETY: loom fails the model before two threads are here at once.
+    cell.with_mut(|cell| unsafe { *cell += 1 });
+}
+
 fn take_batch(depot: &Depot, stripe: usize, blocks: &mut Vec<u32>) -> u32 {
     let room = cells_of([0, 0]);
     let size = depot.take_batch(stripe, &room);
@@ -76,13 +100,9 @@ fn take_batch(depot: &Depot, stripe: usize, blocks: &mut Vec<u32>) -> u32 {
 #[test]
 fn loom_batches_change_hands_whole() {
     loom::model(|| {
-        let start = NonNull::dangling();
-        let array = || unsafe { AtomicArray::new(start, 6) };
-        let depot = unsafe { Depot::new(array(), array(), 3) };
-        let blocks = unsafe { depot.carve(4, 6) };
-        assert_eq!(blocks, 0..4);
-        assert!(unsafe { depot.put_batch(0, &cells_of([0, 1]), 6) });
-        assert!(unsafe { depot.put_batch(0, &cells_of([2, 3]), 6) });
+        let depot = depot_of_six();
+        assert!(put_batch(&depot, 0, [0, 1], 6));
+        assert!(put_batch(&depot, 0, [2, 3], 6));
         let cells: Vec<_> = (0..4).map(|_| UnsafeCell::new(0u32)).collect();
         let shared = Arc::new((depot, cells));
         let work = |(depot, cells): &(Depot, Vec<UnsafeCell<u32>>), stripe: usize| {
@@ -95,9 +115,9 @@ fn loom_batches_change_hands_whole() {
                     continue;
                 };
                 for block in &held {
-                    cells[*block as usize].with_mut(|cell| unsafe { *cell += 1 });
+                    touch(&cells[*block as usize]);
                 }
-                assert!(unsafe { depot.put_batch(stripe, &cells_of([a, b]), 6) });
+                assert!(put_batch(depot, stripe, [a, b], 6));
             }
         };
         let other = {
@@ -117,18 +137,15 @@ fn loom_batches_change_hands_whole() {
 #[test]
 fn loom_a_batch_is_taken_whole_or_by_the_block() {
     loom::model(|| {
-        let start = NonNull::dangling();
-        let array = || unsafe { AtomicArray::new(start, 6) };
-        let depot = unsafe { Depot::new(array(), array(), 3) };
-        unsafe { depot.carve(4, 6) };
-        assert!(unsafe { depot.put_batch(0, &cells_of([0, 1]), 3) });
+        let depot = depot_of_six();
+        assert!(put_batch(&depot, 0, [0, 1], 3));
         let depot = Arc::new(depot);
         let other = {
             let depot = Arc::clone(&depot);
             thread::spawn(move || {
                 let mut got: Vec<u32> = depot.take_from_batch().into_iter().collect();
                 // The only buffer is free again if the batch is used up.
-                if unsafe { depot.put_batch(0, &cells_of([2, 3]), 3) } {
+                if put_batch(&depot, 0, [2, 3], 3) {
                     got.extend([2, 3].map(|_| u32::MAX));
                 }
                 got.extend(depot.take_from_batch());
