@@ -50,12 +50,23 @@ impl<T> Slots<T> {
 
     /// Of a table whose first columns are [`LAYOUTS`](Self::LAYOUTS).
     pub(super) fn at(column: impl Fn(usize) -> NonNull<u8>) -> Self {
-        Self {
+        let slots = Self {
             values: column(0).cast(),
             generations: column(1).cast(),
             live: column(2).cast(),
             summary: column(3).cast(),
-        }
+        };
+        // A table's columns lie one behind the other; `read_ahead` relies on it.
+        assert!(slots.values.addr() <= slots.generations.addr(), "columns lie in order");
+        slots
+    }
+
+    /// Says something true of the two addresses that a look-up needs. The compiler must have read them for that, and it
+    /// does so here, before any branch, from where it can move the reads out of a loop.
+    #[inline(always)]
+    pub(super) fn read_ahead(self) {
+        // SAFETY: `at` has asserted it, and nobody changes addresses.
+        unsafe { core::hint::assert_unchecked(self.values.addr() <= self.generations.addr()) };
     }
 
     /// Where a slot's value is or would be.
