@@ -308,6 +308,49 @@ impl Store for Options {
     }
 }
 
+/// The same with generations, which is what a handle is asked for: a key that is stale finds nothing (until its generation
+/// comes round). Only its look-ups are timed.
+struct Generations {
+    values: Vec<(u32, Option<Value>)>,
+    free: Vec<u32>,
+}
+
+impl Store for Generations {
+    type Key = (u32, u32);
+
+    fn with_capacity(capacity: usize) -> Self {
+        Self { values: Vec::with_capacity(capacity), free: Vec::with_capacity(capacity) }
+    }
+
+    fn insert(&mut self, value: Value) -> Self::Key {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.values.push((0, None));
+            self.values.len() as u32 - 1
+        });
+        let place = &mut self.values[index as usize];
+        place.1 = Some(value);
+        (index, place.0)
+    }
+
+    #[inline(always)]
+    fn get(&self, (index, generation): Self::Key) -> Option<u64> {
+        let (now, value) = self.values.get(index as usize)?;
+        value.as_ref().filter(|_| *now == generation).map(ends)
+    }
+
+    fn remove(&mut self, (index, generation): Self::Key) -> Option<Value> {
+        let place = self.values.get_mut(index as usize).filter(|place| place.0 == generation)?;
+        let value = place.1.take()?;
+        place.0 = place.0.wrapping_add(1);
+        self.free.push(index);
+        Some(value)
+    }
+
+    fn sum(&self) -> u64 {
+        self.values.iter().filter_map(|(_, value)| value.as_ref()).map(ends).sum()
+    }
+}
+
 /// Keys in random order; the store holds a value for each, and its slots were vacated in random order once.
 fn filled<S: Store>(count: usize) -> (S, Vec<S::Key>) {
     let mut store = S::with_capacity(count);
@@ -440,6 +483,7 @@ fn get_of(contest: Contest<'_>, count: usize) {
     let contest = get_from::<slab::Slab<Value>>(contest, "slab", false, count);
     let contest = get_from::<Sharded>(contest, "sharded-slab", false, count);
     let contest = get_from::<Options>(contest, "Vec<Option<T>>", false, count);
+    let contest = get_from::<Generations>(contest, "Vec<Option<T>>, generations", false, count);
     contest.bar("HandlePool", "Vec<Option<T>>", 1.0).run();
 }
 

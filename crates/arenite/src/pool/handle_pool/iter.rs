@@ -10,7 +10,7 @@ use super::{HandlePool, live_handle};
 use crate::pool::Handle;
 
 /// A walk that shares (or does not share) the values for `'a`, and what it gives of each slot: of slot `first + bit`, where
-/// `bit` is 0 or `first` a multiple of 64.
+/// `first` is a multiple of 64 and `bit` below 64.
 macro_rules! walk {
     ($(#[$doc:meta])* $name:ident, $borrow:ty, $item:ty, |$slots:ident, $first:ident, $bit:ident| $give:expr) => {
         $(#[$doc])*
@@ -26,7 +26,7 @@ macro_rules! walk {
 
             #[inline]
             fn next(&mut self) -> Option<Self::Item> {
-                let ($slots, $first, $bit) = (self.slots, self.walk.next()?, 0);
+                let ($slots, ($first, $bit)) = (self.slots, self.walk.next_in()?);
                 Some($give)
             }
 
@@ -57,13 +57,13 @@ walk!(
     /// Handles and values: [`HandlePool::iter`].
     Iter, &'a T, (Handle<T>, &'a T),
     // SAFETY: the walk gives live slots; the pool is shared for `'a`.
-    |slots, first, bit| unsafe { (live_handle(slots, first | bit), slots.value_in(first, bit).as_ref()) }
+    |slots, first, bit| unsafe { (live_handle(slots, first as u32 | bit), slots.value_in(first, bit).as_ref()) }
 );
 walk!(
     /// Handles and values to change: [`HandlePool::iter_mut`].
     IterMut, &'a mut T, (Handle<T>, &'a mut T),
     // SAFETY: the walk gives live slots, each once; the pool is borrowed mutably for `'a`.
-    |slots, first, bit| unsafe { (live_handle(slots, first | bit), slots.value_in(first, bit).as_mut()) }
+    |slots, first, bit| unsafe { (live_handle(slots, first as u32 | bit), slots.value_in(first, bit).as_mut()) }
 );
 walk!(
     /// Values: [`HandlePool::values`].
@@ -81,7 +81,7 @@ walk!(
     /// Handles: [`HandlePool::handles`].
     Handles, &'a T, Handle<T>,
     // SAFETY: the walk gives live slots.
-    |slots, first, bit| unsafe { live_handle(slots, first | bit) }
+    |slots, first, bit| unsafe { live_handle(slots, first as u32 | bit) }
 );
 
 macro_rules! shared {
