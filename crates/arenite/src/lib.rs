@@ -65,6 +65,7 @@ extern crate std;
 
 pub mod arena;
 pub mod base;
+pub mod heap;
 pub mod ledger;
 #[cfg(feature = "std")]
 pub mod manager;

@@ -97,11 +97,13 @@ impl Backoff {
 
 /// A small spin lock for short, rare critical sections (beside a system call, never on a fast path).
 ///
-/// One byte beside its value, no allocation, usable in a `static` and below the general heap. Not fair and not
+/// Two bytes beside its value, no allocation, usable in a `static` and below the general heap. Not fair and not
 /// re-entrant: locking it twice on one thread never returns. Unlocks when the guard drops, also on unwinding, and is
 /// not poisoned: a holder that may panic must leave the value right at every point where it can.
 pub struct Lock<T> {
     held: AtomicBool,
+    /// It is held, and by no guard.
+    kept: AtomicBool,
     value: UnsafeCell<T>,
 }
 
@@ -113,13 +115,13 @@ impl<T> Lock<T> {
     /// An unlocked lock around `value`.
     #[cfg(not(loom))]
     pub const fn new(value: T) -> Self {
-        Self { held: AtomicBool::new(false), value: UnsafeCell::new(value) }
+        Self { held: AtomicBool::new(false), kept: AtomicBool::new(false), value: UnsafeCell::new(value) }
     }
 
     /// An unlocked lock around `value`.
     #[cfg(loom)]
     pub fn new(value: T) -> Self {
-        Self { held: AtomicBool::new(false), value: UnsafeCell::new(value) }
+        Self { held: AtomicBool::new(false), kept: AtomicBool::new(false), value: UnsafeCell::new(value) }
     }
 
     /// Waits until the lock is free and takes it.
@@ -153,6 +155,20 @@ impl<T> Lock<T> {
             .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
             .is_ok()
             .then(|| Guard { lock: self, exclusive: PhantomData })
+    }
+
+    /// Takes the lock and keeps it without a guard, until [`let_go`](Self::let_go): across a fork, for instance.
+    pub fn hold(&self) {
+        core::mem::forget(self.lock());
+        self.kept.store(true, Ordering::Relaxed);
+    }
+
+    /// Ends what [`hold`](Self::hold) began, on whatever thread and in whatever process; nothing if it did not. While a
+    /// lock is kept nobody has a guard of it.
+    pub fn let_go(&self) {
+        if self.kept.swap(false, Ordering::Relaxed) {
+            self.held.store(false, Ordering::Release);
+        }
     }
 }
 

@@ -77,6 +77,16 @@ pub struct Ledger {
 }
 
 impl Ledger {
+    /// Waits until nobody changes a figure, and keeps it so until [`let_go`](Self::let_go): across a fork.
+    pub(crate) fn hold(&self) {
+        self.books.hold();
+    }
+
+    /// Ends what [`hold`](Self::hold) began.
+    pub(crate) fn let_go(&self) {
+        self.books.let_go();
+    }
+
     /// How many tags fit, parents included. The last place is kept for `untagged`.
     pub const CAPACITY: usize = CAPACITY;
 

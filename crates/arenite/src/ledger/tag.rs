@@ -48,6 +48,11 @@ impl Tag {
         self.0.index
     }
 
+    /// Its place among the tags of its ledger, below [`Ledger::CAPACITY`].
+    pub(crate) fn place(self) -> usize {
+        self.0.index
+    }
+
     pub(super) fn depth(self) -> u32 {
         self.0.depth
     }

@@ -297,6 +297,18 @@ pub unsafe fn decommit(start: NonNull<u8>, size: usize) -> Result<(), OsError> {
     counted(Call::Decommit, size, || unsafe { imp::decommit(start, size) })
 }
 
+/// Takes the memory from behind committed pages, which stay accessible: resident memory falls, and they read as zero.
+///
+/// # Errors
+/// The system refused; the content may be gone, the pages are accessible all the same.
+///
+/// # Safety
+/// The range consists of whole committed pages inside one reservation that the caller owns, and nothing in it is in use.
+pub unsafe fn discard(start: NonNull<u8>, size: usize) -> Result<(), OsError> {
+    // SAFETY: the caller's promise, passed on.
+    counted(Call::Decommit, size, || unsafe { imp::discard(start, size) })
+}
+
 /// Changes what committed pages may be used for. They keep their content.
 ///
 /// # Errors

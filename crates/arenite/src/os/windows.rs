@@ -127,6 +127,14 @@ pub(super) unsafe fn decommit(start: NonNull<u8>, size: usize) -> Result<(), i32
     check(unsafe { VirtualFree(raw(start), size, MEM_DECOMMIT) })
 }
 
+pub(super) unsafe fn discard(start: NonNull<u8>, size: usize) -> Result<(), i32> {
+    // SAFETY: whole committed pages with nothing in use (contract of `os::discard`).
+    unsafe {
+        decommit(start, size)?;
+        commit(start, size)
+    }
+}
+
 pub(super) unsafe fn protect(start: NonNull<u8>, size: usize, access: Access) -> Result<(), i32> {
     if size == 0 {
         return Ok(());

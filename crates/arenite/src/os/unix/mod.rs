@@ -78,6 +78,19 @@ pub(super) unsafe fn decommit(start: NonNull<u8>, size: usize) -> Result<(), i32
         .map_err(errno)
 }
 
+pub(super) unsafe fn discard(start: NonNull<u8>, size: usize) -> Result<(), i32> {
+    if cfg!(any(target_os = "linux", target_os = "android")) {
+        // SAFETY: whole committed pages with nothing in use (contract of `os::discard`). On Linux this drops private pages.
+        return unsafe { rustix::mm::madvise(raw(start), size, Advice::LinuxDontNeed) }.map_err(errno);
+    }
+    // Elsewhere advice leaves the pages resident: a fresh mapping in their place does not.
+    let flags = MapFlags::PRIVATE | MapFlags::FIXED | figures::NO_RESERVE;
+    // SAFETY: as in `decommit`.
+    unsafe { rustix::mm::mmap_anonymous(raw(start), size, ProtFlags::READ | ProtFlags::WRITE, flags) }
+        .map(drop)
+        .map_err(errno)
+}
+
 pub(super) unsafe fn protect(start: NonNull<u8>, size: usize, access: Access) -> Result<(), i32> {
     let flags = match access {
         Access::None => MprotectFlags::empty(),

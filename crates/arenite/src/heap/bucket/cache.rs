@@ -1,0 +1,266 @@
+//! What a thread owns of a heap: its places, and blocks of others on their way home.
+//!
+//! ```text
+//!   0 ── claim ──► HELD by a thread ── park ──► PARKED ── claim ──► HELD by another one …
+//! ```
+//!
+//! A cache is never given back: when its thread ends it waits, with all its pages, for the next thread that begins, which
+//! then owns them under the same id. So no page has to change its owner, and an id is never another thread's by mistake.
+#![expect(unsafe_code, reason = "reaches locals and pages by pointer")]
+
+use core::cell::Cell;
+use core::ptr::{NonNull, null_mut};
+
+use super::local::{Local, send};
+use super::segment::{Block, Page};
+use super::space::{Space, now};
+use crate::base::sync::{AtomicPtr, AtomicU32, Ordering};
+use crate::ledger::{Ledger, Tag};
+use crate::region::AllocError;
+
+/// Chains of blocks on their way that a thread keeps open.
+const CHAINS: usize = 16;
+/// A chain is sent when it has so many blocks, or so many bytes.
+const CHAIN_BLOCKS: u32 = 32;
+const CHAIN_BYTES: u32 = 16 << 10;
+
+/// Places a thread finds without a search: tags of the process's heap, heaps of their own.
+const HEAPS: usize = 16;
+
+/// In `state`.
+const PARKED: u32 = 1;
+const HELD: u32 = 2;
+
+/// Every so many slow moments a thread looks at the clock.
+const PAUSES: u32 = 8;
+
+/// Blocks of one page that other threads' memory is made of, linked, not yet sent.
+struct Open {
+    page: AtomicPtr<Page>,
+    count: AtomicU32,
+    first: Cell<*mut Block>,
+    last: Cell<*mut Block>,
+}
+
+/// What one thread at a time has.
+#[repr(C)]
+pub(super) struct Cache {
+    state: AtomicU32,
+    /// Its pages' owner.
+    id: u32,
+    /// The next cache of the process.
+    next: AtomicPtr<Cache>,
+    chains: [Open; CHAINS],
+    pauses: Cell<u32>,
+    purged_at: Cell<u32>,
+    pausing: Cell<bool>,
+    /// By the tag's place in the process's ledger.
+    tags: [Cell<*mut Local>; Ledger::CAPACITY],
+    /// By the heap's serial number, and that number.
+    heaps: [(Cell<usize>, Cell<*mut Local>); HEAPS],
+}
+
+// SAFETY: its cells are touched by the one thread that has it; others look at `state`, `next` and the chains' atomics.
+unsafe impl Sync for Cache {}
+
+/// All caches there ever were, the last one first.
+static CACHES: AtomicPtr<Cache> = AtomicPtr::new(null_mut());
+static IDS: AtomicU32 = AtomicU32::new(1);
+
+/// The caches of the process.
+pub(super) fn all() -> impl Iterator<Item = &'static Cache> {
+    // SAFETY: caches are never given back. Acquire: what was written before it was linked.
+    core::iter::successors(unsafe { CACHES.load(Ordering::Acquire).as_ref() }, |cache| unsafe {
+        cache.next.load(Ordering::Acquire).as_ref()
+    })
+}
+
+/// A cache for the calling thread: one whose thread has ended, or a new one.
+pub(super) fn claim(space: &Space) -> Result<&'static Cache, AllocError> {
+    // Acquire: what the last thread did to it.
+    let parked = all().find(|cache| {
+        cache.state.load(Ordering::Relaxed) == PARKED
+            && cache.state.compare_exchange(PARKED, HELD, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    });
+    if let Some(cache) = parked {
+        return Ok(cache);
+    }
+    let at = space.try_meta(size_of::<Cache>())?.cast::<Cache>();
+    // SAFETY: zeroed memory of our own, for ever; zeros are valid for all of it.
+    let cache = unsafe {
+        let id: *mut u32 = &raw mut (*at.as_ptr()).id;
+        id.write(IDS.fetch_add(1, Ordering::Relaxed));
+        at.as_ref()
+    };
+    cache.state.store(HELD, Ordering::Relaxed);
+    let mut head = CACHES.load(Ordering::Relaxed);
+    loop {
+        cache.next.store(head, Ordering::Relaxed);
+        match CACHES.compare_exchange_weak(head, at.as_ptr(), Ordering::Release, Ordering::Relaxed) {
+            Ok(_) => return Ok(cache),
+            Err(now) => head = now,
+        }
+    }
+}
+
+impl Cache {
+    /// Its thread ends. What it has on its way is sent first.
+    pub(super) fn park(&self) {
+        self.send_all();
+        // Release: all that the thread did.
+        self.state.store(PARKED, Ordering::Release);
+    }
+
+    /// Makes it this thread's for a moment, if its own has ended.
+    pub(super) fn try_hold(&self) -> bool {
+        self.state.compare_exchange(PARKED, HELD, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+
+    /// The place of a tag of the process's heap.
+    pub(super) fn of_tag(&self, tag: Tag, space: &Space) -> Result<NonNull<Local>, AllocError> {
+        let place = &self.tags[tag.place()];
+        if let Some(local) = NonNull::new(place.get()) {
+            return Ok(local);
+        }
+        let local = self.make(tag, space)?;
+        // A callback of the charge may have made one meanwhile.
+        if let Some(local) = NonNull::new(place.get()) {
+            return Ok(local);
+        }
+        place.set(local.as_ptr());
+        Ok(local)
+    }
+
+    /// The place of a heap of its own.
+    pub(super) fn of_heap(&self, space: &Space) -> Result<NonNull<Local>, AllocError> {
+        let (serial, place) = &self.heaps[space.serial % HEAPS];
+        if serial.get() == space.serial
+            && let Some(local) = NonNull::new(place.get())
+        {
+            return Ok(local);
+        }
+        let local = match self.find(space) {
+            Some(local) => local,
+            None => self.make(space.tag(), space)?,
+        };
+        serial.set(space.serial);
+        place.set(local.as_ptr());
+        Ok(local)
+    }
+
+    fn find(&self, space: &Space) -> Option<NonNull<Local>> {
+        let mut next = space.locals.load(Ordering::Acquire);
+        while let Some(local) = NonNull::new(next) {
+            // SAFETY: locals last as long as their space.
+            let this = unsafe { local.as_ref() };
+            if this.owner() == self.id {
+                return Some(local);
+            }
+            next = this.next.get();
+        }
+        None
+    }
+
+    fn make(&self, tag: Tag, space: &Space) -> Result<NonNull<Local>, AllocError> {
+        let at = space.try_meta(size_of::<Local>())?;
+        // SAFETY: zeroed memory of the space's, ours alone.
+        Ok(unsafe { Local::begin(at, self.id, tag, space, self) })
+    }
+
+    /// Takes a block on the way to the thread that owns its page.
+    ///
+    /// # Safety
+    /// A block of that page that nobody has any more. Called by the thread that has the cache.
+    pub(super) unsafe fn send(&self, page: NonNull<Page>, block: NonNull<u8>) {
+        // SAFETY: the caller's promise; what is in a chain was put there by this function.
+        unsafe {
+            let local = &*page.as_ref().local.load(Ordering::Relaxed);
+            if !super::is_process(local.space.get()) {
+                // Its heap may be discarded while a chain waits here.
+                return send(page, block, block, 1);
+            }
+            // Descriptors are 64 bytes apart.
+            let open =
+                &self.chains[(page.addr().get() / 64 + page.addr().get() / super::segment::SEGMENT) % CHAINS];
+            if open.page.load(Ordering::Relaxed) == page.as_ptr() {
+                block.cast::<Block>().write(Block { next: open.first.get() });
+                open.first.set(block.as_ptr().cast());
+                let count = open.count.load(Ordering::Relaxed) + 1;
+                open.count.store(count, Ordering::Relaxed);
+                if count >= CHAIN_BLOCKS || count * page.as_ref().block.get() >= CHAIN_BYTES {
+                    open.send();
+                }
+                return;
+            }
+            open.send();
+            block.cast::<Block>().write(Block { next: null_mut() });
+            open.first.set(block.as_ptr().cast());
+            open.last.set(block.as_ptr().cast());
+            open.count.store(1, Ordering::Relaxed);
+            open.page.store(page.as_ptr(), Ordering::Relaxed);
+        }
+    }
+
+    /// Sends all that is on its way.
+    pub(super) fn send_all(&self) {
+        for open in &self.chains {
+            open.send();
+        }
+    }
+
+    /// Calls `see` with each page that blocks wait for, and their number.
+    pub(super) fn each_open(&self, mut see: impl FnMut(NonNull<Page>, u32)) {
+        for open in &self.chains {
+            if let Some(page) = NonNull::new(open.page.load(Ordering::Relaxed)) {
+                see(page, open.count.load(Ordering::Relaxed));
+            }
+        }
+    }
+
+    /// A moment that is slow anyway: sends what is on its way, and now and then gives memory back that waits too long.
+    pub(super) fn pause(&self, space: &Space) {
+        self.send_all();
+        let pauses = self.pauses.get().wrapping_add(1);
+        self.pauses.set(pauses);
+        if !pauses.is_multiple_of(PAUSES) || self.pausing.get() {
+            return;
+        }
+        let (time, delay) = (now(), space.plan.delay);
+        if time.wrapping_sub(self.purged_at.get()) < (delay / 4).max(1) {
+            return;
+        }
+        self.purged_at.set(time);
+        // What follows may run program code, and so come back here.
+        self.pausing.set(true);
+        space.purge(delay);
+        self.pausing.set(false);
+    }
+
+    /// Gives back all that no block needs, of all its places in `space`.
+    pub(super) fn trim(&self, space: &Space) {
+        self.send_all();
+        let mut next = space.locals.load(Ordering::Acquire);
+        while let Some(local) = NonNull::new(next) {
+            // SAFETY: locals last as long as their space.
+            let this = unsafe { local.as_ref() };
+            next = this.next.get();
+            if this.owner() == self.id {
+                this.trim();
+            }
+        }
+    }
+}
+
+impl Open {
+    fn send(&self) {
+        let Some(page) = NonNull::new(self.page.load(Ordering::Relaxed)) else { return };
+        let (first, last) = (NonNull::new(self.first.get()), NonNull::new(self.last.get()));
+        let count = self.count.load(Ordering::Relaxed);
+        self.page.store(null_mut(), Ordering::Relaxed);
+        self.count.store(0, Ordering::Relaxed);
+        if let (Some(first), Some(last)) = (first, last) {
+            // SAFETY: blocks of this page that were linked here, and that nobody else has.
+            unsafe { send(page, first.cast(), last.cast(), count) };
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! A heap of one's own: for a level, a plug-in, a script engine.
+#![expect(unsafe_code, reason = "a heap's blocks are raw")]
+
+use core::alloc::Layout;
+use core::fmt;
+use core::ptr::NonNull;
+
+use super::space::{Plan, Space};
+use super::{HeapStats, Local, SERIALS, StdThreads, alloc_layout, free, stats, with_cache};
+use crate::base::sync::Ordering;
+use crate::ledger::Tag;
+use crate::region::AllocError;
+
+/// How a [`BucketHeap`] is made. Sizes are bytes.
+#[derive(Clone, Copy, Debug)]
+#[must_use]
+pub struct BucketHeapOptions {
+    plan: Plan,
+}
+
+impl BucketHeapOptions {
+    /// Charged to `tag`; expands as long as there is address space. Free memory waits 200 ms for its next use.
+    pub const fn new(tag: Tag) -> Self {
+        Self { plan: Plan { tag, limit: usize::MAX, delay: 200, huge_pages: false } }
+    }
+
+    /// A fixed range: no more than so much address space, in steps of 4 MiB, of which the heap's own tables are a part.
+    pub const fn fixed(mut self, bytes: usize) -> Self {
+        self.plan.limit = bytes;
+        self
+    }
+
+    /// How many milliseconds free memory waits for its next use before it goes back to the system; 0: it goes at once.
+    pub const fn purge_delay(mut self, milliseconds: u32) -> Self {
+        self.plan.delay = milliseconds;
+        self
+    }
+
+    /// Asks the system to back the heap with huge pages.
+    pub const fn huge_pages(mut self, huge: bool) -> Self {
+        self.plan.huge_pages = huge;
+        self
+    }
+}
+
+/// A general heap with a tag of its own. Thread-safe through `&self`, each thread with its own free blocks; a block may be
+/// freed on any thread. Dropping the heap needs all of its blocks to be freed, or leaks it whole.
+pub struct BucketHeap {
+    space: NonNull<Space>,
+}
+
+// SAFETY: an owner of memory that many threads can use.
+unsafe impl Send for BucketHeap {}
+// SAFETY: as above.
+unsafe impl Sync for BucketHeap {}
+
+impl BucketHeap {
+    /// As [`try_with`](Self::try_with), expanding.
+    ///
+    /// # Errors
+    /// The system has no 4 MiB of address space, or a budget would be broken.
+    pub fn try_new(tag: Tag) -> Result<Self, AllocError> {
+        Self::try_with(BucketHeapOptions::new(tag))
+    }
+
+    /// Makes a heap: a segment of 4 MiB of address space, of which two pages are used at once.
+    ///
+    /// # Errors
+    /// The system has no such address space, a budget would be broken, or the range is too small.
+    pub fn try_with(options: BucketHeapOptions) -> Result<Self, AllocError> {
+        let plan = options.plan;
+        if plan.limit < super::segment::SEGMENT {
+            let (reserved, needed) = (plan.limit, super::segment::SEGMENT);
+            return Err(AllocError::Exhausted { tag: plan.tag, reserved, needed });
+        }
+        let space = Space::try_new(plan, SERIALS.fetch_add(1, Ordering::Relaxed))?;
+        Ok(Self { space })
+    }
+
+    fn space(&self) -> &Space {
+        // SAFETY: it goes when this goes.
+        unsafe { self.space.as_ref() }
+    }
+
+    fn with_local<R>(
+        &self,
+        work: impl FnOnce(NonNull<Local>) -> Result<R, AllocError>,
+    ) -> Result<R, AllocError> {
+        with_cache::<StdThreads, R>(|cache| work(cache.of_heap(self.space())?))
+    }
+
+    /// Whom the heap is charged to.
+    #[must_use]
+    pub fn tag(&self) -> Tag {
+        self.space().tag()
+    }
+
+    /// A block of this layout. Its content is arbitrary. A layout of no size is served too.
+    ///
+    /// # Errors
+    /// A budget would be broken, the range is used up, the size does not fit the address space, or the system refused.
+    pub fn try_alloc(&self, layout: Layout) -> Result<NonNull<u8>, AllocError> {
+        self.with_local(|local| alloc_layout(local, layout).map(|(block, _)| block))
+    }
+
+    /// As [`try_alloc`](Self::try_alloc), all bytes zero.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn try_alloc_zeroed(&self, layout: Layout) -> Result<NonNull<u8>, AllocError> {
+        let (block, touched) = self.with_local(|local| alloc_layout(local, layout))?;
+        // SAFETY: so many bytes that nobody else has.
+        unsafe { block.write_bytes(0, touched.min(layout.size())) };
+        Ok(block)
+    }
+
+    /// Takes a block back.
+    ///
+    /// # Safety
+    /// It was handed out by this heap and not freed since, and nobody uses it any more.
+    pub unsafe fn free(&self, block: NonNull<u8>) {
+        // SAFETY: the caller's promise.
+        unsafe { free::<StdThreads>(block) };
+    }
+
+    /// Makes a block `size` bytes long, with its layout's alignment; moves it if it must, with what both sizes have in
+    /// common.
+    ///
+    /// # Errors
+    /// As [`try_alloc`](Self::try_alloc); the block is as it was then.
+    ///
+    /// # Safety
+    /// As [`free`](Self::free); it was asked for with this layout, or grown to it.
+    pub unsafe fn try_realloc(
+        &self,
+        block: NonNull<u8>,
+        layout: Layout,
+        size: usize,
+    ) -> Result<NonNull<u8>, AllocError> {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if super::stays(block, size) {
+                return Ok(block);
+            }
+            let tag = self.tag();
+            let grown =
+                Layout::from_size_align(size, layout.align()).map_err(|_| AllocError::TooLarge { tag })?;
+            let new = self.try_alloc(grown)?;
+            new.copy_from_nonoverlapping(block, layout.size().min(size));
+            self.free(block);
+            Ok(new)
+        }
+    }
+
+    /// How many bytes of a block may be used.
+    ///
+    /// # Safety
+    /// A block of this heap that was not freed.
+    #[must_use]
+    pub unsafe fn usable_size(&self, block: NonNull<u8>) -> usize {
+        // SAFETY: the caller's promise.
+        unsafe { super::usable_size(block) }
+    }
+
+    /// Whether an address lies in this heap's memory. O(segments).
+    #[must_use]
+    pub fn owns(&self, address: *const u8) -> bool {
+        self.space().contains(address)
+    }
+
+    /// Figures of this moment. O(pages).
+    #[must_use]
+    pub fn stats(&self) -> HeapStats {
+        stats::of(self.space(), None)
+    }
+
+    /// Bytes of address space.
+    #[must_use]
+    pub fn reserved(&self) -> usize {
+        self.space().reserved()
+    }
+
+    /// Gives back what no block needs, as far as this thread and ended ones have it. Answers how many bytes.
+    pub fn trim(&self) -> usize {
+        let _ = with_cache::<StdThreads, ()>(|cache| {
+            cache.trim(self.space());
+            Ok(())
+        });
+        for cache in super::cache::all().filter(|cache| cache.try_hold()) {
+            cache.trim(self.space());
+            cache.park();
+        }
+        self.space().purge(0)
+    }
+
+    /// Ends the heap, whatever lives in it. O(segments).
+    ///
+    /// # Safety
+    /// Nobody uses any block of it any more, or frees one.
+    pub unsafe fn force_discard(self) {
+        let space = self.space;
+        core::mem::forget(self);
+        // SAFETY: the caller's promise.
+        unsafe { Space::release(space) };
+    }
+}
+
+impl Drop for BucketHeap {
+    /// Leaks the heap if any of its blocks is not freed: somebody may use it.
+    fn drop(&mut self) {
+        if self.stats().live() == 0 {
+            // SAFETY: no block is with anybody.
+            unsafe { Space::release(self.space) };
+        }
+    }
+}
+
+impl fmt::Debug for BucketHeap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BucketHeap").field("tag", &self.tag()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,548 @@
+//! A place of a thread: its free blocks under one tag.
+//!
+//! ```text
+//!   alloc (inline): pop the bin of the size's class                  ◄── nearly always
+//!     refill ─ loop:
+//!       mail: full pages that other threads have freed blocks of
+//!       restock: the first listed page's free blocks ─ its remote ones ─ carve more ─ the next page ─ a fresh span
+//!   free (inline): is the block's page this thread's? push it there  ◄── nearly always
+//!     free_slow: full pages, large and huge blocks, pages of other threads
+//! ```
+//!
+//! A bin takes a page's whole free list at once, so that taking a block never touches its page. Carving charges the tag,
+//! and so runs program code: nothing is half-done then, and everything is looked at again.
+#![expect(unsafe_code, reason = "hands out memory of pages by raw pointer")]
+
+use core::cell::Cell;
+use core::ptr::{NonNull, null, null_mut};
+
+use super::cache::Cache;
+use super::class::{CLASSES, QUANTUM, slots_of_class};
+use super::remote::Chain;
+use super::segment::{Block, FULL, HUGE, LARGE, NOBODY, Page, Segment};
+use super::space::{Space, pages};
+use crate::base::sync::{AtomicPtr, AtomicU64, Ordering};
+use crate::ledger::Tag;
+use crate::region::AllocError;
+
+/// Bytes that are carved at once, at the most, so that a fresh page is not linked up in vain.
+const CARVE_MOST: usize = 16 << 10;
+
+/// Free blocks of one class, and how many were ever handed out.
+#[repr(C)]
+struct Bin {
+    free: Cell<*mut Block>,
+    allocs: AtomicU64,
+}
+
+/// What a thread has under one tag of one heap. Only the thread that has the cache uses it; others read the figures and
+/// send mail.
+#[repr(C)]
+pub struct Local {
+    /// The cache's id. 0 for those who have nothing.
+    owner: Cell<u32>,
+    bins: [Bin; CLASSES],
+    /// Blocks that bins ever took from pages; those not handed out are in the bins.
+    taken: [AtomicU64; CLASSES],
+    /// Pages that have something left.
+    lists: [Cell<*mut Page>; CLASSES],
+    /// Full pages that have something again, from other threads; linked by their segments.
+    mail: AtomicPtr<Page>,
+    /// Large and huge blocks handed out here, their bytes; and what of them came back, from whatever thread.
+    pub(super) large: [AtomicU64; 4],
+    pub(super) tag: Cell<Option<Tag>>,
+    pub(super) space: Cell<*const Space>,
+    pub(super) cache: Cell<*const Cache>,
+    /// The next local of the same space.
+    pub(super) next: Cell<*mut Local>,
+}
+
+// SAFETY: its cells are touched by the one thread that has the cache, or by none (the empty one, whose bins are empty and
+// which no page has for owner); the rest is atomics.
+unsafe impl Sync for Local {}
+
+/// Adds to a figure that only this thread writes.
+#[inline(always)]
+fn bump(figure: &AtomicU64, by: u64) {
+    figure.store(figure.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
+}
+
+impl Local {
+    /// Of a thread that has nothing yet: every path ends in the slow one.
+    pub(super) const EMPTY: Self = Self {
+        owner: Cell::new(0),
+        bins: [const { Bin { free: Cell::new(null_mut()), allocs: AtomicU64::new(0) } }; CLASSES],
+        taken: [const { AtomicU64::new(0) }; CLASSES],
+        lists: [const { Cell::new(null_mut()) }; CLASSES],
+        mail: AtomicPtr::new(null_mut()),
+        large: [const { AtomicU64::new(0) }; 4],
+        tag: Cell::new(None),
+        space: Cell::new(null()),
+        cache: Cell::new(null()),
+        next: Cell::new(null_mut()),
+    };
+
+    /// Fills in zeroed memory.
+    ///
+    /// # Safety
+    /// Nobody else has the memory, which has room for it and lasts as long as the space.
+    pub(super) unsafe fn begin(
+        at: NonNull<u8>,
+        owner: u32,
+        tag: Tag,
+        space: &Space,
+        cache: *const Cache,
+    ) -> NonNull<Self> {
+        let local = at.cast::<Self>();
+        // SAFETY: the caller's promise.
+        unsafe { local.write(Self::EMPTY) };
+        // SAFETY: just written.
+        let this = unsafe { local.as_ref() };
+        this.owner.set(owner);
+        this.tag.set(Some(tag));
+        this.space.set(space);
+        this.cache.set(cache);
+        let mut head = space.locals.load(Ordering::Relaxed);
+        loop {
+            this.next.set(head);
+            // Release: whoever walks the list sees what was written.
+            match space.locals.compare_exchange_weak(
+                head,
+                local.as_ptr(),
+                Ordering::Release,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return local,
+                Err(now) => head = now,
+            }
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn owner(&self) -> u32 {
+        self.owner.get()
+    }
+
+    fn space(&self) -> &Space {
+        // SAFETY: set when it was begun, and the space outlives it; the empty one never gets here.
+        unsafe { &*self.space.get() }
+    }
+
+    pub(super) fn tag(&self) -> Tag {
+        self.tag.get().unwrap_or_else(Tag::untagged)
+    }
+
+    /// A free block of the class, if the bin has one.
+    #[inline(always)]
+    pub(super) fn pop(&self, class: usize) -> Option<NonNull<u8>> {
+        debug_assert!(class < CLASSES);
+        // SAFETY: callers' classes come from `class_of`.
+        let bin = unsafe { self.bins.get_unchecked(class) };
+        let block = NonNull::new(bin.free.get())?;
+        // SAFETY: a free block of this bin, linked by whoever freed it.
+        bin.free.set(unsafe { block.as_ref() }.next);
+        bump(&bin.allocs, 1);
+        Some(block.cast())
+    }
+
+    /// A block of the class, after the bin was found empty.
+    pub(super) fn refill(&self, class: usize) -> Result<NonNull<u8>, AllocError> {
+        // Class 0 has no blocks.
+        let class = class.max(1);
+        loop {
+            if let Some(block) = self.pop(class) {
+                return Ok(block);
+            }
+            self.read_mail();
+            if let Err(error) = self.restock(class) {
+                // Callbacks may have freed some.
+                return self.pop(class).ok_or(error);
+            }
+        }
+    }
+
+    /// Puts a list of `count` blocks into an empty bin.
+    fn stock(&self, class: usize, list: *mut Block, count: u32) {
+        debug_assert!(self.bins[class].free.get().is_null());
+        bump(&self.taken[class], count.into());
+        self.bins[class].free.set(list);
+    }
+
+    /// Fills the bin, which is empty, or does a part of it: look again.
+    fn restock(&self, class: usize) -> Result<(), AllocError> {
+        while let Some(page) = NonNull::new(self.lists[class].get()) {
+            // SAFETY: a page of this thread.
+            let this = unsafe { page.as_ref() };
+            let idle = this.idle();
+            if idle > 0 {
+                this.used.store(this.carved.get().into(), Ordering::Relaxed);
+                self.stock(class, this.free.replace(null_mut()), idle);
+                return Ok(());
+            }
+            if let Some(chain) = this.remote.take() {
+                let first = block_at(page, chain.first);
+                self.stock(class, first, chain.count);
+                return Ok(());
+            }
+            if this.carved.get() < this.capacity.get() {
+                return self.carve(page, class);
+            }
+            if this.remote.set_full() {
+                this.owner.store(self.owner() | FULL, Ordering::Relaxed);
+                self.unlist(page);
+            }
+        }
+        self.fresh(class)
+    }
+
+    /// Takes further blocks of a page into use.
+    fn carve(&self, page: NonNull<Page>, class: usize) -> Result<(), AllocError> {
+        // SAFETY: a page of this thread.
+        let this = unsafe { page.as_ref() };
+        let (segment, slot) = Page::place(page);
+        // SAFETY: its segment.
+        let charged = &unsafe { segment.as_ref() }.charged[slot];
+        let block = this.block.get() as usize;
+        let (carved, capacity) = (this.carved.get() as usize, this.capacity.get() as usize);
+        let had = charged.get() as usize;
+        let there_are = (had / block).min(capacity);
+        if there_are <= carved {
+            let exact = pages((carved + 1) * block);
+            let room = pages(capacity * block);
+            let step = had.clamp(crate::os::page_size(), CARVE_MOST);
+            let generous = exact.max((had + step).min(room));
+            let tag = self.tag();
+            let mut to = generous;
+            let mut answer = tag.try_charge_committed(to - had);
+            if answer.is_err() && exact < generous {
+                to = exact;
+                answer = tag.try_charge_committed(to - had);
+            }
+            answer?;
+            // The charge has run program code, which may have freed and taken anything here.
+            let same = this.listed.get()
+                && this.class.get() as usize == class
+                && core::ptr::eq(this.local.load(Ordering::Relaxed), self)
+                && charged.get() as usize == had;
+            if same {
+                charged.set(to as u32);
+            } else {
+                tag.credit_committed(to - had);
+            }
+            return Ok(());
+        }
+        if !self.bins[class].free.get().is_null() {
+            return Ok(());
+        }
+        let count = (there_are - carved).min((CARVE_MOST / block).max(1));
+        let start = Page::start(page).as_ptr().wrapping_add(carved * block);
+        for index in 0..count {
+            let next = if index + 1 < count { start.wrapping_add((index + 1) * block) } else { null_mut() };
+            // SAFETY: inside the span, in memory that is charged, and nobody's yet.
+            unsafe { start.add(index * block).cast::<Block>().write(Block { next: next.cast() }) };
+        }
+        this.carved.set((carved + count) as u16);
+        this.used.store(this.used.load(Ordering::Relaxed) + count as u32, Ordering::Relaxed);
+        self.stock(class, start.cast(), count as u32);
+        Ok(())
+    }
+
+    /// Gets a span for the class.
+    fn fresh(&self, class: usize) -> Result<(), AllocError> {
+        // SAFETY: its cache, which this thread has.
+        unsafe { &*self.cache.get() }.pause(self.space());
+        let slots = slots_of_class(class);
+        let span = self.take_span(slots)?;
+        let page = span.page();
+        Page::begin(page, self.owner(), class, slots, core::ptr::from_ref(self).cast_mut());
+        span.settle(span.touched);
+        self.list(page);
+        Ok(())
+    }
+
+    /// A span whose first `touched` bytes are charged to this place's tag, holes between them included: what lies in the
+    /// middle and was never touched would otherwise be in no account when somebody touches it.
+    pub(super) fn take_span(&self, slots: usize) -> Result<super::space::Span, AllocError> {
+        let (space, tag) = (self.space(), self.tag());
+        let span = space.try_take(slots)?;
+        let answer = space.tag().try_transfer_committed(tag, span.held).and_then(|()| {
+            let more = span.touched - span.held;
+            tag.try_charge_committed(more).inspect_err(|_| tag.transfer_committed(space.tag(), span.held))
+        });
+        match answer {
+            Ok(()) => Ok(span),
+            Err(error) => {
+                // SAFETY: taken above, and nobody has seen it.
+                unsafe { space.give_untouched(span) };
+                Err(error.into())
+            }
+        }
+    }
+
+    fn list(&self, page: NonNull<Page>) {
+        // SAFETY: pages of this thread.
+        unsafe {
+            let this = page.as_ref();
+            let list = &self.lists[this.class.get() as usize];
+            this.next.set(list.get());
+            this.previous.set(null_mut());
+            if let Some(next) = NonNull::new(list.get()) {
+                next.as_ref().previous.set(page.as_ptr());
+            }
+            list.set(page.as_ptr());
+            this.listed.set(true);
+        }
+    }
+
+    fn unlist(&self, page: NonNull<Page>) {
+        // SAFETY: pages of this thread.
+        unsafe {
+            let this = page.as_ref();
+            let (next, previous) = (this.next.get(), this.previous.get());
+            match NonNull::new(previous) {
+                Some(previous) => previous.as_ref().next.set(next),
+                None => self.lists[this.class.get() as usize].set(next),
+            }
+            if let Some(next) = NonNull::new(next) {
+                next.as_ref().previous.set(previous);
+            }
+            this.listed.set(false);
+        }
+    }
+
+    /// Lists full pages that have something again.
+    fn read_mail(&self) {
+        if self.mail.load(Ordering::Relaxed).is_null() {
+            return;
+        }
+        // Acquire: the links.
+        let mut next = self.mail.swap(null_mut(), Ordering::Acquire);
+        while let Some(page) = NonNull::new(next) {
+            let (segment, slot) = Page::place(page);
+            // SAFETY: a page of this thread, which stays while it is in the mail.
+            unsafe {
+                next = segment.as_ref().mail[slot].load(Ordering::Relaxed);
+                let this = page.as_ref();
+                this.remote.delivered();
+                if !this.listed.get() {
+                    this.owner.store(self.owner(), Ordering::Relaxed);
+                    self.list(page);
+                } else if this.used.load(Ordering::Relaxed) == 0 {
+                    self.retire(page);
+                }
+            }
+        }
+    }
+
+    /// Tells the owner of a full page that it has something again. By whatever thread.
+    pub(super) fn post(&self, page: NonNull<Page>) {
+        let (segment, slot) = Page::place(page);
+        // SAFETY: the page stays while it is on its way.
+        let link = &unsafe { segment.as_ref() }.mail[slot];
+        let mut head = self.mail.load(Ordering::Relaxed);
+        loop {
+            link.store(head, Ordering::Relaxed);
+            // Release: the link.
+            match self.mail.compare_exchange_weak(head, page.as_ptr(), Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => return,
+                Err(now) => head = now,
+            }
+        }
+    }
+
+    /// A page of this thread has no block that anybody has. One of each class is kept.
+    #[cold]
+    pub(super) fn retire(&self, page: NonNull<Page>) {
+        // SAFETY: a page of this thread.
+        let this = unsafe { page.as_ref() };
+        if !this.listed.get() || this.remote.in_mail() {
+            return;
+        }
+        if this.next.get().is_null() && this.previous.get().is_null() {
+            // SAFETY: its cache, which this thread has.
+            unsafe { &*self.cache.get() }.pause(self.space());
+            return;
+        }
+        self.give_back(page);
+    }
+
+    /// Gives a listed page back to the space. Nobody has a block of it, and it is not in the mail.
+    fn give_back(&self, page: NonNull<Page>) {
+        // SAFETY: a page of this thread.
+        let this = unsafe { page.as_ref() };
+        self.unlist(page);
+        let (segment, slot) = Page::place(page);
+        // SAFETY: its segment.
+        let charged = unsafe { segment.as_ref() }.charged[slot].replace(0) as usize;
+        let space = self.space();
+        // Out of every list before program code can run.
+        self.tag().transfer_committed(space.tag(), charged);
+        // SAFETY: nobody has it any more.
+        if unsafe { space.give(segment, slot, this.slots.get().into(), charged) } {
+            space.purge(0);
+        }
+    }
+
+    /// Gives everything back that no block needs: bins' blocks to their pages, empty pages to the space.
+    pub(super) fn trim(&self) {
+        self.read_mail();
+        for class in 1..CLASSES {
+            self.empty_bin(class);
+            let mut next = self.lists[class].get();
+            while let Some(page) = NonNull::new(next) {
+                // SAFETY: a page of this thread, which is listed.
+                let this = unsafe { page.as_ref() };
+                next = this.next.get();
+                self.take_remote(page);
+                if this.used.load(Ordering::Relaxed) == 0 && !this.remote.in_mail() {
+                    // May run program code, which may change the list: begin again.
+                    self.give_back(page);
+                    next = self.lists[class].get();
+                }
+            }
+        }
+    }
+
+    /// Puts what is left in a bin back to its pages.
+    fn empty_bin(&self, class: usize) {
+        let mut next = self.bins[class].free.replace(null_mut());
+        while let Some(block) = NonNull::new(next) {
+            // SAFETY: a free block of a page of this thread.
+            unsafe {
+                next = block.as_ref().next;
+                bump(&self.taken[class], u64::MAX);
+                self.put(Page::of(block.cast()), block.cast());
+            }
+        }
+    }
+
+    /// Takes what other threads freed to the page's own list.
+    fn take_remote(&self, page: NonNull<Page>) {
+        // SAFETY: a page of this thread.
+        let this = unsafe { page.as_ref() };
+        let Some(chain) = this.remote.take() else { return };
+        let mut block = block_at(page, chain.first);
+        for _ in 0..chain.count {
+            // SAFETY: so many blocks are linked.
+            unsafe {
+                let next = (*block).next;
+                (*block).next = this.free.get();
+                this.free.set(block);
+                block = next;
+            }
+        }
+        this.used.store(this.used.load(Ordering::Relaxed) - chain.count, Ordering::Relaxed);
+    }
+
+    /// Puts a block to the free ones of its page, which is this thread's, and lists it if it was full.
+    unsafe fn put(&self, page: NonNull<Page>, block: NonNull<u8>) {
+        // SAFETY: the caller's.
+        unsafe {
+            let this = page.as_ref();
+            block.cast::<Block>().write(Block { next: this.free.get() });
+            this.free.set(block.as_ptr().cast());
+            this.used.store(this.used.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
+            if this.owner.load(Ordering::Relaxed) & FULL != 0 {
+                this.owner.store(self.owner(), Ordering::Relaxed);
+                this.remote.clear_full();
+                if !this.listed.get() {
+                    let home = &*this.local.load(Ordering::Relaxed);
+                    home.list(page);
+                }
+            }
+        }
+    }
+
+    /// Takes a block back.
+    ///
+    /// # Safety
+    /// It was handed out by a heap of ours and not freed since, and nobody uses it any more. This is the calling thread's
+    /// local, or the empty one.
+    #[inline(always)]
+    pub(super) unsafe fn free(&self, block: NonNull<u8>) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let page = Page::of(block);
+            let this = page.as_ref();
+            if this.owner.load(Ordering::Relaxed) != self.owner() {
+                return self.free_slow(page, block);
+            }
+            block.cast::<Block>().write(Block { next: this.free.get() });
+            this.free.set(block.as_ptr().cast());
+            let used = this.used.load(Ordering::Relaxed) - 1;
+            this.used.store(used, Ordering::Relaxed);
+            if used == 0 {
+                retire(page);
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`free`](Self::free); `page` is its page.
+    #[cold]
+    #[inline(never)]
+    unsafe fn free_slow(&self, page: NonNull<Page>, block: NonNull<u8>) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let this = page.as_ref();
+            match this.owner.load(Ordering::Relaxed) {
+                LARGE | HUGE => super::large::free(page),
+                NOBODY => super::misuse(block),
+                owner if self.owner() != 0 && owner == self.owner() | FULL => {
+                    self.put(page, block);
+                    if this.used.load(Ordering::Relaxed) == 0 {
+                        retire(page);
+                    }
+                }
+                _ => match self.cache.get().as_ref() {
+                    Some(cache) => cache.send(page, block),
+                    None => send(page, block, block, 1),
+                },
+            }
+        }
+    }
+
+    /// Blocks handed out of each class, and those that are in the bins. Exact when nobody is at it.
+    pub(super) fn counts(&self, class: usize) -> (u64, u64) {
+        // In this order: a block is taken before it is handed out.
+        let allocs = self.bins[class].allocs.load(Ordering::Relaxed);
+        (allocs, self.taken[class].load(Ordering::Relaxed).wrapping_sub(allocs))
+    }
+}
+
+/// A page of the calling thread, of whatever tag, has no block that anybody has.
+#[cold]
+#[inline(never)]
+fn retire(page: NonNull<Page>) {
+    // SAFETY: a page of this thread; its local lasts as long.
+    unsafe { &*page.as_ref().local.load(Ordering::Relaxed) }.retire(page);
+}
+
+fn block_at(page: NonNull<Page>, units: u32) -> *mut Block {
+    Page::start(page).as_ptr().wrapping_add(units as usize * QUANTUM).cast()
+}
+
+/// Gives linked blocks of one page, `first` to `last`, back to the thread that owns it.
+///
+/// # Safety
+/// `count` blocks of the page, linked, that nobody else has.
+pub(super) unsafe fn send(page: NonNull<Page>, first: NonNull<u8>, last: NonNull<u8>, count: u32) {
+    // SAFETY: the caller's promise. The page stays as long as these blocks are not given back.
+    unsafe {
+        let this = page.as_ref();
+        let start = Page::start(page);
+        let units = ((first.addr().get() - start.addr().get()) / QUANTUM) as u32;
+        // Read before the push, after which the page may be anybody's unless it must be posted.
+        let local = this.local.load(Ordering::Relaxed);
+        let must_post = this.remote.push(Chain { first: units, count }, |below| {
+            let next = below.map_or(null_mut(), |units| block_at(page, units));
+            last.cast::<Block>().write(Block { next });
+        });
+        if must_post {
+            (*local).post(page);
+        }
+    }
+}
+
+const _: () = assert!(size_of::<Local>() <= 4096);
+const _: () = assert!(core::mem::offset_of!(Segment, mail) > 0);

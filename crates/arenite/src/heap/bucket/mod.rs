@@ -1,0 +1,392 @@
+//! The general heap: size classes, a cache for each thread, memory that goes back to the system.
+//!
+//! ```text
+//!   process (this file): the heap of the process, a place for each tag; threads come and go
+//!     local:  bins of free blocks, one place for each thread and tag      ◄── nearly always
+//!       cache:  what a thread has: its places; blocks of others on their way home
+//!       large:  blocks with a span or a segment of their own
+//!         space:  segments, spans, memory that nobody has
+//!           segment, remote, class: where things lie, and the word where threads meet
+//! ```
+//!
+//! **A tag is a place.** A page's blocks belong to one tag, so what a tag has is known without storing anything per block, and
+//! freeing needs not be told. Which tag a thread allocates under is one pointer: [`enter`].
+#![expect(unsafe_code, reason = "the heap's own face is raw")]
+
+mod cache;
+mod class;
+#[cfg(feature = "std")]
+mod instance;
+mod large;
+mod local;
+mod remote;
+mod segment;
+mod space;
+mod stats;
+#[cfg(feature = "std")]
+mod threads;
+
+use core::alloc::Layout;
+use core::ptr::{NonNull, null_mut};
+
+#[cfg(feature = "std")]
+pub use self::instance::{BucketHeap, BucketHeapOptions};
+pub use self::local::Local;
+pub use self::stats::{ClassStats, HeapStats, process_stats};
+#[cfg(feature = "std")]
+pub use self::threads::StdThreads;
+
+use self::cache::Cache;
+use self::class::{LARGEST, aligned_class, class_of, size_of_class};
+use self::segment::{HUGE, LARGE, Page};
+use self::space::{Plan, Space};
+use crate::base::sync::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use crate::ledger::Tag;
+use crate::region::AllocError;
+
+/// How a program finds what belongs to the calling thread.
+///
+/// # Safety
+/// `current` answers what the same thread told `set_current` last, or [`nothing`] if it never did. `enroll` arranges that
+/// [`thread_ends`] is called with the same type when the thread ends, or says `false`.
+pub unsafe trait Threads {
+    /// The calling thread's place.
+    fn current() -> *const Local;
+
+    /// The calling thread's place is this one from now on.
+    fn set_current(local: *const Local);
+
+    /// Has [`thread_ends`] called when this thread ends.
+    fn enroll() -> bool;
+}
+
+static NOTHING: Local = Local::EMPTY;
+static ENDED: Local = Local::EMPTY;
+
+/// The place of a thread that has none yet.
+pub const fn nothing() -> *const Local {
+    &raw const NOTHING
+}
+
+/// The heap of the process, once there is one.
+static PROCESS: AtomicPtr<Space> = AtomicPtr::new(null_mut());
+static SERIALS: AtomicUsize = AtomicUsize::new(1);
+/// What the process's heap is made with: milliseconds that free memory waits, and whether to ask for huge pages.
+static DELAY: AtomicU32 = AtomicU32::new(200);
+static HUGE_PAGES: AtomicU32 = AtomicU32::new(0);
+
+/// How the heap of the process is to behave; counts until its first use. `delay` is the milliseconds that free memory
+/// waits for its next use.
+pub fn configure(delay: u32, huge_pages: bool) {
+    DELAY.store(delay, Ordering::Relaxed);
+    HUGE_PAGES.store(huge_pages.into(), Ordering::Relaxed);
+}
+
+fn is_process(space: *const Space) -> bool {
+    core::ptr::eq(space, PROCESS.load(Ordering::Relaxed))
+}
+
+fn process() -> Result<&'static Space, AllocError> {
+    // Acquire: what was written before it was shown.
+    match NonNull::new(PROCESS.load(Ordering::Acquire)) {
+        // SAFETY: it is never given back.
+        Some(space) => Ok(unsafe { space.as_ref() }),
+        None => make_process(),
+    }
+}
+
+#[cold]
+fn make_process() -> Result<&'static Space, AllocError> {
+    let plan = Plan {
+        tag: Tag::register("heap").unwrap_or_else(|_| Tag::untagged()),
+        limit: usize::MAX,
+        delay: DELAY.load(Ordering::Relaxed),
+        huge_pages: HUGE_PAGES.load(Ordering::Relaxed) != 0,
+    };
+    let made = Space::try_new(plan, SERIALS.fetch_add(1, Ordering::Relaxed))?;
+    match PROCESS.compare_exchange(null_mut(), made.as_ptr(), Ordering::AcqRel, Ordering::Acquire) {
+        // SAFETY: never given back.
+        Ok(_) => Ok(unsafe { made.as_ref() }),
+        Err(other) => {
+            // SAFETY: nobody has seen ours. The other one is never given back.
+            unsafe {
+                Space::release(made);
+                Ok(&*other)
+            }
+        }
+    }
+}
+
+/// Gives the calling thread a cache and its first place. `None` if it has ended.
+#[cold]
+fn attach<T: Threads>() -> Result<Option<NonNull<Local>>, AllocError> {
+    let current = T::current();
+    if core::ptr::eq(current, &raw const ENDED) {
+        return Ok(None);
+    }
+    if !core::ptr::eq(current, nothing()) {
+        return Ok(NonNull::new(current.cast_mut()));
+    }
+    let space = process()?;
+    let cache = cache::claim(space)?;
+    let local = cache.of_tag(Tag::untagged(), space).inspect_err(|_| cache.park())?;
+    // Charging has run program code, which may have attached this thread.
+    if !core::ptr::eq(T::current(), nothing()) {
+        cache.park();
+        return attach::<T>();
+    }
+    T::set_current(local.as_ptr());
+    if !T::enroll() {
+        // Nobody would give it back: as if it had ended.
+        T::set_current(&raw const ENDED);
+        cache.park();
+        return Ok(None);
+    }
+    Ok(NonNull::new(T::current().cast_mut()))
+}
+
+/// Calls `work` with a place of the calling thread, of the process's heap; of a thread that has ended, with a place that is
+/// borrowed for the moment.
+fn with_local<T: Threads, R>(
+    work: impl FnOnce(NonNull<Local>) -> Result<R, AllocError>,
+) -> Result<R, AllocError> {
+    match attach::<T>()? {
+        Some(local) => work(local),
+        None => {
+            let space = process()?;
+            let cache = cache::claim(space)?;
+            let answer = cache.of_tag(Tag::untagged(), space).and_then(work);
+            cache.park();
+            answer
+        }
+    }
+}
+
+/// The calling thread's cache, and whether it is only borrowed.
+fn with_cache<T: Threads, R>(work: impl FnOnce(&Cache) -> Result<R, AllocError>) -> Result<R, AllocError> {
+    // SAFETY: a place that is not empty has a cache, which is never given back.
+    with_local::<T, R>(|local| work(unsafe { &*local.as_ref().cache.get() }))
+}
+
+/// The calling thread ends: what it has waits for another one. What it frees or allocates later is served all the same.
+pub fn thread_ends<T: Threads>() {
+    let current = T::current();
+    T::set_current(&raw const ENDED);
+    // SAFETY: a place of this thread or an empty one; a cache is never given back.
+    if let Some(cache) = unsafe { (*current).cache.get().as_ref() } {
+        cache.park();
+    }
+}
+
+/// From now on the calling thread allocates under this tag of the process's ledger. Answers the tag until now. Two stores
+/// once the thread has allocated under it before.
+///
+/// # Errors
+/// The tag's place can not be made: a budget would be broken, or the system refused. Nothing has changed then.
+pub fn enter<T: Threads>(tag: Tag) -> Result<Tag, AllocError> {
+    with_local::<T, Tag>(|local| {
+        // SAFETY: the calling thread's.
+        let this = unsafe { local.as_ref() };
+        let before = this.tag();
+        // SAFETY: as above; outlives its locals.
+        let (cache, space) = unsafe { (&*this.cache.get(), &*this.space.get()) };
+        let place = cache.of_tag(tag, space)?;
+        if !core::ptr::eq(T::current(), &raw const ENDED) {
+            T::set_current(place.as_ptr());
+        }
+        Ok(before)
+    })
+}
+
+/// A block of `size` bytes at a multiple of 16. `None`: no memory.
+#[inline(always)]
+pub fn alloc<T: Threads>(size: usize) -> Option<NonNull<u8>> {
+    if size <= LARGEST {
+        // SAFETY: a place of this thread, or an empty one.
+        let local = unsafe { &*T::current() };
+        if let Some(block) = local.pop(class_of(size)) {
+            return Some(block);
+        }
+    }
+    alloc_slow::<T>(size)
+}
+
+#[cold]
+#[inline(never)]
+fn alloc_slow<T: Threads>(size: usize) -> Option<NonNull<u8>> {
+    try_alloc::<T>(size, class::QUANTUM).ok().map(|(block, _)| block)
+}
+
+/// As [`alloc`], at a multiple of `align`, a power of two.
+#[inline(always)]
+pub fn alloc_aligned<T: Threads>(size: usize, align: usize) -> Option<NonNull<u8>> {
+    if align <= class::QUANTUM {
+        return alloc::<T>(size);
+    }
+    alloc_aligned_slow::<T>(size, align)
+}
+
+#[inline(never)]
+fn alloc_aligned_slow<T: Threads>(size: usize, align: usize) -> Option<NonNull<u8>> {
+    if let Some(class) = aligned_class(size, align) {
+        // SAFETY: a place of this thread, or an empty one.
+        if let Some(block) = unsafe { &*T::current() }.pop(class) {
+            return Some(block);
+        }
+    }
+    try_alloc::<T>(size, align).ok().map(|(block, _)| block)
+}
+
+/// As [`alloc_aligned`], all bytes zero.
+#[inline]
+pub fn alloc_zeroed<T: Threads>(size: usize, align: usize) -> Option<NonNull<u8>> {
+    if size <= LARGEST {
+        let block = alloc_aligned::<T>(size, align)?;
+        // SAFETY: so many bytes, at the least, that nobody else has.
+        unsafe { block.write_bytes(0, size) };
+        return Some(block);
+    }
+    let (block, touched) = try_alloc::<T>(size, align).ok()?;
+    // SAFETY: as above.
+    unsafe { block.write_bytes(0, touched.min(size)) };
+    Some(block)
+}
+
+/// The slow path of all of them, with its reason. Answers also how many bytes from the block's start may hold something.
+///
+/// # Errors
+/// A budget would be broken, the size does not fit the address space, or the system refused.
+pub fn try_alloc<T: Threads>(size: usize, align: usize) -> Result<(NonNull<u8>, usize), AllocError> {
+    with_local::<T, _>(|local| alloc_in(local, size, align))
+}
+
+fn alloc_in(local: NonNull<Local>, size: usize, align: usize) -> Result<(NonNull<u8>, usize), AllocError> {
+    match aligned_class(size, align) {
+        // SAFETY: the calling thread's.
+        Some(class) => unsafe { local.as_ref() }.refill(class).map(|block| (block, size_of_class(class))),
+        None => large::alloc(local, size, align),
+    }
+}
+
+/// Takes a block back, of whatever heap of ours, on any thread.
+///
+/// # Safety
+/// It was handed out by a heap of ours and not freed since, and nobody uses it any more.
+#[inline(always)]
+pub unsafe fn free<T: Threads>(block: NonNull<u8>) {
+    // SAFETY: a place of this thread or an empty one; the caller's promise.
+    unsafe { (*T::current()).free(block) };
+}
+
+/// How many bytes of a block may be used: what was asked for, and what rounding has added.
+///
+/// # Safety
+/// A block that a heap of ours has handed out and that was not freed since.
+pub unsafe fn usable_size(block: NonNull<u8>) -> usize {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let page = Page::of(block);
+        match page.as_ref().owner.load(Ordering::Relaxed) {
+            LARGE | HUGE => large::usable_of(page),
+            _ => page.as_ref().block.get() as usize,
+        }
+    }
+}
+
+/// Makes a block `size` bytes long; moves it if it must, with what both sizes have in common. `None`: no memory, and the
+/// block is as it was.
+///
+/// # Safety
+/// As [`free`]. The block is at a multiple of `align` and was asked for with it.
+#[inline]
+pub unsafe fn realloc<T: Threads>(block: NonNull<u8>, size: usize, align: usize) -> Option<NonNull<u8>> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if stays(block, size) {
+            return Some(block);
+        }
+        let new = alloc_aligned::<T>(size, align)?;
+        new.copy_from_nonoverlapping(block, usable_size(block).min(size));
+        free::<T>(block);
+        Some(new)
+    }
+}
+
+/// Whether a block can be `size` bytes long where it is: it has them, and would not waste more than half; or it can grow.
+unsafe fn stays(block: NonNull<u8>, size: usize) -> bool {
+    // SAFETY: the caller's.
+    unsafe {
+        let has = usable_size(block);
+        (size <= has && (size >= has / 2 || has <= 64))
+            || (size > has && has > LARGEST && large::grow(Page::of(block), size))
+    }
+}
+
+/// Whether an address lies in the memory of the process's heap. O(segments).
+pub fn owns(address: *const u8) -> bool {
+    // SAFETY: never given back.
+    NonNull::new(PROCESS.load(Ordering::Acquire))
+        .is_some_and(|space| unsafe { space.as_ref() }.contains(address))
+}
+
+/// Gives all back that no block of the process's heap needs: this thread's free blocks, those of threads that have ended, and
+/// memory that nobody has. Answers how many bytes went to the system. Other threads keep what they have.
+pub fn trim<T: Threads>() -> usize {
+    let Ok(space) = process() else { return 0 };
+    let _ = with_cache::<T, ()>(|cache| {
+        cache.trim(space);
+        Ok(())
+    });
+    for cache in cache::all().filter(|cache| cache.try_hold()) {
+        cache.trim(space);
+        cache.park();
+    }
+    space.purge(0)
+}
+
+/// Before a fork: what threads share does not change until [`after_fork`].
+pub fn before_fork() {
+    // SAFETY: never given back.
+    if let Some(space) = unsafe { PROCESS.load(Ordering::Acquire).as_ref() } {
+        space.hold();
+    }
+    crate::ledger::Ledger::process().hold();
+}
+
+/// After a fork, in both processes. In the child, what other threads had stays theirs, who are no more: it is lost.
+pub fn after_fork() {
+    crate::ledger::Ledger::process().let_go();
+    // SAFETY: never given back.
+    if let Some(space) = unsafe { PROCESS.load(Ordering::Acquire).as_ref() } {
+        space.let_go();
+    }
+}
+
+/// Ends the process: somebody freed what was not to be freed. Nothing is allocated for it.
+#[cold]
+fn misuse(block: NonNull<u8>) -> ! {
+    let _ = block;
+    #[cfg(feature = "std")]
+    {
+        use std::io::Write as _;
+        // Standard error is not buffered. Nothing is left to do when it is closed.
+        let _ = writeln!(std::io::stderr(), "arenite: the block at {block:p} was freed, but is not in use");
+        std::process::abort();
+    }
+    #[cfg(not(feature = "std"))]
+    panic!("the block at {block:p} was freed, but is not in use");
+}
+
+/// The block of a layout in a place, for heaps of their own.
+fn alloc_layout(local: NonNull<Local>, layout: Layout) -> Result<(NonNull<u8>, usize), AllocError> {
+    if let Some(class) = aligned_class(layout.size(), layout.align()) {
+        // SAFETY: the calling thread's.
+        if let Some(block) = unsafe { local.as_ref() }.pop(class) {
+            return Ok((block, size_of_class(class)));
+        }
+    }
+    alloc_in(local, layout.size(), layout.align())
+}
+
+#[cfg(all(test, feature = "std"))]
+mod tests;

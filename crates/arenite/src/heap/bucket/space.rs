@@ -1,0 +1,873 @@
+//! Who has which slots: the spans of a heap, and the memory that nobody has at the moment.
+//!
+//! ```text
+//!   take ──► the first run of free slots, used ones first; else a fresh segment from the system
+//!   give ──► free, and dirty: charged to the space's own tag, stamped
+//!   purge ──► what has been dirty for a while, or is too much, goes back to the system
+//! ```
+//!
+//! One short lock. It is never held while anything is charged (a charge runs program code) or the system is asked for
+//! memory; slots that are on their way are taken meanwhile.
+#![expect(unsafe_code, reason = "walks segments by pointer and gives memory to the system")]
+
+use core::ptr::{NonNull, null_mut};
+
+use super::segment::{HEADER, HUGE, LARGE, NOBODY, Page, SEGMENT, SLOT, SLOTS, Segment};
+use crate::base::align::{align_down, checked_align_up};
+use crate::base::sync::{AtomicPtr, AtomicUsize, Lock, Ordering};
+use crate::ledger::Tag;
+use crate::os;
+use crate::region::AllocError;
+
+/// Dirty memory beyond this, and beyond a quarter of what is in use, goes back at once.
+const DIRTY_MOST: usize = 32 << 20;
+
+/// Freed blocks of their own segments that wait for another use, and what they may be in all.
+const SPARES: usize = 16;
+const SPARE_MOST: usize = 64 << 20;
+
+/// How a heap is laid out. Sizes are bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Plan {
+    pub(super) tag: Tag,
+    /// Address space at the most.
+    pub(super) limit: usize,
+    /// Milliseconds that free memory waits for its next use.
+    pub(super) delay: u32,
+    pub(super) huge_pages: bool,
+}
+
+/// The segments of a heap. Lies in the first of them.
+pub(super) struct Space {
+    inner: Lock<Inner>,
+    pub(super) plan: Plan,
+    /// All locals of this space, for figures.
+    pub(super) locals: AtomicPtr<super::local::Local>,
+    /// Never given twice: tells a heap from one that was at the same address.
+    pub(super) serial: usize,
+    /// Bytes that nobody has and that may hold something, of segments and of spares.
+    dirty: AtomicUsize,
+    /// Bytes of spans and huge blocks that somebody has, by slots.
+    in_use: AtomicUsize,
+}
+
+struct Inner {
+    /// Segments with a free slot, and those without.
+    open: *mut Segment,
+    full: *mut Segment,
+    /// Segments of one block.
+    huge: *mut Segment,
+    spares: [*mut Segment; SPARES],
+    /// Address space of all.
+    reserved: usize,
+    /// The rest of a slot that small structures are cut from, and how much of it is charged.
+    meta: *mut u8,
+    meta_left: usize,
+    meta_charged: usize,
+    /// What is charged for such slots in all.
+    meta_bytes: usize,
+}
+
+// SAFETY: pointers to segments that the space owns, touched under its lock.
+unsafe impl Send for Inner {}
+// SAFETY: the lock guards what changes; the rest is atomics and plain values.
+unsafe impl Sync for Space {}
+
+/// A span that was taken: nobody else has it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Span {
+    pub(super) segment: NonNull<Segment>,
+    pub(super) slot: usize,
+    pub(super) slots: usize,
+    /// Bytes from its start that may hold something.
+    pub(super) touched: usize,
+    /// How many of them are charged to the space's tag.
+    pub(super) held: usize,
+}
+
+impl Span {
+    pub(super) fn page(&self) -> NonNull<Page> {
+        Segment::page(self.segment, self.slot)
+    }
+
+    /// Room in bytes.
+    pub(super) fn room(&self) -> usize {
+        self.slots * SLOT - if self.slot == 0 { HEADER } else { 0 }
+    }
+
+    fn mask(&self) -> u64 {
+        mask(self.slot, self.slots)
+    }
+
+    /// From now on `bytes` of it are charged to whoever has it, and counted at its first slot.
+    pub(super) fn settle(&self, bytes: usize) {
+        // SAFETY: the span is the caller's.
+        let header = unsafe { self.segment.as_ref() };
+        for slot in self.slot..self.slot + self.slots {
+            header.charged[slot].set(0);
+        }
+        header.charged[self.slot].set(bytes as u32);
+    }
+}
+
+fn mask(slot: usize, slots: usize) -> u64 {
+    (u64::MAX >> (SLOTS - slots)) << slot
+}
+
+/// The numbers of the bits that are set.
+fn bits(mut mask: u64) -> impl Iterator<Item = usize> {
+    core::iter::from_fn(move || {
+        let bit = mask.trailing_zeros() as usize;
+        mask &= mask.wrapping_sub(1);
+        (bit < SLOTS).then_some(bit)
+    })
+}
+
+/// Milliseconds of the process, wrapping.
+pub(super) fn now() -> u32 {
+    (os::monotonic_ns() / 1_000_000) as u32
+}
+
+unsafe fn unlink(list: &mut *mut Segment, segment: NonNull<Segment>) {
+    // SAFETY: neighbours in a list of this space, whose lock is held.
+    unsafe {
+        let (next, previous) = (segment.as_ref().next.get(), segment.as_ref().previous.get());
+        match NonNull::new(previous) {
+            Some(previous) => previous.as_ref().next.set(next),
+            None => *list = next,
+        }
+        if let Some(next) = NonNull::new(next) {
+            next.as_ref().previous.set(previous);
+        }
+    }
+}
+
+unsafe fn link(list: &mut *mut Segment, segment: NonNull<Segment>) {
+    // SAFETY: as above.
+    unsafe {
+        segment.as_ref().next.set(*list);
+        segment.as_ref().previous.set(null_mut());
+        if let Some(next) = NonNull::new(*list) {
+            next.as_ref().previous.set(segment.as_ptr());
+        }
+    }
+    *list = segment.as_ptr();
+}
+
+/// The segments of a list.
+fn each(list: *mut Segment) -> impl Iterator<Item = NonNull<Segment>> {
+    // SAFETY: the space's lock is held as long as the list is walked.
+    core::iter::successors(NonNull::new(list), |segment| NonNull::new(unsafe { segment.as_ref() }.next.get()))
+}
+
+/// Reserves and commits a segment and fills in its header; charges address space and header to `tag`.
+fn make_segment(plan: &Plan, space: *const Space) -> Result<NonNull<Segment>, AllocError> {
+    let tag = plan.tag;
+    let os_error = |error| AllocError::Os { tag, error };
+    tag.try_charge_committed(HEADER)?;
+    let begun = os::reserve(SEGMENT, SEGMENT).and_then(|base| {
+        // SAFETY: the whole of a fresh reservation.
+        match unsafe { os::commit(base, SEGMENT) } {
+            Ok(()) => Ok(base),
+            Err(error) => {
+                // SAFETY: nobody knows of it. Refused, it is address space lost, nothing more.
+                let _ = unsafe { os::release(base, SEGMENT) };
+                Err(error)
+            }
+        }
+    });
+    let base = begun.map_err(|error| {
+        tag.credit_committed(HEADER);
+        os_error(error)
+    })?;
+    if plan.huge_pages {
+        // A hint. A system without huge pages serves ordinary ones.
+        // SAFETY: committed.
+        let _ = unsafe { os::prefer_huge(base, SEGMENT) };
+    }
+    tag.charge_reserved(SEGMENT);
+    // SAFETY: fresh memory, zero, aligned, ours.
+    Ok(unsafe { Segment::begin(base, base, SEGMENT, space) })
+}
+
+impl Space {
+    /// A space with one segment, in whose first slot it lies.
+    pub(super) fn try_new(plan: Plan, serial: usize) -> Result<NonNull<Self>, AllocError> {
+        let own = size_of::<Self>().next_multiple_of(64);
+        let page = os::page_size();
+        let first = own.next_multiple_of(page);
+        plan.tag.try_charge_committed(first)?;
+        let segment =
+            make_segment(&plan, core::ptr::null()).inspect_err(|_| plan.tag.credit_committed(first))?;
+        let start = Segment::start_of(segment, 0);
+        let space = start.cast::<Self>();
+        let meta_left = SLOT - HEADER - own;
+        // SAFETY: the first slot is nobody's; it is taken before anybody knows of the space.
+        unsafe {
+            let header = segment.as_ref();
+            header.taken.set(1);
+            header.space.set(space.as_ptr());
+            space.write(Self {
+                inner: Lock::new(Inner {
+                    open: segment.as_ptr(),
+                    full: null_mut(),
+                    huge: null_mut(),
+                    spares: [null_mut(); SPARES],
+                    reserved: SEGMENT,
+                    meta: start.as_ptr().add(own),
+                    meta_left,
+                    meta_charged: first - own,
+                    meta_bytes: first,
+                }),
+                plan,
+                locals: AtomicPtr::new(null_mut()),
+                serial,
+                dirty: AtomicUsize::new(0),
+                in_use: AtomicUsize::new(0),
+            });
+        }
+        Ok(space)
+    }
+
+    pub(super) fn tag(&self) -> Tag {
+        self.plan.tag
+    }
+
+    /// Zeroed memory for a small structure, at a multiple of 64, for as long as the space lasts.
+    pub(super) fn try_meta(&self, size: usize) -> Result<NonNull<u8>, AllocError> {
+        let size = size.next_multiple_of(64);
+        debug_assert!(size <= SLOT - HEADER);
+        loop {
+            let (missing, seen) = {
+                let mut inner = self.inner.lock();
+                if size <= inner.meta_left && size <= inner.meta_charged {
+                    let at = inner.meta;
+                    // SAFETY: inside the slot.
+                    inner.meta = unsafe { at.add(size) };
+                    inner.meta_left -= size;
+                    inner.meta_charged -= size;
+                    // SAFETY: not null, for it lies in a slot.
+                    return Ok(unsafe { NonNull::new_unchecked(at) });
+                }
+                if size <= inner.meta_left {
+                    ((size - inner.meta_charged).next_multiple_of(os::page_size()), inner.meta)
+                } else {
+                    (0, null_mut())
+                }
+            };
+            let tag = self.tag();
+            if missing > 0 {
+                tag.try_charge_committed(missing)?;
+                let mut inner = self.inner.lock();
+                if inner.meta == seen {
+                    inner.meta_charged += missing;
+                    inner.meta_bytes += missing;
+                    continue;
+                }
+                drop(inner);
+                tag.credit_committed(missing);
+                continue;
+            }
+            let span = self.try_take(1)?;
+            // What it held is charged to the same tag already; what it holds must be zero.
+            let start = Segment::start_of(span.segment, span.slot);
+            // SAFETY: nobody else has the span.
+            unsafe { start.write_bytes(0, span.touched) };
+            span.settle(0);
+            let mut inner = self.inner.lock();
+            inner.meta = start.as_ptr();
+            inner.meta_left = span.room();
+            // A single slot holds what it holds from its start.
+            inner.meta_charged = span.held;
+            inner.meta_bytes += span.held;
+        }
+    }
+
+    /// Takes a run of slots. What it may hold stays charged to the space's tag; the caller transfers it.
+    pub(super) fn try_take(&self, slots: usize) -> Result<Span, AllocError> {
+        debug_assert!((1..SLOTS).contains(&slots));
+        loop {
+            let mut inner = self.inner.lock();
+            if let Some(span) = self.take_from(&mut inner, slots) {
+                return Ok(span);
+            }
+            let tag = self.tag();
+            if self.plan.limit - inner.reserved < SEGMENT {
+                let (reserved, needed) = (self.plan.limit, inner.reserved + slots * SLOT);
+                return Err(AllocError::Exhausted { tag, reserved, needed: needed.max(reserved + 1) });
+            }
+            inner.reserved += SEGMENT;
+            drop(inner);
+            let made = make_segment(&self.plan, self);
+            let mut inner = self.inner.lock();
+            match made {
+                // SAFETY: in no list yet.
+                Ok(segment) => unsafe { link(&mut inner.open, segment) },
+                Err(error) => {
+                    inner.reserved -= SEGMENT;
+                    // Callbacks may have given some back.
+                    return self.take_from(&mut inner, slots).ok_or(error);
+                }
+            }
+        }
+    }
+
+    fn take_from(&self, inner: &mut Inner, slots: usize) -> Option<Span> {
+        let (segment, slot) = each(inner.open).find_map(|segment| {
+            // SAFETY: a segment of this space, whose lock is held.
+            let header = unsafe { segment.as_ref() };
+            let free = !header.taken.get();
+            if slots == 1 {
+                let best = if free & header.dirty.get() != 0 { free & header.dirty.get() } else { free };
+                return (best != 0).then(|| (segment, best.trailing_zeros() as usize));
+            }
+            // Bit `i` stays if `slots` bits from there are set. Slot 0 is smaller, and of no use here.
+            let mut runs = free & !1;
+            let mut have = 1;
+            while have < slots {
+                let step = have.min(slots - have);
+                runs &= runs >> step;
+                have += step;
+            }
+            (runs != 0).then(|| (segment, runs.trailing_zeros() as usize))
+        })?;
+        // SAFETY: as above.
+        let header = unsafe { segment.as_ref() };
+        let mut span = Span { segment, slot, slots, touched: 0, held: 0 };
+        for place in 0..slots {
+            let holds = header.charged[slot + place].get() as usize;
+            if holds > 0 {
+                span.touched = place * SLOT + holds;
+                span.held += holds;
+            }
+        }
+        self.dirty.fetch_sub(span.held, Ordering::Relaxed);
+        self.in_use.fetch_add(slots * SLOT, Ordering::Relaxed);
+        header.taken.set(header.taken.get() | span.mask());
+        header.dirty.set(header.dirty.get() & !span.mask());
+        header.join(slot, slots, true);
+        if header.taken.get() == u64::MAX {
+            // SAFETY: it is in `open`, by whom it was found.
+            unsafe {
+                unlink(&mut inner.open, segment);
+                link(&mut inner.full, segment);
+            }
+        }
+        Some(span)
+    }
+
+    /// Takes a span back whose first `touched` bytes may hold something and are charged to the space's tag. Answers whether
+    /// there is more of that now than there should be.
+    ///
+    /// # Safety
+    /// Nobody uses the span any more.
+    pub(super) unsafe fn give(
+        &self,
+        segment: NonNull<Segment>,
+        slot: usize,
+        slots: usize,
+        touched: usize,
+    ) -> bool {
+        let time = now();
+        let mut inner = self.inner.lock();
+        // SAFETY: a segment of this space, whose lock is held; the span is the caller's.
+        let header = unsafe { segment.as_ref() };
+        // SAFETY: as above.
+        unsafe { Segment::page(segment, slot).as_ref() }.owner.store(NOBODY, Ordering::Relaxed);
+        header.join(slot, slots, false);
+        let mut left = touched;
+        let first_room = SLOT - if slot == 0 { HEADER } else { 0 };
+        for place in 0..slots {
+            let holds = left.min(if place == 0 { first_room } else { SLOT });
+            left -= holds;
+            header.charged[slot + place].set(holds as u32);
+            header.freed_at[slot + place].set(time);
+            if holds > 0 {
+                header.dirty.set(header.dirty.get() | 1 << (slot + place));
+            }
+        }
+        self.free_slots(&mut inner, segment, mask(slot, slots));
+        let in_use = self.in_use.fetch_sub(slots * SLOT, Ordering::Relaxed) - slots * SLOT;
+        let dirty = self.dirty.fetch_add(touched, Ordering::Relaxed) + touched;
+        dirty > DIRTY_MOST.max(in_use / 4)
+    }
+
+    /// Takes a span back that nobody has settled: it is as it was.
+    ///
+    /// # Safety
+    /// It was taken here, and nobody has it.
+    pub(super) unsafe fn give_untouched(&self, span: Span) {
+        let mut inner = self.inner.lock();
+        // SAFETY: a segment of this space, whose lock is held; the span is the caller's.
+        let header = unsafe { span.segment.as_ref() };
+        header.join(span.slot, span.slots, false);
+        let holding = bits(span.mask()).filter(|slot| header.charged[*slot].get() > 0);
+        header.dirty.set(holding.fold(header.dirty.get(), |mask, slot| mask | 1 << slot));
+        self.dirty.fetch_add(span.held, Ordering::Relaxed);
+        self.in_use.fetch_sub(span.slots * SLOT, Ordering::Relaxed);
+        self.free_slots(&mut inner, span.segment, span.mask());
+    }
+
+    /// Bytes that nobody has and that were not given back to the system yet.
+    pub(super) fn dirty(&self) -> usize {
+        self.dirty.load(Ordering::Relaxed)
+    }
+
+    /// Gives free memory back to the system that has waited for `delay` milliseconds, and empty segments but one. Answers
+    /// how many bytes. What the system refuses to take stays as it is.
+    pub(super) fn purge(&self, delay: u32) -> usize {
+        let time = now();
+        let mut given = self.purge_spares(time, delay);
+        while self.dirty() > 0 {
+            let Some((segment, going)) = self.take_ripe(time, delay) else { break };
+            let (gone, credited) = self.discard(segment, going);
+            self.tag().credit_committed(credited);
+            given += credited;
+            if gone != going {
+                // The system refuses; it will be asked again later.
+                return given;
+            }
+        }
+        while let Some(segment) = self.take_empty() {
+            // SAFETY: nobody has a slot of it, and no list leads to it.
+            if unsafe { os::release(segment.cast(), SEGMENT) }.is_err() {
+                let mut inner = self.inner.lock();
+                inner.reserved += SEGMENT;
+                // SAFETY: in no list.
+                unsafe { link(&mut inner.open, segment) };
+                return given;
+            }
+            self.tag().credit_committed(HEADER);
+            self.tag().credit_reserved(SEGMENT);
+            given += HEADER;
+        }
+        given
+    }
+
+    /// Takes all slots of one segment that are dirty and have waited long enough.
+    fn take_ripe(&self, time: u32, delay: u32) -> Option<(NonNull<Segment>, u64)> {
+        let mut inner = self.inner.lock();
+        let ripe = |segment: NonNull<Segment>| {
+            // SAFETY: a segment of this space, whose lock is held.
+            let header = unsafe { segment.as_ref() };
+            let old = |slot: &usize| time.wrapping_sub(header.freed_at[*slot].get()) >= delay;
+            bits(header.dirty.get()).filter(old).fold(0u64, |mask, slot| mask | 1 << slot)
+        };
+        let (segment, going) =
+            each(inner.open).map(|segment| (segment, ripe(segment))).find(|(_, going)| *going != 0)?;
+        // SAFETY: as above.
+        let header = unsafe { segment.as_ref() };
+        header.taken.set(header.taken.get() | going);
+        header.dirty.set(header.dirty.get() & !going);
+        let bytes: usize = bits(going).map(|slot| header.charged[slot].get() as usize).sum();
+        self.dirty.fetch_sub(bytes, Ordering::Relaxed);
+        if header.taken.get() == u64::MAX {
+            // SAFETY: in `open`.
+            unsafe {
+                unlink(&mut inner.open, segment);
+                link(&mut inner.full, segment);
+            }
+        }
+        Some((segment, going))
+    }
+
+    /// Gives the memory of slots back that were taken for it, and frees them. Answers which, and how many bytes are to be
+    /// credited; the others are dirty again.
+    fn discard(&self, segment: NonNull<Segment>, going: u64) -> (u64, usize) {
+        let mut gone = 0u64;
+        let mut rest = going;
+        while rest != 0 {
+            let slot = rest.trailing_zeros() as usize;
+            let slots = (rest >> slot).trailing_ones() as usize;
+            rest &= !mask(slot, slots);
+            let size = slots * SLOT - if slot == 0 { HEADER } else { 0 };
+            // SAFETY: whole pages of slots that were taken for this: nobody uses them.
+            if unsafe { os::discard(Segment::start_of(segment, slot), size) }.is_ok() {
+                gone |= mask(slot, slots);
+            }
+        }
+        let mut inner = self.inner.lock();
+        // SAFETY: a segment of this space, whose lock is held.
+        let header = unsafe { segment.as_ref() };
+        let mut credited = 0;
+        for slot in bits(going) {
+            if gone >> slot & 1 != 0 {
+                credited += header.charged[slot].replace(0) as usize;
+            } else {
+                header.dirty.set(header.dirty.get() | 1 << slot);
+                self.dirty.fetch_add(header.charged[slot].get() as usize, Ordering::Relaxed);
+            }
+        }
+        self.free_slots(&mut inner, segment, going);
+        (gone, credited)
+    }
+
+    fn free_slots(&self, inner: &mut Inner, segment: NonNull<Segment>, going: u64) {
+        // SAFETY: a segment of this space, whose lock is held, in the list where it belongs.
+        unsafe {
+            let taken = &segment.as_ref().taken;
+            if taken.get() == u64::MAX {
+                unlink(&mut inner.full, segment);
+                link(&mut inner.open, segment);
+            }
+            taken.set(taken.get() & !going);
+        }
+    }
+
+    /// Takes an empty and clean segment out of the list, if it is not the only one with room.
+    fn take_empty(&self) -> Option<NonNull<Segment>> {
+        let mut inner = self.inner.lock();
+        each(inner.open).nth(1)?;
+        // SAFETY: segments of this space, whose lock is held.
+        let empty = |segment: &NonNull<Segment>| unsafe {
+            segment.as_ref().taken.get() == 0 && segment.as_ref().dirty.get() == 0
+        };
+        let segment = each(inner.open).find(empty)?;
+        // SAFETY: as above.
+        unsafe { unlink(&mut inner.open, segment) };
+        inner.reserved -= SEGMENT;
+        Some(segment)
+    }
+
+    /// A block with a segment of its own: `size` bytes at a multiple of `align`. Charged to `tag`. Answers it, and whether
+    /// it is known to be zero.
+    pub(super) fn try_huge(
+        &self,
+        tag: Tag,
+        size: usize,
+        align: usize,
+        local: *mut super::local::Local,
+    ) -> Result<(NonNull<u8>, bool), AllocError> {
+        let too_large = AllocError::TooLarge { tag };
+        let page = os::page_size();
+        let bytes =
+            checked_align_up(size, page).filter(|bytes| *bytes <= isize::MAX as usize).ok_or(too_large)?;
+        if let Some(segment) = self.take_spare(bytes, align) {
+            // SAFETY: out of the list, so it is ours.
+            let header = unsafe { segment.as_ref() };
+            let had = header.huge.get();
+            let transferred = self.tag().try_transfer_committed(tag, had + HEADER);
+            if let Err(error) = transferred {
+                self.keep_spare(segment);
+                return Err(error.into());
+            }
+            return Ok((self.finish_huge(segment, align, local), false));
+        }
+        // The block lies `ahead` bytes behind the header.
+        let ahead = align.clamp(HEADER, SEGMENT);
+        let front = align.max(SEGMENT) - SEGMENT;
+        let size = bytes.checked_add(ahead).and_then(|sum| sum.checked_add(front)).ok_or(too_large)?;
+        let size = checked_align_up(size, os::granularity())
+            .filter(|size| *size <= isize::MAX as usize)
+            .ok_or(too_large)?;
+        {
+            let mut inner = self.inner.lock();
+            if self.plan.limit - inner.reserved < size {
+                return Err(AllocError::Exhausted {
+                    tag,
+                    reserved: self.plan.limit,
+                    needed: self.plan.limit.saturating_add(size),
+                });
+            }
+            inner.reserved += size;
+        }
+        let made = self.make_huge(tag, size, front, ahead, bytes, align);
+        match made {
+            Ok(segment) => Ok((self.finish_huge(segment, align, local), true)),
+            Err(error) => {
+                self.inner.lock().reserved -= size;
+                Err(error)
+            }
+        }
+    }
+
+    fn make_huge(
+        &self,
+        tag: Tag,
+        size: usize,
+        front: usize,
+        ahead: usize,
+        bytes: usize,
+        align: usize,
+    ) -> Result<NonNull<Segment>, AllocError> {
+        tag.try_charge_committed(HEADER + bytes)?;
+        let made = os::reserve(size, align.max(SEGMENT)).and_then(|base| {
+            // SAFETY: all inside the fresh reservation; whole pages.
+            let answer = unsafe {
+                let header = base.add(front);
+                os::commit(header, HEADER)
+                    .and_then(|()| os::commit(header.add(ahead), bytes))
+                    .map(|()| (base, header))
+            };
+            answer.inspect_err(|_| {
+                // SAFETY: nobody knows of it. Refused, it is address space lost, nothing more.
+                let _ = unsafe { os::release(base, size) };
+            })
+        });
+        match made {
+            Ok((base, header)) => {
+                self.tag().charge_reserved(size);
+                if self.plan.huge_pages {
+                    // A hint.
+                    // SAFETY: committed.
+                    let _ = unsafe { os::prefer_huge(header.add(ahead), bytes) };
+                }
+                // SAFETY: fresh and zero. `base + front` is a multiple of a segment's size: `align - SEGMENT` behind a
+                // multiple of `align`, or the start.
+                let segment = unsafe { Segment::begin(header, base, size, self) };
+                // SAFETY: ours.
+                let this = unsafe { segment.as_ref() };
+                this.huge.set(bytes);
+                this.is_one();
+                Ok(segment)
+            }
+            Err(error) => {
+                tag.credit_committed(HEADER + bytes);
+                Err(AllocError::Os { tag, error })
+            }
+        }
+    }
+
+    fn finish_huge(
+        &self,
+        segment: NonNull<Segment>,
+        align: usize,
+        local: *mut super::local::Local,
+    ) -> NonNull<u8> {
+        // SAFETY: a segment of one block that nobody else has.
+        let header = unsafe { segment.as_ref() };
+        let page = Segment::page(segment, 0);
+        // SAFETY: as above.
+        let this = unsafe { page.as_ref() };
+        this.local.store(local, Ordering::Relaxed);
+        this.used.store(1, Ordering::Relaxed);
+        this.owner.store(HUGE, Ordering::Release);
+        self.in_use.fetch_add(header.huge.get(), Ordering::Relaxed);
+        // SAFETY: in no list.
+        unsafe { link(&mut self.inner.lock().huge, segment) };
+        let ahead = align.clamp(HEADER, SEGMENT);
+        // SAFETY: inside the reservation.
+        unsafe { segment.cast::<u8>().add(ahead) }
+    }
+
+    /// Takes a huge block back, which is charged to `tag`.
+    ///
+    /// # Safety
+    /// Nobody uses it any more.
+    pub(super) unsafe fn give_huge(&self, segment: NonNull<Segment>, tag: Tag) {
+        // SAFETY: a segment of this space; its block is the caller's.
+        let header = unsafe { segment.as_ref() };
+        // SAFETY: as above.
+        unsafe { Segment::page(segment, 0).as_ref() }.owner.store(NOBODY, Ordering::Relaxed);
+        let bytes = header.huge.get();
+        self.in_use.fetch_sub(bytes, Ordering::Relaxed);
+        // SAFETY: it is in this list since it was made.
+        unsafe { unlink(&mut self.inner.lock().huge, segment) };
+        tag.transfer_committed(self.tag(), HEADER + bytes);
+        // One with a large alignment has its block elsewhere, and is rare.
+        if header.base.get() == segment.as_ptr().cast()
+            && header.size.get() - bytes < HEADER + os::granularity()
+        {
+            header.freed_at[0].set(now());
+            self.keep_spare(segment);
+        } else {
+            self.release_huge(segment);
+        }
+    }
+
+    /// Sets a huge segment aside, charged to the space's tag; the oldest goes when there are too many.
+    fn keep_spare(&self, segment: NonNull<Segment>) {
+        // SAFETY: in no list: ours.
+        let bytes = unsafe { segment.as_ref() }.huge.get();
+        let mut going = Some(segment);
+        if bytes <= SPARE_MOST && self.plan.delay > 0 {
+            let mut inner = self.inner.lock();
+            if let Some(place) = inner.spares.iter().position(|spare| spare.is_null()) {
+                inner.spares[place] = segment.as_ptr();
+                self.dirty.fetch_add(bytes, Ordering::Relaxed);
+                going = None;
+            }
+        }
+        if let Some(segment) = going {
+            self.release_huge(segment);
+        }
+        while self.spare_bytes() > SPARE_MOST {
+            let Some(oldest) = self.oldest_spare(now(), 0) else { return };
+            self.release_huge(oldest);
+        }
+    }
+
+    fn spare_bytes(&self) -> usize {
+        let inner = self.inner.lock();
+        // SAFETY: segments in no other list, under the lock.
+        inner
+            .spares
+            .iter()
+            .filter_map(|spare| NonNull::new(*spare))
+            .map(|spare| unsafe { spare.as_ref() }.huge.get())
+            .sum()
+    }
+
+    /// Takes out the oldest spare that has waited for so long.
+    fn oldest_spare(&self, time: u32, delay: u32) -> Option<NonNull<Segment>> {
+        let mut inner = self.inner.lock();
+        // SAFETY: as above.
+        let age = |spare: NonNull<Segment>| time.wrapping_sub(unsafe { spare.as_ref() }.freed_at[0].get());
+        let (place, spare) = inner
+            .spares
+            .iter()
+            .enumerate()
+            .filter_map(|(place, spare)| Some((place, NonNull::new(*spare)?)))
+            .filter(|(_, spare)| age(*spare) >= delay)
+            .max_by_key(|(_, spare)| age(*spare))?;
+        inner.spares[place] = null_mut();
+        // SAFETY: as above.
+        self.dirty.fetch_sub(unsafe { spare.as_ref() }.huge.get(), Ordering::Relaxed);
+        Some(spare)
+    }
+
+    /// A spare with room for `bytes` and not much more.
+    fn take_spare(&self, bytes: usize, align: usize) -> Option<NonNull<Segment>> {
+        if align > HEADER {
+            return None;
+        }
+        let mut inner = self.inner.lock();
+        let (place, spare) = inner
+            .spares
+            .iter()
+            .enumerate()
+            .filter_map(|(place, spare)| Some((place, NonNull::new(*spare)?)))
+            // SAFETY: as above.
+            .filter(|(_, spare)| (bytes..=bytes + bytes / 4).contains(&unsafe { spare.as_ref() }.huge.get()))
+            .min_by_key(|(_, spare)| unsafe { spare.as_ref() }.huge.get())?;
+        inner.spares[place] = null_mut();
+        // SAFETY: as above.
+        self.dirty.fetch_sub(unsafe { spare.as_ref() }.huge.get(), Ordering::Relaxed);
+        Some(spare)
+    }
+
+    fn purge_spares(&self, time: u32, delay: u32) -> usize {
+        let mut given = 0;
+        while let Some(spare) = self.oldest_spare(time, delay) {
+            // SAFETY: ours.
+            given += unsafe { spare.as_ref() }.huge.get();
+            self.release_huge(spare);
+        }
+        given
+    }
+
+    fn release_huge(&self, segment: NonNull<Segment>) {
+        // SAFETY: in no list, and its block is nobody's.
+        let size = unsafe { segment.as_ref() }.size.get();
+        release_segment(segment, self.tag(), 0);
+        self.inner.lock().reserved -= size;
+    }
+
+    /// Calls `see` with each page that somebody has, under the lock.
+    pub(super) fn each_page(&self, mut see: impl FnMut(NonNull<Page>)) {
+        let inner = self.inner.lock();
+        for segment in each(inner.open).chain(each(inner.full)) {
+            // SAFETY: a segment of this space, whose lock is held.
+            let taken = unsafe { segment.as_ref() }.taken.get();
+            for slot in (0..SLOTS).filter(|slot| taken >> slot & 1 != 0) {
+                let page = Segment::page(segment, slot);
+                // SAFETY: a descriptor.
+                let owner = unsafe { page.as_ref() }.owner.load(Ordering::Acquire);
+                if Page::place(page).1 == slot && owner != NOBODY {
+                    see(page);
+                }
+            }
+        }
+        for segment in each(inner.huge) {
+            see(Segment::page(segment, 0));
+        }
+    }
+
+    /// Whether an address lies in a block, or where one could be.
+    pub(super) fn contains(&self, address: *const u8) -> bool {
+        let inner = self.inner.lock();
+        let inside = |segment: NonNull<Segment>| {
+            // SAFETY: a segment of this space, whose lock is held.
+            let header = unsafe { segment.as_ref() };
+            address.addr().wrapping_sub(header.base.get().addr()) < header.size.get()
+        };
+        each(inner.open).chain(each(inner.full)).chain(each(inner.huge)).any(inside)
+    }
+
+    /// Bytes of address space.
+    pub(super) fn reserved(&self) -> usize {
+        self.inner.lock().reserved
+    }
+
+    /// Waits for the lock and keeps it, across a fork.
+    pub(super) fn hold(&self) {
+        self.inner.hold();
+    }
+
+    /// Lets the lock go that [`hold`](Self::hold) took.
+    pub(super) fn let_go(&self) {
+        self.inner.let_go();
+    }
+
+    /// Gives everything back, whoever uses it. All of it is charged to the space's tag.
+    ///
+    /// # Safety
+    /// Nobody uses the space or any block any more.
+    pub(super) unsafe fn release(this: NonNull<Self>) {
+        // SAFETY: the caller's promise.
+        let space = unsafe { this.as_ref() };
+        let tag = space.tag();
+        let _ = space.purge_spares(now(), 0);
+        let (lists, meta) = {
+            let mut inner = space.inner.lock();
+            let lists = [inner.open, inner.full, inner.huge];
+            (inner.open, inner.full, inner.huge) = (null_mut(), null_mut(), null_mut());
+            (lists, inner.meta_bytes)
+        };
+        let home = Segment::of(this.cast());
+        let mut last = None;
+        for list in lists {
+            let mut rest = list;
+            while let Some(segment) = NonNull::new(rest) {
+                // SAFETY: a segment that is still there.
+                let header = unsafe { segment.as_ref() };
+                rest = header.next.get();
+                if segment.as_ptr() == home {
+                    last = Some(segment);
+                } else {
+                    release_segment(segment, tag, 0);
+                }
+            }
+        }
+        // The space itself goes with it, and is not looked at again.
+        if let Some(segment) = last {
+            release_segment(segment, tag, meta);
+        }
+    }
+}
+
+/// Gives a segment back that nobody uses, with `more` bytes that are charged for it beside what it says.
+fn release_segment(segment: NonNull<Segment>, tag: Tag, more: usize) {
+    // SAFETY: by the caller's word.
+    let header = unsafe { segment.as_ref() };
+    let spans: usize = header.charged.iter().map(|bytes| bytes.get() as usize).sum();
+    let committed = HEADER + header.huge.get() + spans + more;
+    let size = header.size.get();
+    let Some(base) = NonNull::new(header.base.get()) else { return };
+    // SAFETY: exactly a reservation of this space. Refused, it stays charged, and is lost.
+    if unsafe { os::release(base, size) }.is_ok() {
+        tag.credit_committed(committed);
+        tag.credit_reserved(size);
+    }
+}
+
+/// What a page's owner says it is, for figures.
+pub(super) fn is_single(owner: u32) -> bool {
+    owner == LARGE || owner == HUGE
+}
+
+/// Whole pages that `bytes` take.
+pub(super) fn pages(bytes: usize) -> usize {
+    let page = os::page_size();
+    align_down(bytes + page - 1, page)
+}

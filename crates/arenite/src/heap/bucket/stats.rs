@@ -1,0 +1,129 @@
+//! Figures of a heap.
+#![expect(unsafe_code, reason = "reads descriptors and places of other threads")]
+
+use core::ptr::NonNull;
+
+use super::cache;
+use super::class::{CLASSES, size_of_class};
+use super::large;
+use super::local::Local;
+use super::segment::Page;
+use super::space::{Space, is_single};
+use crate::base::sync::Ordering;
+use crate::ledger::Tag;
+
+/// Blocks of one size.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClassStats {
+    /// Bytes of a block.
+    pub size: usize,
+    /// Blocks that were ever handed out.
+    pub allocs: u64,
+    /// Blocks that are with the program.
+    pub live: u64,
+}
+
+/// What a heap, or one tag of it, has handed out. Exact while nobody is at it; otherwise off by what others did meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeapStats {
+    /// By size class, the smallest first.
+    pub classes: [ClassStats; CLASSES - 1],
+    /// Blocks above the largest class: handed out, live, and live bytes.
+    pub large_allocs: u64,
+    /// See `large_allocs`.
+    pub large_live: u64,
+    /// See `large_allocs`.
+    pub large_bytes: u64,
+}
+
+impl HeapStats {
+    fn new() -> Self {
+        let mut classes = [ClassStats::default(); CLASSES - 1];
+        for (index, class) in classes.iter_mut().enumerate() {
+            class.size = size_of_class(index + 1);
+        }
+        Self { classes, large_allocs: 0, large_live: 0, large_bytes: 0 }
+    }
+
+    /// Blocks that were ever handed out.
+    #[must_use]
+    pub fn allocs(&self) -> u64 {
+        self.large_allocs + self.classes.iter().map(|class| class.allocs).sum::<u64>()
+    }
+
+    /// Blocks that are with the program.
+    #[must_use]
+    pub fn live(&self) -> u64 {
+        self.large_live + self.classes.iter().map(|class| class.live).sum::<u64>()
+    }
+
+    /// Blocks that came back.
+    #[must_use]
+    pub fn frees(&self) -> u64 {
+        self.allocs().saturating_sub(self.live())
+    }
+
+    /// Bytes of the blocks that are with the program, rounding included.
+    #[must_use]
+    pub fn live_bytes(&self) -> u64 {
+        self.large_bytes + self.classes.iter().map(|class| class.live * class.size as u64).sum::<u64>()
+    }
+}
+
+/// Figures of the process's heap, of one tag or of all. O(pages).
+#[must_use]
+pub fn process_stats(tag: Option<Tag>) -> HeapStats {
+    super::process().map_or_else(|_| HeapStats::new(), |space| of(space, tag))
+}
+
+/// Figures of a space.
+pub(super) fn of(space: &Space, tag: Option<Tag>) -> HeapStats {
+    let mut stats = HeapStats::new();
+    // Signed while it is summed: parts are read one after the other.
+    let mut live = [0i64; CLASSES];
+    let of_tag = |local: *mut Local| {
+        // SAFETY: locals last as long as their space.
+        NonNull::new(local).is_some_and(|local| tag.is_none_or(|tag| unsafe { local.as_ref() }.tag() == tag))
+    };
+    space.each_page(|page| {
+        // SAFETY: a descriptor of this space, which is there as long as the lock is held.
+        let this = unsafe { page.as_ref() };
+        if !is_single(this.owner.load(Ordering::Relaxed)) && of_tag(this.local.load(Ordering::Relaxed)) {
+            let used = i64::from(this.used.load(Ordering::Relaxed)) - i64::from(this.remote.count());
+            live[usize::from(this.class.get())] += used;
+        }
+    });
+    if super::is_process(space) {
+        for cache in cache::all() {
+            cache.each_open(|page: NonNull<Page>, count| {
+                // SAFETY: a page with blocks on their way stays.
+                let this = unsafe { page.as_ref() };
+                if of_tag(this.local.load(Ordering::Relaxed)) {
+                    live[usize::from(this.class.get())] -= i64::from(count);
+                }
+            });
+        }
+    }
+    let mut next = space.locals.load(Ordering::Acquire);
+    while let Some(local) = NonNull::new(next) {
+        // SAFETY: locals last as long as their space.
+        let this = unsafe { local.as_ref() };
+        next = this.next.get();
+        if !of_tag(local.as_ptr()) {
+            continue;
+        }
+        for class in 1..CLASSES {
+            let (allocs, idle) = this.counts(class);
+            stats.classes[class - 1].allocs += allocs;
+            live[class] -= idle as i64;
+        }
+        let (allocs, blocks, bytes) = large::counts(this);
+        stats.large_allocs += allocs;
+        stats.large_live = stats.large_live.wrapping_add(blocks);
+        stats.large_bytes = stats.large_bytes.wrapping_add(bytes);
+    }
+    for (class, live) in stats.classes.iter_mut().zip(&live[1..]) {
+        class.live = (*live).max(0) as u64;
+    }
+    stats
+}

@@ -1,0 +1,312 @@
+//! The heap of the process and heaps of their own.
+
+use std::collections::VecDeque;
+use std::sync::mpsc;
+use std::vec::Vec;
+
+use super::*;
+use crate::ledger::{Budget, Ledger};
+
+type T = StdThreads;
+
+fn fresh_tag() -> Tag {
+    let ledger: &'static Ledger = std::boxed::Box::leak(std::boxed::Box::new(Ledger::new()));
+    ledger.register("heap").unwrap()
+}
+
+fn nothing_is_charged(tag: Tag) -> bool {
+    let account = tag.account().own;
+    (account.reserved, account.committed) == (0, 0)
+}
+
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) as usize % end
+    }
+
+    /// Mostly small, sometimes large.
+    fn size(&mut self) -> usize {
+        match self.below(100) {
+            0 => self.below(3 << 20),
+            1..5 => self.below(200 << 10),
+            5..20 => self.below(16 << 10),
+            _ => self.below(600),
+        }
+    }
+}
+
+/// Writes a block's own pattern, or asks whether it is still there.
+unsafe fn mark(block: NonNull<u8>, size: usize, seed: u8) {
+    unsafe {
+        block.write_bytes(seed, size.min(64));
+        if size > 64 {
+            block.add(size - 1).write(seed);
+        }
+    }
+}
+
+unsafe fn is_marked(block: NonNull<u8>, size: usize, seed: u8) -> bool {
+    unsafe {
+        (0..size.min(64)).all(|at| block.add(at).read() == seed)
+            && (size <= 64 || block.add(size - 1).read() == seed)
+    }
+}
+
+#[test]
+fn blocks_of_all_sizes_come_and_go() {
+    let tag = fresh_tag();
+    let heap = BucketHeap::try_new(tag).unwrap();
+    let mut random = Random(42);
+    let mut held: Vec<(NonNull<u8>, Layout, u8)> = Vec::new();
+    for round in 0..60_000 {
+        let full = held.len() > 1500 || (round > 40_000 && random.below(3) != 0);
+        if !held.is_empty() && (full || random.below(3) == 0) {
+            let (block, layout, seed) = held.swap_remove(random.below(held.len()));
+            unsafe {
+                assert!(is_marked(block, layout.size(), seed));
+                heap.free(block);
+            }
+            continue;
+        }
+        let layout = Layout::from_size_align(random.size(), 1 << random.below(14)).unwrap();
+        let seed = round as u8;
+        let zeroed = random.below(4) == 0;
+        let block = if zeroed { heap.try_alloc_zeroed(layout) } else { heap.try_alloc(layout) }.unwrap();
+        assert!(block.addr().get().is_multiple_of(layout.align()), "{layout:?}");
+        unsafe {
+            assert!(heap.usable_size(block) >= layout.size());
+            if zeroed {
+                assert!((0..layout.size()).all(|at| block.add(at).read() == 0), "{layout:?}");
+            }
+            mark(block, layout.size(), seed);
+        }
+        held.push((block, layout, seed));
+        if round % 5000 == 0 {
+            assert_eq!(heap.stats().live(), held.len() as u64);
+        }
+    }
+    assert_eq!(heap.stats().live(), held.len() as u64);
+    assert_eq!(heap.stats().allocs() - heap.stats().frees(), held.len() as u64);
+    let mut ranges: Vec<(usize, usize)> =
+        held.iter().map(|(block, layout, _)| (block.addr().get(), layout.size())).collect();
+    ranges.sort_unstable();
+    assert!(ranges.windows(2).all(|pair| pair[0].0 + pair[0].1 <= pair[1].0), "blocks overlap");
+    for (block, layout, seed) in held {
+        unsafe {
+            assert!(is_marked(block, layout.size(), seed));
+            heap.free(block);
+        }
+    }
+    assert_eq!((heap.stats().live(), heap.stats().live_bytes()), (0, 0));
+    heap.trim();
+    assert!(tag.account().own.committed < 100 << 10, "{:?}", tag.account().own);
+    drop(heap);
+    assert!(nothing_is_charged(tag), "{:?}", tag.account().own);
+}
+
+#[test]
+fn blocks_grow_and_shrink_with_their_content() {
+    let heap = BucketHeap::try_new(fresh_tag()).unwrap();
+    let mut random = Random(7);
+    let mut size = 1;
+    let mut block = heap.try_alloc(Layout::from_size_align(size, 16).unwrap()).unwrap();
+    unsafe { block.write(1) };
+    for round in 0..3000 {
+        let next = random.size().max(1);
+        unsafe {
+            let before: Vec<u8> = (0..size.min(next)).step_by(97).map(|at| block.add(at).read()).collect();
+            block = heap.try_realloc(block, Layout::from_size_align(size, 16).unwrap(), next).unwrap();
+            let after: Vec<u8> = (0..size.min(next)).step_by(97).map(|at| block.add(at).read()).collect();
+            assert_eq!(before, after);
+            block.write_bytes(round as u8, next);
+        }
+        size = next;
+    }
+    assert_eq!(heap.stats().live(), 1);
+    unsafe { heap.free(block) };
+}
+
+#[test]
+fn alignments_above_everything_are_kept() {
+    let tag = fresh_tag();
+    let heap = BucketHeap::try_new(tag).unwrap();
+    let mut held = Vec::new();
+    for bit in 0..27 {
+        for size in [0, 1, 100, 5000, 70_000, 5 << 20] {
+            let layout = Layout::from_size_align(size, 1 << bit).unwrap();
+            let block = heap.try_alloc(layout).unwrap();
+            assert!(block.addr().get().is_multiple_of(layout.align()), "{layout:?}");
+            unsafe { mark(block, size, bit as u8) };
+            held.push((block, size, bit as u8));
+        }
+    }
+    for (block, size, seed) in held {
+        unsafe {
+            assert!(is_marked(block, size, seed) && heap.owns(block.as_ptr()));
+            heap.free(block);
+        }
+    }
+    assert_eq!(heap.stats().live(), 0);
+    drop(heap);
+    assert!(nothing_is_charged(tag));
+}
+
+#[test]
+fn other_threads_free_what_one_allocates() {
+    let tag = fresh_tag();
+    let heap = BucketHeap::try_new(tag).unwrap();
+    for _ in 0..3 {
+        std::thread::scope(|scope| {
+            let (sender, receiver) = mpsc::sync_channel::<(usize, usize, u8)>(500);
+            let heap = &heap;
+            scope.spawn(move || {
+                let mut random = Random(99);
+                for round in 0..20_000 {
+                    let size = random.below(3000);
+                    let block = heap.try_alloc(Layout::from_size_align(size, 8).unwrap()).unwrap();
+                    unsafe { mark(block, size, round as u8) };
+                    sender.send((block.expose_provenance().get(), size, round as u8)).unwrap();
+                }
+            });
+            scope.spawn(move || {
+                for (block, size, seed) in receiver {
+                    let block = NonNull::new(core::ptr::with_exposed_provenance_mut(block)).unwrap();
+                    unsafe {
+                        assert!(is_marked(block, size, seed));
+                        heap.free(block);
+                    }
+                }
+            });
+        });
+        assert_eq!(heap.stats().live(), 0);
+    }
+    heap.trim();
+    assert!(tag.account().own.committed < 200 << 10, "{:?}", tag.account().own);
+    drop(heap);
+    assert!(nothing_is_charged(tag));
+}
+
+#[test]
+fn threads_come_and_go_and_leave_nothing() {
+    let before = process_stats(None).live();
+    let mut passed: VecDeque<usize> = VecDeque::new();
+    for round in 0..200 {
+        let given = std::mem::take(&mut passed);
+        let back = std::thread::spawn(move || {
+            for block in given {
+                unsafe { free::<T>(NonNull::new(core::ptr::with_exposed_provenance_mut(block)).unwrap()) };
+            }
+            (0..100)
+                .map(|index| alloc::<T>(index * 7 + round).unwrap().expose_provenance().get())
+                .collect::<VecDeque<_>>()
+        });
+        passed = back.join().unwrap();
+    }
+    for block in passed {
+        unsafe { free::<T>(NonNull::new(core::ptr::with_exposed_provenance_mut(block)).unwrap()) };
+    }
+    with_cache::<T, ()>(|cache| {
+        cache.send_all();
+        Ok(())
+    })
+    .unwrap();
+    // Other tests use the process's heap too, but not for long.
+    let live = process_stats(None).live();
+    assert!(live <= before + 100, "{live} {before}");
+    assert!(cache::all().count() < 100);
+}
+
+#[test]
+fn a_budget_refuses_and_nothing_is_lost() {
+    let tag = fresh_tag();
+    let heap = BucketHeap::try_new(tag).unwrap();
+    let mut held = Vec::new();
+    for size in [64, 5000, 100_000, 8 << 20] {
+        tag.set_budget(Budget::hard(tag.account().own.committed + (4 << 20)));
+        let layout = Layout::from_size_align(size, 16).unwrap();
+        let refused = loop {
+            match heap.try_alloc(layout) {
+                Ok(block) => held.push(block),
+                Err(error) => break error,
+            }
+            assert!(held.len() < 1 << 20);
+        };
+        assert!(matches!(refused, AllocError::Budget(_)), "{refused}");
+        assert_eq!(heap.stats().live(), held.len() as u64);
+        tag.set_budget(Budget::NONE);
+    }
+    held.into_iter().for_each(|block| unsafe { heap.free(block) });
+    assert!(matches!(
+        heap.try_alloc(Layout::from_size_align(isize::MAX as usize - 64, 16).unwrap()),
+        Err(AllocError::TooLarge { .. } | AllocError::Os { .. } | AllocError::Exhausted { .. })
+    ));
+    drop(heap);
+    assert!(nothing_is_charged(tag));
+}
+
+#[test]
+fn a_fixed_range_is_used_up_and_can_be_discarded() {
+    let tag = fresh_tag();
+    let heap = BucketHeap::try_with(BucketHeapOptions::new(tag).fixed(8 << 20)).unwrap();
+    let layout = Layout::from_size_align(1000, 8).unwrap();
+    let refused = loop {
+        if let Err(error) = heap.try_alloc(layout) {
+            break error;
+        }
+    };
+    assert!(matches!(refused, AllocError::Exhausted { reserved: 0x80_0000, .. }), "{refused}");
+    assert!(heap.stats().live_bytes() > 7 << 20);
+    unsafe { heap.force_discard() };
+    assert!(nothing_is_charged(tag), "{:?}", tag.account().own);
+    assert!(BucketHeap::try_with(BucketHeapOptions::new(tag).fixed(1 << 20)).is_err());
+}
+
+#[test]
+fn freed_memory_goes_back_to_the_system_by_itself() {
+    let tag = fresh_tag();
+    let heap = BucketHeap::try_new(tag).unwrap();
+    let layout = Layout::from_size_align(100, 8).unwrap();
+    let held: Vec<_> = (0..(64 << 20) / 112).map(|_| heap.try_alloc(layout).unwrap()).collect();
+    assert!(tag.account().own.committed > 64 << 20);
+    held.into_iter().for_each(|block| unsafe { heap.free(block) });
+    let start = std::time::Instant::now();
+    let mut held = VecDeque::new();
+    while tag.account().own.committed > 6 << 20 {
+        assert!(start.elapsed().as_secs() < 20, "{:?}", tag.account().own);
+        for _ in 0..1000 {
+            held.push_back(heap.try_alloc(layout).unwrap());
+        }
+        held.drain(..).for_each(|block| unsafe { heap.free(block) });
+    }
+}
+
+#[test]
+fn tags_have_places_of_their_own() {
+    std::thread::spawn(|| {
+        let (first, second) =
+            (Tag::register("bucket/first").unwrap(), Tag::register("bucket/second").unwrap());
+        let before = enter::<T>(first).unwrap();
+        let one = alloc::<T>(100).unwrap();
+        assert_eq!(enter::<T>(second).unwrap(), first);
+        let two = alloc::<T>(200).unwrap();
+        let three = alloc::<T>(300_000).unwrap();
+        enter::<T>(before).unwrap();
+        let live = |tag| (process_stats(Some(tag)).live(), process_stats(Some(tag)).live_bytes());
+        assert_eq!(live(first), (1, 112));
+        assert_eq!(live(second), (2, 208 + 303_104));
+        assert!(first.account().own.committed >= 4096 && second.account().own.committed >= 300_000);
+        unsafe {
+            free::<T>(one);
+            free::<T>(two);
+            free::<T>(three);
+        }
+        assert_eq!((live(first), live(second)), ((0, 0), (0, 0)));
+    })
+    .join()
+    .unwrap();
+}
