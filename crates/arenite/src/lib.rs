@@ -65,6 +65,8 @@ extern crate std;
 
 pub mod arena;
 pub mod base;
+#[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
+pub mod global;
 pub mod heap;
 pub mod ledger;
 #[cfg(feature = "std")]
@@ -83,6 +85,10 @@ pub use arena::{
 #[cfg(feature = "derive")]
 pub use arenite_derive::Soa;
 pub use base::Bytes;
+#[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
+pub use global::GlobalHeap;
+#[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
+pub use heap::bucket::{BucketHeap, BucketHeapOptions, HeapStats};
 pub use ledger::{AccountSnapshot, Budget, BudgetExceeded, BudgetStatus, Ledger, Tag, TagError};
 #[cfg(feature = "std")]
 pub use manager::{
