@@ -44,6 +44,13 @@ impl Block {
         Self { start, size }
     }
 
+    /// Writes all of the block, as a program does that loads something into it.
+    pub(crate) fn fill(&mut self) {
+        let stamp = self.stamp();
+        // SAFETY: these are the bytes after the first word, to the end; the last one stays the stamp's.
+        unsafe { self.start.add(8).write_bytes(stamp as u8, self.size - 8) };
+    }
+
     /// The stamp, found to be whole at both ends.
     #[inline]
     pub(crate) fn stamp(&self) -> u64 {
@@ -75,7 +82,10 @@ mod tests {
     #[test]
     fn a_block_remembers_its_stamp_at_every_size() {
         for size in [16, 17, 4095, 4096, 4097, 8192, 8193, 1 << 20] {
-            assert_eq!(Block::new(size, 0xABCD_0000 + size as u64).stamp(), 0xABCD_0000 + size as u64);
+            let mut block = Block::new(size, 0xABCD_0000 + size as u64);
+            assert_eq!(block.stamp(), 0xABCD_0000 + size as u64);
+            block.fill();
+            assert_eq!(block.stamp(), 0xABCD_0000 + size as u64);
         }
     }
 

@@ -5,7 +5,7 @@ use hecs::{Entity, World};
 use super::{Load, Outcome};
 use crate::random::{Random, mix};
 
-const LEVELS: usize = 30;
+const LEVELS: usize = 150;
 
 const FRAMES: usize = 60;
 

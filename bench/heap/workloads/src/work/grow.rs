@@ -4,7 +4,7 @@ use super::{Load, Outcome};
 use crate::random::{Random, mix};
 
 /// Vectors that are finished, by all of their places together.
-const VECTORS: usize = 9_000;
+const VECTORS: usize = 27_000;
 
 /// Vectors that grow side by side.
 const PLACES: usize = 32;

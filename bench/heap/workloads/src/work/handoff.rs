@@ -32,7 +32,7 @@ fn consume(sum: u64, batch: Vec<Block>) -> u64 {
 
 /// Pairs of threads: one only allocates, the other only frees. An odd thread is left out.
 pub(super) fn pipe(load: Load) -> Outcome {
-    let batches = load.times(12_000);
+    let batches = load.times(48_000);
     let checksum = std::thread::scope(|scope| {
         let consumers: Vec<_> = (0..load.threads / 2)
             .map(|pair| {
@@ -55,7 +55,7 @@ pub(super) fn pipe(load: Load) -> Outcome {
 
 /// Every thread allocates for its neighbour, keeps what it gets for a while in no order, and then frees it.
 pub(super) fn ring(load: Load) -> Outcome {
-    let batches = load.times(5_000);
+    let batches = load.times(15_000);
     let (mut to, mut from): (Vec<_>, Vec<_>) = (0..load.threads).map(|_| sync_channel(UNDER_WAY)).unzip();
     from.rotate_right(1);
     let checksum = std::thread::scope(|scope| {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Load, Outcome};
 use crate::random::{Random, digest, mix};
 
-const SAVES: usize = 300;
+const SAVES: usize = 750;
 
 const ENTITIES: usize = 300;
 

@@ -88,7 +88,7 @@ pub const WORKLOADS: &[Workload] = &[
     },
     Workload {
         name: "large",
-        about: "replaces random ones of 12 blocks of 64 KiB to 4 MiB, and touches every page",
+        about: "replaces random ones of 12 blocks of 64 KiB to 4 MiB, each written from end to end",
         timed: true,
         least_threads: 1,
         run: churn::large,

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use super::{Load, Outcome};
 use crate::random::{Random, digest, mix};
 
-const REQUESTS: usize = 60_000;
+const REQUESTS: usize = 80_000;
 
 /// Sessions that are kept; a new one takes the place of a random one.
 const SESSIONS: usize = 4_096;

@@ -8,7 +8,7 @@ use crate::random::{Random, digest, mix};
 
 const ENTRIES: usize = 60_000;
 
-const ROUNDS: usize = 8;
+const ROUNDS: usize = 10;
 
 /// FNV-1a: the standard library's hash is seeded anew in each process and would be most of the time.
 #[derive(Default)]

@@ -10,7 +10,7 @@ use super::{Load, Outcome};
 use crate::block::Block;
 use crate::random::{Random, mix};
 
-const GENERATIONS: usize = 2_000;
+const GENERATIONS: usize = 6_000;
 
 /// Allocations of a thread's life.
 const ALLOCATIONS: usize = 3_000;

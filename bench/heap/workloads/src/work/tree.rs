@@ -7,7 +7,7 @@ use crate::random::{Random, mix};
 const DEPTH: usize = 16;
 
 /// Nodes that are built of each depth.
-const NODES: usize = 1_000_000;
+const NODES: usize = 6_000_000;
 
 struct Node {
     left: Option<Box<Node>>,
