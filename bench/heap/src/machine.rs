@@ -28,8 +28,7 @@ impl Machine {
             let line = text.lines().find(|line| line.starts_with("model name"))?;
             Some(line.split_once(':')?.1.trim().to_owned())
         });
-        let load =
-            file("/proc/loadavg").and_then(|text| text.split_whitespace().next().map(str::to_owned));
+        let load = file("/proc/loadavg").and_then(|text| text.split_whitespace().next().map(str::to_owned));
         Self {
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             processor: processor.unwrap_or_else(|| std::env::consts::ARCH.to_owned()),

@@ -79,9 +79,13 @@ fn parse_positive(text: &str) -> Result<usize, String> {
 impl Options {
     /// The workloads that were asked for, in the order of the table.
     pub(crate) fn workloads(&self) -> Result<Vec<&'static Workload>, Failure> {
-        if let Some(unknown) = self.only.iter().find(|name| WORKLOADS.iter().all(|known| known.name != **name)) {
-            let known: Vec<String> =
-                WORKLOADS.iter().map(|workload| format!("  {:<9} {}", workload.name, workload.about)).collect();
+        if let Some(unknown) =
+            self.only.iter().find(|name| WORKLOADS.iter().all(|known| known.name != **name))
+        {
+            let known: Vec<String> = WORKLOADS
+                .iter()
+                .map(|workload| format!("  {:<9} {}", workload.name, workload.about))
+                .collect();
             return Err(format!("no workload is called {unknown}; there are:\n{}", known.join("\n")));
         }
         let asked = |name: &str| self.only.is_empty() || self.only.iter().any(|only| only == name);
@@ -125,7 +129,9 @@ mod tests {
             options.workloads().expect("both exist").iter().map(|workload| workload.name).collect();
         assert_eq!(names, ["churn", "tree"]);
         let options = Options::parse_from(["heap-bench", "--only", "tree,bush"]);
-        assert!(options.workloads().is_err_and(|failure| failure.contains("bush") && failure.contains("tree")));
+        assert!(
+            options.workloads().is_err_and(|failure| failure.contains("bush") && failure.contains("tree"))
+        );
         assert!(Options::try_parse_from(["heap-bench", "--rounds", "0"]).is_err());
     }
 }
