@@ -3,7 +3,7 @@
 //! ```text
 //! cargo run --release --manifest-path bench/heap/Cargo.toml --                        everything, with one thread and with two
 //! … -- --only churn,tree --threads 1 --rounds 3 --allocators system,mimalloc3        some of it
-//! … -- --instructions                                                                lengths of malloc and free, by callgrind
+//! … -- --instructions                                                                lengths of malloc and free
 //! … -- --help
 //! ```
 //!
@@ -17,7 +17,7 @@
 //! | [`rounds`] | runs them in turn and checks their answers |
 //! | [`compare`] | medians, ratios, means |
 //! | [`report`] | tables |
-//! | [`counts`] | instructions of malloc and free |
+//! | [`counts`], [`step`] | instructions of malloc and free |
 //! | [`machine`] | what a reader has to know about the machine |
 
 mod compare;
@@ -27,6 +27,7 @@ mod options;
 mod peers;
 mod report;
 mod rounds;
+mod step;
 // Medians with intervals: the other benches' own, so that an interval means the same everywhere.
 #[path = "../../src/stats.rs"]
 mod stats;

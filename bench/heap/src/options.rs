@@ -36,7 +36,7 @@ pub(crate) struct Options {
     /// After the work, wait so many milliseconds with a few allocations now and then, and read resident memory again.
     #[arg(long, default_value_t = 0, value_name = "MILLISECONDS")]
     pub(crate) settle: u64,
-    /// Count the instructions of malloc and free instead (needs valgrind).
+    /// Count the instructions of malloc and free instead; x86-64 Linux only.
     #[arg(long)]
     pub(crate) instructions: bool,
     /// Write everything that was found to this file.

@@ -137,7 +137,7 @@ fn verdict(met: bool, bar: &str, who: &str) {
 
 /// Instructions of malloc and free: a row for each allocator, a column for each case.
 pub(crate) fn instructions(peers: &[Peer], counts: &[Count]) {
-    println!("## Instructions of malloc / free, by callgrind");
+    println!("## Instructions of malloc / free (mean)");
     print!("  {:<12}", "");
     CASES.iter().for_each(|case| print!(" {:>15}", case.name));
     println!();
@@ -145,8 +145,8 @@ pub(crate) fn instructions(peers: &[Peer], counts: &[Count]) {
         print!("  {:<12}", peer.name);
         for case in CASES {
             let count = counts.iter().find(|count| count.allocator == peer.name && count.case == case.name);
-            let cell =
-                count.map_or_else(String::new, |count| format!("{:.1}/{:.1}", count.malloc, count.free));
+            let cell = count
+                .map_or_else(String::new, |count| format!("{:.1}/{:.1}", count.malloc.mean, count.free.mean));
             print!(" {cell:>15}");
         }
         println!();

@@ -3,12 +3,13 @@
 //! ```text
 //! PROGRAM list                                the workloads, one on each line
 //! PROGRAM run WORKLOAD THREADS WORK SETTLE    WORK in percent of the usual; SETTLE in milliseconds, 0 for none
-//! PROGRAM count CASE ROUNDS                   what callgrind looks at; see `pins`
+//! PROGRAM count CASE ROUNDS                   for a debugger that counts instructions; stops itself twice
 //! ```
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Signal, getpid, kill_process};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::memory::Memory;
@@ -28,7 +29,7 @@ pub fn main() -> ExitCode {
             Some(())
         }
         ["run", name, threads, work, settle] => run(name, threads, work, settle),
-        ["count", case, rounds] => rounds.parse().ok().and_then(|rounds| pins::run(case, rounds)),
+        ["count", case, rounds] => rounds.parse().ok().and_then(|rounds| count(case, rounds)),
         _ => None,
     };
     if done.is_none() {
@@ -61,6 +62,20 @@ fn run(name: &str, threads: &str, work: &str, settle: &str) -> Option<()> {
         number(measured.memory.anonymous),
         number(settled.and_then(|memory| memory.resident)),
     );
+    Some(())
+}
+
+/// Says where the functions are, stops, calls them, and stops again.
+///
+/// # Panics
+/// The process can not stop itself.
+fn count(case: &str, rounds: usize) -> Option<()> {
+    let (alloc, free) = pins::addresses(case)?;
+    println!("{LINE} alloc={alloc} free={free}");
+    let stop = || kill_process(getpid(), Signal::STOP).expect("a process may stop itself");
+    stop();
+    pins::run(case, rounds)?;
+    stop();
     Some(())
 }
 

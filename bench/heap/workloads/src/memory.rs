@@ -41,22 +41,3 @@ fn field(path: &str, name: &str) -> Option<u64> {
     let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
     Some(kilobytes * 1024)
 }
-
-#[cfg(all(test, target_os = "linux"))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn memory_that_is_touched_is_resident() {
-        const SIZE: usize = 32 << 20;
-        let before = Memory::now();
-        let block = std::hint::black_box(vec![1u8; SIZE]);
-        let during = Memory::now();
-        drop(block);
-        let after = Memory::now();
-        let grown = during.resident.expect("Linux says") - before.resident.expect("Linux says");
-        assert!(grown >= SIZE as u64 / 10 * 9, "{grown}");
-        assert!(during.anonymous.expect("Linux says") >= SIZE as u64);
-        assert!(after.peak >= during.resident);
-    }
-}

@@ -1,11 +1,11 @@
-//! Malloc and free in functions of their own, whose instructions callgrind counts.
+//! Malloc and free in functions of their own, whose instructions the driver counts.
 //!
 //! What is counted is what a Rust program executes for a call of the global allocator: all from the first instruction of
 //! the function to its `ret`, both included, with what is inlined into it and whatever it calls. The caller's `call`, the
 //! loop and the list of blocks are outside.
 //!
-//! Each case exists twice. `alloc`/`free` get the size as a number that the compiler does not know, as in a `Vec`; the
-//! alignment is known. `fixed` knows the size as well, as in a `Box`. An allocator behind a C function sees no
+//! Each case exists twice. The plain one gets the size as a number that the compiler does not know, as in a `Vec`; the
+//! alignment is known. The `fixed` one knows the size as well, as in a `Box`. An allocator behind a C function sees no
 //! difference.
 #![expect(unsafe_code, reason = "calls the global allocator as collections do")]
 
@@ -27,12 +27,6 @@ pub const CASES: &[Case] = &[
     Case { name: "1k-batch-fixed", size: 1024, live: BATCH, pins: Pins::fixed::<1024>() },
     Case { name: "8k-batch-fixed", size: 8192, live: BATCH, pins: Pins::fixed::<8192>() },
 ];
-
-/// In the name of each function that allocates, for those who read callgrind's file.
-pub const ALLOC: &str = "pin_alloc";
-
-/// In the name of each function that frees.
-pub const FREE: &str = "pin_free";
 
 /// Something to count.
 pub struct Case {
@@ -98,6 +92,12 @@ unsafe fn pin_free_fixed<const SIZE: usize>(block: *mut u8, _: usize) {
 fn distinct<const SIZE: usize>() {
     // SAFETY: a comment.
     unsafe { asm!("/* {} */", const SIZE, options(nomem, nostack, preserves_flags)) };
+}
+
+/// Where the two functions of a case begin, the one that allocates first; `None` if there is no such case.
+pub fn addresses(case: &str) -> Option<(usize, usize)> {
+    let Pins { alloc, free } = CASES.iter().find(|known| known.name == case)?.pins;
+    Some((alloc as usize, free as usize))
 }
 
 /// Allocates and frees `rounds` times [`BATCH`] blocks; `None` if there is no such case.

@@ -67,7 +67,7 @@ pub(super) fn large(load: Load) -> Outcome {
         &Kind {
             name: "large",
             places: 12,
-            blocks: 3_000,
+            blocks: 18_000,
             size: |random, _| random.size(64 << 10, 4 << 20),
             fill: true,
         },

@@ -5,15 +5,15 @@ use hecs::{Entity, World};
 use super::{Load, Outcome};
 use crate::random::{Random, mix};
 
-const LEVELS: usize = 150;
+const LEVELS: usize = 30;
 
 const FRAMES: usize = 60;
 
 /// Entities of a level when it begins.
-const ENTITIES: usize = 4_000;
+const ENTITIES: usize = 20_000;
 
 /// Entities that come in each frame, that go, and that change what they are made of.
-const CHANGES: usize = 150;
+const CHANGES: usize = 700;
 
 struct Position([f32; 3]);
 

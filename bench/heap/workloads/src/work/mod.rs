@@ -116,7 +116,7 @@ pub const WORKLOADS: &[Workload] = &[
     },
     Workload {
         name: "server",
-        about: "requests of about 60 strings and lists freed together; one in 16 leaves a session of 4,096",
+        about: "requests of about 60 strings and lists freed together; one in 8 leaves a session of 4,096",
         timed: true,
         least_threads: 1,
         run: server::run,
@@ -151,7 +151,7 @@ pub const WORKLOADS: &[Workload] = &[
     },
     Workload {
         name: "ecs",
-        about: "hecs: levels of 4,000 entities with names and inventories that come, change and go each frame",
+        about: "hecs: levels of 20,000 entities with names and inventories that come, change and go each frame",
         timed: true,
         least_threads: 1,
         run: ecs::run,

@@ -20,7 +20,7 @@ struct Request {
     body: Vec<u8>,
 }
 
-/// What stays of one request in sixteen.
+/// What stays of one request in eight.
 struct Session {
     user: String,
     trail: Vec<String>,
@@ -38,7 +38,7 @@ pub(super) fn run(load: Load) -> Outcome {
             let request = parse(&text);
             let response = respond(&request);
             sum = mix(sum, digest(response.as_bytes()));
-            if number % 16 == 0 {
+            if number % 8 == 0 {
                 let place = random.below(SESSIONS);
                 let old = sessions[place].replace(remember(&request, &mut random));
                 sum = old.iter().fold(sum, visit);
