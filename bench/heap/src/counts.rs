@@ -5,7 +5,7 @@
 //! space than valgrind has. Of each program's calls the first half is left out: nothing of the start is counted, while
 //! what an allocator does now and then (fetching a page, looking at other threads' frees) is, as often as it happens.
 
-use heap_workloads::pins::{BATCH, CASES};
+use heap_workloads::pins::{BATCH, Case};
 use serde::Serialize;
 
 use crate::Failure;
@@ -14,7 +14,7 @@ use crate::stats::median;
 use crate::step;
 
 /// Rounds of 64 blocks. Those of the first half bring an allocator to where it stays.
-const ROUNDS: usize = 8;
+const ROUNDS: usize = 16;
 
 /// What the calls of one function take.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -52,11 +52,11 @@ impl Count {
     }
 }
 
-/// Every case of every peer.
-pub(crate) fn count(peers: &[Peer]) -> Result<Vec<Count>, Failure> {
+/// Some cases of every peer.
+pub(crate) fn count(peers: &[Peer], cases: &[&'static Case]) -> Result<Vec<Count>, Failure> {
     let mut counts = Vec::new();
     for peer in peers {
-        for case in CASES {
+        for case in cases {
             let fail = |failure: String| format!("{} {}: {failure}", peer.name, case.name);
             let steps = step::through(&peer.program(), case.name, ROUNDS).map_err(fail)?;
             for (function, calls) in [("malloc", &steps.alloc), ("free", &steps.free)] {

@@ -73,7 +73,11 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<(), Failure> {
-    let workloads = options.workloads()?;
+    let (workloads, cases) = if options.instructions {
+        (Vec::new(), options.cases()?)
+    } else {
+        (options.workloads()?, Vec::new())
+    };
     let peers = peers::find(&options.allocators)?;
     let baseline = options.baseline(&peers)?;
     if !options.no_build {
@@ -92,8 +96,8 @@ fn run(options: &Options) -> Result<(), Failure> {
     };
     findings.machine.print();
     if options.instructions {
-        findings.instructions = counts::count(&peers)?;
-        report::instructions(&peers, &findings.instructions);
+        findings.instructions = counts::count(&peers, &cases)?;
+        report::instructions(&peers, &cases, &findings.instructions);
     } else {
         for &threads in &options.threads {
             for workload in workloads.iter().filter(|workload| threads >= workload.least_threads) {

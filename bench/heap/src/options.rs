@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
+use heap_workloads::pins::{CASES, Case};
 use heap_workloads::work::{WORKLOADS, Workload};
 
 use crate::Failure;
@@ -18,7 +19,7 @@ pub(crate) struct Options {
     /// Rounds that count. One more is run before them: it checks the answers and is not timed.
     #[arg(long, default_value_t = 7, value_parser = parse_positive)]
     pub(crate) rounds: usize,
-    /// Workloads, by name; all if none is given. An unknown name lists them.
+    /// Workloads, or cases of `--instructions`, by name; all if none is given. An unknown name lists them.
     #[arg(long, value_delimiter = ',', value_name = "WORKLOAD")]
     pub(crate) only: Vec<String>,
     /// Allocators, by the names of their directories in `peers`; all if none is given.
@@ -92,6 +93,16 @@ impl Options {
         Ok(WORKLOADS.iter().filter(|workload| asked(workload.name)).collect())
     }
 
+    /// The cases of `--instructions` that were asked for.
+    pub(crate) fn cases(&self) -> Result<Vec<&'static Case>, Failure> {
+        if let Some(unknown) = self.only.iter().find(|name| CASES.iter().all(|known| known.name != **name)) {
+            let known: Vec<&str> = CASES.iter().map(|case| case.name).collect();
+            return Err(format!("no case is called {unknown}; there are: {}", known.join(", ")));
+        }
+        let asked = |name: &str| self.only.is_empty() || self.only.iter().any(|only| only == name);
+        Ok(CASES.iter().filter(|case| asked(case.name)).collect())
+    }
+
     /// The place of the allocator that the others are compared with.
     pub(crate) fn baseline(&self, peers: &[Peer]) -> Result<usize, Failure> {
         let place = |name: &str| peers.iter().position(|peer| peer.name == name);
@@ -132,6 +143,9 @@ mod tests {
         assert!(
             options.workloads().is_err_and(|failure| failure.contains("bush") && failure.contains("tree"))
         );
+        assert!(options.cases().is_err_and(|failure| failure.contains("64-pair")), "a tree is no case");
+        let options = Options::parse_from(["heap-bench", "--instructions", "--only", "64-pair"]);
+        assert_eq!(options.cases().map(|cases| cases.len()), Ok(1));
         assert!(Options::try_parse_from(["heap-bench", "--rounds", "0"]).is_err());
     }
 }

@@ -1,6 +1,6 @@
 //! Tables for people. Machines read `--json`.
 
-use heap_workloads::pins::CASES;
+use heap_workloads::pins::Case;
 
 use crate::compare::{Contest, Entry, Standing};
 use crate::counts::Count;
@@ -136,14 +136,14 @@ fn verdict(met: bool, bar: &str, who: &str) {
 }
 
 /// Instructions of malloc and free: a row for each allocator, a column for each case.
-pub(crate) fn instructions(peers: &[Peer], counts: &[Count]) {
+pub(crate) fn instructions(peers: &[Peer], cases: &[&Case], counts: &[Count]) {
     println!("## Instructions of malloc / free (mean)");
     print!("  {:<12}", "");
-    CASES.iter().for_each(|case| print!(" {:>15}", case.name));
+    cases.iter().for_each(|case| print!(" {:>15}", case.name));
     println!();
     for peer in peers {
         print!("  {:<12}", peer.name);
-        for case in CASES {
+        for case in cases {
             let count = counts.iter().find(|count| count.allocator == peer.name && count.case == case.name);
             let cell = count
                 .map_or_else(String::new, |count| format!("{:.1}/{:.1}", count.malloc.mean, count.free.mean));
@@ -152,7 +152,7 @@ pub(crate) fn instructions(peers: &[Peer], counts: &[Count]) {
         println!();
     }
     print!("  {:<12}", "fewest");
-    for case in CASES {
+    for case in cases {
         let least = counts
             .iter()
             .filter(|count| count.case == case.name)
