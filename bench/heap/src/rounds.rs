@@ -29,10 +29,6 @@ pub(crate) struct Run {
 }
 
 /// All rounds of one workload: for each peer, in the order of `peers`, its runs.
-///
-/// The first round is for the answers: nothing is timed until all have given the same one. It also brings the programs
-/// into the page cache. Every other round goes through the peers backwards, so that nobody always follows the same
-/// neighbour.
 pub(crate) fn run(
     peers: &[Peer],
     workload: &Workload,
@@ -46,19 +42,28 @@ pub(crate) fn run(
         options.work.to_string(),
         options.settle.to_string(),
     ];
-    let mut runs = vec![Vec::with_capacity(options.rounds); peers.len()];
+    in_turn(peers, options.rounds, |peer| once(peer, &arguments))
+        .map_err(|failure| format!("{} with {threads} threads: {failure}", workload.name))
+}
+
+/// The first round is for the answers: nothing is timed until all have given the same one. It also brings the programs
+/// into the page cache. Every other round goes through the peers backwards, so that nobody always follows the same
+/// neighbour.
+fn in_turn(
+    peers: &[Peer],
+    rounds: usize,
+    mut once: impl FnMut(&Peer) -> Result<Run, Failure>,
+) -> Result<Vec<Vec<Run>>, Failure> {
+    let mut runs = vec![Vec::with_capacity(rounds); peers.len()];
     let mut expected: Option<(String, &str)> = None;
-    for round in 0..=options.rounds {
+    for round in 0..=rounds {
         for turn in 0..peers.len() {
             let index = if round % 2 == 0 { turn } else { peers.len() - 1 - turn };
             let peer = &peers[index];
-            let run = once(peer, &arguments)?;
+            let run = once(peer)?;
             let (answer, first) = expected.get_or_insert_with(|| (run.checksum.clone(), &peer.name));
             if *answer != run.checksum {
-                return Err(format!(
-                    "{} with {threads} threads: {} says {}, {first} says {answer}",
-                    workload.name, peer.name, run.checksum
-                ));
+                return Err(format!("{} says {}, {first} says {answer}", peer.name, run.checksum));
             }
             if round > 0 {
                 runs[index].push(run);
@@ -114,6 +119,43 @@ mod tests {
 
     const GOOD: &str = "heap-bench workload=tree threads=2 work=100 seconds=0.25 cpu=0.5 checksum=00ff peak=4096 \
                         resident=? anonymous=1024 settled=?";
+
+    fn peers() -> Vec<Peer> {
+        ["one", "other"].map(|name| Peer { name: name.to_owned(), dependency: String::new() }).to_vec()
+    }
+
+    #[test]
+    fn all_take_turns_and_the_first_round_does_not_count() {
+        let mut order = Vec::new();
+        let runs = in_turn(&peers(), 2, |peer| {
+            order.push(peer.name.clone());
+            let mut run = read(GOOD).ok_or("it is whole")?;
+            run.seconds = order.len() as f64;
+            Ok(run)
+        })
+        .expect("they agree");
+        assert_eq!(order, ["one", "other", "other", "one", "one", "other"]);
+        let seconds: Vec<Vec<f64>> =
+            runs.iter().map(|runs| runs.iter().map(|run| run.seconds).collect()).collect();
+        assert_eq!(seconds, [[4.0, 5.0], [3.0, 6.0]]);
+    }
+
+    #[test]
+    fn who_disagrees_is_named_in_any_round() {
+        for wrong in 1..6 {
+            let mut turn = 0;
+            let failure = in_turn(&peers(), 2, |_| {
+                let mut run = read(GOOD).ok_or("it is whole")?;
+                if turn == wrong {
+                    run.checksum = "bad".to_owned();
+                }
+                turn += 1;
+                Ok(run)
+            });
+            assert!(failure.is_err_and(|failure| failure.contains("says bad")), "{wrong}");
+            assert_eq!(turn, wrong + 1, "nothing is timed after that");
+        }
+    }
 
     #[test]
     fn a_line_is_read() {
