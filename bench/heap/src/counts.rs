@@ -56,6 +56,7 @@ impl Count {
 pub(crate) fn count(peers: &[Peer], cases: &[&'static Case]) -> Result<Vec<Count>, Failure> {
     let mut counts = Vec::new();
     for peer in peers {
+        eprintln!("stepping through {}", peer.name);
         for case in cases {
             let fail = |failure: String| format!("{} {}: {failure}", peer.name, case.name);
             let steps = step::through(&peer.program(), case.name, ROUNDS).map_err(fail)?;
