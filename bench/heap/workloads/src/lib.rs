@@ -8,8 +8,8 @@
 //! | [`child`] | the program: runs one workload, once, and prints one line |
 //! | [`memory`] | resident memory as the system sees it, read without allocating |
 //! | [`pins`] | malloc and free in functions of their own, whose instructions are counted |
-//! | [`block`] | raw blocks of any size that notice when they are damaged |
-//! | [`random`] | the same numbers and sizes in every program |
+//! | `block` | raw blocks of any size that notice when they are damaged |
+//! | `random` | the same numbers and sizes in every program |
 //! | [`work`] | the workloads |
 
 mod block;
