@@ -54,6 +54,8 @@ pub(super) struct Cache {
     pauses: Cell<u32>,
     purged_at: Cell<u32>,
     pausing: Cell<bool>,
+    /// Its places of the process's heap, linked.
+    places: Cell<*mut Local>,
     /// By the tag's place in the process's ledger.
     tags: [Cell<*mut Local>; Ledger::CAPACITY],
     /// By the heap's serial number, and that number.
@@ -128,6 +130,8 @@ impl Cache {
             return Ok(local);
         }
         place.set(local.as_ptr());
+        // SAFETY: ours; locals of the process's heap stay.
+        unsafe { local.as_ref() }.sibling.set(self.places.replace(local.as_ptr()));
         Ok(local)
     }
 
@@ -218,7 +222,9 @@ impl Cache {
     }
 
     /// A moment that is slow anyway: sends what is on its way, and now and then gives memory back that waits too long.
-    pub(super) fn pause(&self, space: &Space) {
+    pub(super) fn pause(&self, local: &Local) {
+        // SAFETY: outlives its locals.
+        let space = unsafe { &*local.space.get() };
         self.send_all();
         let pauses = self.pauses.get().wrapping_add(1);
         self.pauses.set(pauses);
@@ -232,6 +238,17 @@ impl Cache {
         self.purged_at.set(time);
         // What follows may run program code, and so come back here.
         self.pausing.set(true);
+        if super::is_process(space) {
+            let mut next = self.places.get();
+            while let Some(place) = NonNull::new(next) {
+                // SAFETY: locals of the process's heap stay.
+                let place = unsafe { place.as_ref() };
+                next = place.sibling.get();
+                place.rest();
+            }
+        } else {
+            local.rest();
+        }
         space.purge(delay);
         self.pausing.set(false);
     }

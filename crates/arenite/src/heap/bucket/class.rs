@@ -49,9 +49,10 @@ pub(super) fn aligned_class(size: usize, align: usize) -> Option<usize> {
     (class_of(least)..CLASSES).find(|class| size_of_class(*class).is_multiple_of(align))
 }
 
-/// Slots of a span for this class: one for blocks of up to 4 KiB, beyond that enough for 16 blocks, but no more than 8.
+/// Slots of a span for this class: enough for 64 blocks, but no more than 8 slots. (Address space; memory comes as blocks
+/// are handed out.)
 pub(super) const fn slots_of_class(class: usize) -> usize {
-    let slots = (size_of_class(class) * 16).div_ceil(super::segment::SLOT);
+    let slots = (size_of_class(class) * 64).div_ceil(super::segment::SLOT);
     if slots < 8 { if slots == 0 { 1 } else { slots } } else { 8 }
 }
 

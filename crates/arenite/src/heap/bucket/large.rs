@@ -29,8 +29,7 @@ pub(super) fn alloc(
     // SAFETY: outlives its locals.
     let space = unsafe { &*this.space.get() };
     let tag = this.tag();
-    // SAFETY: its cache, which this thread has.
-    unsafe { &*this.cache.get() }.pause(space);
+    this.pause();
     // What has no size has an address of its own.
     let size = size.max(1);
     let slots = size.div_ceil(SLOT);

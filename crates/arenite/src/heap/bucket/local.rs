@@ -25,8 +25,11 @@ use crate::base::sync::{AtomicPtr, AtomicU64, Ordering};
 use crate::ledger::Tag;
 use crate::region::AllocError;
 
-/// Bytes that are carved at once, at the most, so that a fresh page is not linked up in vain.
-const CARVE_MOST: usize = 16 << 10;
+/// Bytes that are charged at once, at the most.
+const STEP_MOST: usize = 64 << 10;
+/// Bytes that are carved at once, so that a fresh page is not linked up in vain; but so many blocks at the least.
+const CARVE_BYTES: usize = 16 << 10;
+const CARVE_BLOCKS: usize = 8;
 
 /// Free blocks of one class, and how many were ever handed out.
 #[repr(C)]
@@ -46,6 +49,10 @@ pub struct Local {
     taken: [AtomicU64; CLASSES],
     /// Pages that have something left.
     lists: [Cell<*mut Page>; CLASSES],
+    /// `allocs` when somebody last looked whether a class is in use, cut.
+    seen: [Cell<u32>; CLASSES],
+    /// Classes that keep a page of which nobody has a block: a bit each.
+    spare: Cell<u128>,
     /// Full pages that have something again, from other threads; linked by their segments.
     mail: AtomicPtr<Page>,
     /// Large and huge blocks handed out here, their bytes; and what of them came back, from whatever thread.
@@ -55,6 +62,8 @@ pub struct Local {
     pub(super) cache: Cell<*const Cache>,
     /// The next local of the same space.
     pub(super) next: Cell<*mut Local>,
+    /// The next one of the same cache, of the process's heap.
+    pub(super) sibling: Cell<*mut Local>,
 }
 
 // SAFETY: its cells are touched by the one thread that has the cache, or by none (the empty one, whose bins are empty and
@@ -74,6 +83,9 @@ impl Local {
         bins: [const { Bin { free: Cell::new(null_mut()), allocs: AtomicU64::new(0) } }; CLASSES],
         taken: [const { AtomicU64::new(0) }; CLASSES],
         lists: [const { Cell::new(null_mut()) }; CLASSES],
+        seen: [const { Cell::new(0) }; CLASSES],
+        spare: Cell::new(0),
+        sibling: Cell::new(null_mut()),
         mail: AtomicPtr::new(null_mut()),
         large: [const { AtomicU64::new(0) }; 4],
         tag: Cell::new(None),
@@ -175,6 +187,9 @@ impl Local {
             let this = unsafe { page.as_ref() };
             let idle = this.idle();
             if idle > 0 {
+                if this.used.load(Ordering::Relaxed) == 0 {
+                    self.spare.set(self.spare.get() & !(1 << class));
+                }
                 this.used.store(this.carved.get().into(), Ordering::Relaxed);
                 self.stock(class, this.free.replace(null_mut()), idle);
                 return Ok(());
@@ -209,7 +224,7 @@ impl Local {
         if there_are <= carved {
             let exact = pages((carved + 1) * block);
             let room = pages(capacity * block);
-            let step = had.clamp(crate::os::page_size(), CARVE_MOST);
+            let step = had.clamp(crate::os::page_size(), STEP_MOST);
             let generous = exact.max((had + step).min(room));
             let tag = self.tag();
             let mut to = generous;
@@ -234,7 +249,7 @@ impl Local {
         if !self.bins[class].free.get().is_null() {
             return Ok(());
         }
-        let count = (there_are - carved).min((CARVE_MOST / block).max(1));
+        let count = (there_are - carved).min((CARVE_BYTES / block).max(CARVE_BLOCKS));
         let start = Page::start(page).as_ptr().wrapping_add(carved * block);
         for index in 0..count {
             let next = if index + 1 < count { start.wrapping_add((index + 1) * block) } else { null_mut() };
@@ -249,8 +264,11 @@ impl Local {
 
     /// Gets a span for the class.
     fn fresh(&self, class: usize) -> Result<(), AllocError> {
-        // SAFETY: its cache, which this thread has.
-        unsafe { &*self.cache.get() }.pause(self.space());
+        self.pause();
+        if !self.lists[class].get().is_null() || !self.bins[class].free.get().is_null() {
+            // Giving memory back may have run program code.
+            return Ok(());
+        }
         let slots = slots_of_class(class);
         let span = self.take_span(slots)?;
         let page = span.page();
@@ -358,12 +376,31 @@ impl Local {
         if !this.listed.get() || this.remote.in_mail() {
             return;
         }
-        if this.next.get().is_null() && this.previous.get().is_null() {
-            // SAFETY: its cache, which this thread has.
-            unsafe { &*self.cache.get() }.pause(self.space());
+        // Whoever allocates and frees at the border of a page would otherwise get and give a span each time.
+        let bit = 1 << this.class.get();
+        if self.spare.get() & bit == 0 {
+            self.spare.set(self.spare.get() | bit);
+            self.pause();
             return;
         }
         self.give_back(page);
+    }
+
+    /// A moment that is slow anyway.
+    pub(super) fn pause(&self) {
+        // SAFETY: its cache, which this thread has.
+        unsafe { &*self.cache.get() }.pause(self);
+    }
+
+    /// Gives back what classes keep that have handed out nothing since this was last called.
+    pub(super) fn rest(&self) {
+        self.read_mail();
+        for class in 1..CLASSES {
+            let allocs = self.bins[class].allocs.load(Ordering::Relaxed) as u32;
+            if self.seen[class].replace(allocs) == allocs && !self.lists[class].get().is_null() {
+                self.trim_class(class);
+            }
+        }
     }
 
     /// Gives a listed page back to the space. Nobody has a block of it, and it is not in the mail.
@@ -387,18 +424,23 @@ impl Local {
     pub(super) fn trim(&self) {
         self.read_mail();
         for class in 1..CLASSES {
-            self.empty_bin(class);
-            let mut next = self.lists[class].get();
-            while let Some(page) = NonNull::new(next) {
-                // SAFETY: a page of this thread, which is listed.
-                let this = unsafe { page.as_ref() };
-                next = this.next.get();
-                self.take_remote(page);
-                if this.used.load(Ordering::Relaxed) == 0 && !this.remote.in_mail() {
-                    // May run program code, which may change the list: begin again.
-                    self.give_back(page);
-                    next = self.lists[class].get();
-                }
+            self.trim_class(class);
+        }
+    }
+
+    fn trim_class(&self, class: usize) {
+        self.empty_bin(class);
+        self.spare.set(self.spare.get() & !(1 << class));
+        let mut next = self.lists[class].get();
+        while let Some(page) = NonNull::new(next) {
+            // SAFETY: a page of this thread, which is listed.
+            let this = unsafe { page.as_ref() };
+            next = this.next.get();
+            self.take_remote(page);
+            if this.used.load(Ordering::Relaxed) == 0 && !this.remote.in_mail() {
+                // May run program code, which may change the list: begin again.
+                self.give_back(page);
+                next = self.lists[class].get();
             }
         }
     }
