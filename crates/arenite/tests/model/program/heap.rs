@@ -344,7 +344,7 @@ impl Model<'_> {
 
     fn too_large(&mut self, home: Home, value: u8, world: &World) {
         let before = self.heap.stats();
-        let size = (isize::MAX as usize >> (value % 3)) - (usize::from(value) << 4);
+        let size = (isize::MAX as usize >> (value % 3)) - 7 - (usize::from(value) << 4);
         let layout = Layout::from_size_align(size, 8).expect("it is a layout");
         match take(self.heap, home, layout, value & 64 != 0) {
             Ok(block) => panic!("{size} bytes at {block:p}"),
