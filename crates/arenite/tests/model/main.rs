@@ -5,6 +5,8 @@
 mod pressure;
 mod program;
 
+#[cfg(target_pointer_width = "64")]
+use program::heap;
 use program::{columns, frame, growing, handles, job, pools, resource, scratch};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -57,6 +59,12 @@ proptest! {
         handles::run(&ops);
     }
 
+    #[cfg(target_pointer_width = "64")]
+    #[test]
+    fn heaps_agree_with_the_model(ops in program()) {
+        heap::run(&ops);
+    }
+
     #[test]
     fn pools_agree_with_the_model(ops in program()) {
         pools::run(&ops);
@@ -66,7 +74,7 @@ proptest! {
 #[test]
 fn any_bytes_are_a_program() {
     program::run_any(&[]);
-    for first in 0..9 {
+    for first in 0..10 {
         let bytes: Vec<u8> = (0..4000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
         program::run_any(&[&[first], &*bytes].concat());
     }

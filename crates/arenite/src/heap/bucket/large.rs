@@ -151,9 +151,13 @@ pub(super) unsafe fn grow(page: NonNull<Page>, size: usize) -> bool {
         }
         let (segment, slot) = Page::place(page);
         let charged = &segment.as_ref().charged[slot];
-        let (had, bytes) = (charged.get() as usize, pages(size));
         let room = usize::from(this.slots.get()) * SLOT - if slot == 0 { super::segment::HEADER } else { 0 };
-        if bytes > room || bytes < had {
+        // First of all: the size may be any number.
+        if size > room {
+            return false;
+        }
+        let (had, bytes) = (charged.get() as usize, pages(size));
+        if bytes < had {
             return false;
         }
         let local = &*this.local.load(Ordering::Relaxed);

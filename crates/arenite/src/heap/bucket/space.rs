@@ -58,6 +58,8 @@ struct Inner {
     /// Segments of one block.
     huge: *mut Segment,
     spares: [*mut Segment; SPARES],
+    /// Segments of one block that nobody has and that the system refused to take: it is asked again.
+    stuck: *mut Segment,
     /// Address space of all.
     reserved: usize,
     /// The rest of a slot that small structures are cut from, and how much of it is charged.
@@ -213,6 +215,7 @@ impl Space {
                     full: null_mut(),
                     huge: null_mut(),
                     spares: [null_mut(); SPARES],
+                    stuck: null_mut(),
                     reserved: SEGMENT,
                     meta: start.as_ptr().add(own),
                     meta_left,
@@ -417,7 +420,7 @@ impl Space {
     /// how many bytes. What the system refuses to take stays as it is.
     pub(super) fn purge(&self, delay: u32) -> usize {
         let time = now();
-        let mut given = self.purge_spares(time, delay);
+        let mut given = self.purge_spares(time, delay) + self.purge_stuck();
         while self.dirty() > 0 {
             let Some((segment, going)) = self.take_ripe(time, delay) else { break };
             let (gone, credited) = self.discard(segment, going);
@@ -749,18 +752,41 @@ impl Space {
     fn purge_spares(&self, time: u32, delay: u32) -> usize {
         let mut given = 0;
         while let Some(spare) = self.oldest_spare(time, delay) {
-            // SAFETY: ours.
-            given += unsafe { spare.as_ref() }.huge.get();
-            self.release_huge(spare);
+            given += self.release_huge(spare);
         }
         given
     }
 
-    fn release_huge(&self, segment: NonNull<Segment>) {
+    /// Asks the system again to take what it refused, until it refuses again.
+    fn purge_stuck(&self) -> usize {
+        let mut given = 0;
+        loop {
+            let mut inner = self.inner.lock();
+            let Some(segment) = NonNull::new(inner.stuck) else { return given };
+            // SAFETY: in this list, under the lock.
+            unsafe { unlink(&mut inner.stuck, segment) };
+            drop(inner);
+            match self.release_huge(segment) {
+                0 => return given,
+                bytes => given += bytes,
+            }
+        }
+    }
+
+    /// Gives a segment of one block back to the system. Answers how many bytes were credited: none if the system refuses,
+    /// which will be asked again.
+    fn release_huge(&self, segment: NonNull<Segment>) -> usize {
         // SAFETY: in no list, and its block is nobody's.
         let size = unsafe { segment.as_ref() }.size.get();
-        release_segment(segment, self.tag(), 0);
-        self.inner.lock().reserved -= size;
+        let credited = release_segment(segment, self.tag(), 0);
+        let mut inner = self.inner.lock();
+        if credited > 0 {
+            inner.reserved -= size;
+        } else {
+            // SAFETY: in no list.
+            unsafe { link(&mut inner.stuck, segment) };
+        }
+        credited
     }
 
     /// Calls `see` with each page that somebody has, under the lock.
@@ -809,7 +835,8 @@ impl Space {
         self.inner.let_go();
     }
 
-    /// Gives everything back, whoever uses it. All of it is charged to the space's tag.
+    /// Gives everything back, whoever uses it. All of it is charged to the space's tag. What the system refuses to take
+    /// stays charged, and is lost.
     ///
     /// # Safety
     /// Nobody uses the space or any block any more.
@@ -820,8 +847,9 @@ impl Space {
         let _ = space.purge_spares(now(), 0);
         let (lists, meta) = {
             let mut inner = space.inner.lock();
-            let lists = [inner.open, inner.full, inner.huge];
-            (inner.open, inner.full, inner.huge) = (null_mut(), null_mut(), null_mut());
+            let lists = [inner.open, inner.full, inner.huge, inner.stuck];
+            (inner.open, inner.full, inner.huge, inner.stuck) =
+                (null_mut(), null_mut(), null_mut(), null_mut());
             (lists, inner.meta_bytes)
         };
         let home = Segment::of(this.cast());
@@ -846,19 +874,22 @@ impl Space {
     }
 }
 
-/// Gives a segment back that nobody uses, with `more` bytes that are charged for it beside what it says.
-fn release_segment(segment: NonNull<Segment>, tag: Tag, more: usize) {
+/// Gives a segment back that nobody uses, with `more` bytes that are charged for it beside what it says. Answers how many
+/// bytes were credited: none if the system refuses, and then nothing has changed.
+fn release_segment(segment: NonNull<Segment>, tag: Tag, more: usize) -> usize {
     // SAFETY: by the caller's word.
     let header = unsafe { segment.as_ref() };
     let spans: usize = header.charged.iter().map(|bytes| bytes.get() as usize).sum();
     let committed = HEADER + header.huge.get() + spans + more;
     let size = header.size.get();
-    let Some(base) = NonNull::new(header.base.get()) else { return };
-    // SAFETY: exactly a reservation of this space. Refused, it stays charged, and is lost.
-    if unsafe { os::release(base, size) }.is_ok() {
-        tag.credit_committed(committed);
-        tag.credit_reserved(size);
+    let Some(base) = NonNull::new(header.base.get()) else { return 0 };
+    // SAFETY: exactly a reservation of this space.
+    if unsafe { os::release(base, size) }.is_err() {
+        return 0;
     }
+    tag.credit_committed(committed);
+    tag.credit_reserved(size);
+    committed
 }
 
 /// What a page's owner says it is, for figures.

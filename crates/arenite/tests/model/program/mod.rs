@@ -11,17 +11,21 @@
 //! | [`columns`] | names of rows, their order, destructors and clones that panic, memory that goes and comes back |
 //! | [`pools`] | pools of blocks and of values, for one thread and shared: misuse told exactly, panics, other threads |
 //! | [`handles`] | handles before, during and after their values, destructors, borrows, secondaries |
+//! | [`heap`] | the general heap: all sizes and alignments, growth, threads that end, trims, a range that is used up |
 //! | [`growing`] | `ArenaVec` and `ArenaString` against `Vec` and `String` |
 //!
 //! All of them check that live blocks do not overlap, are aligned, and keep their content; that an error says the truth
 //! and changes nothing; that the ledger's accounts equal the figures of the arena; and that they are zero at the end.
-//! Failures of the system and budgets are ops like any other. No `unsafe`: scopes are recursion.
+//! Failures of the system and budgets are ops like any other. No `unsafe` but for the heap, whose blocks are
+//! raw: scopes are recursion.
 
 pub(crate) mod block;
 pub(crate) mod columns;
 pub(crate) mod frame;
 pub(crate) mod growing;
 pub(crate) mod handles;
+#[cfg(target_pointer_width = "64")]
+pub(crate) mod heap;
 pub(crate) mod job;
 pub(crate) mod pools;
 pub(crate) mod resource;
@@ -51,7 +55,7 @@ pub(crate) fn run_any(bytes: &[u8]) {
         program(&decode(bytes));
     }
     let Some((first, rest)) = bytes.split_first() else { return };
-    match first % 9 {
+    match first % 10 {
         0 => run(rest, frame::run),
         1 => run(rest, scratch::run),
         2 => run(rest, resource::run),
@@ -60,6 +64,8 @@ pub(crate) fn run_any(bytes: &[u8]) {
         5 => run(rest, columns::run),
         6 => run(rest, pools::run_shared),
         7 => run(rest, handles::run),
+        #[cfg(target_pointer_width = "64")]
+        8 => run(rest, heap::run),
         _ => run(rest, pools::run),
     }
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arenite::ledger::Figures;
 use arenite::os::{Call, OsError, fake};
-use arenite::{AllocError, Budget, Tag};
+use arenite::{AllocError, Budget, BudgetExceeded, Tag};
 
 use super::block::Place;
 
@@ -124,6 +124,14 @@ impl World {
             AllocError::Sealed { .. } => assert!(self.sealed, "nothing is frozen"),
             other => panic!("nothing did that: {other}"),
         }
+    }
+
+    /// Whether a budget's refusal says the truth about something that was begun, and then given back.
+    pub(crate) fn believe_budget(&self, refused: BudgetExceeded) {
+        assert!(self.limited, "no budget is set: {refused}");
+        assert_eq!(refused.tag, self.tag);
+        assert!(refused.in_use + refused.wanted > refused.limit);
+        assert!(refused.in_use >= self.tag.account().own.committed);
     }
 
     /// From here on structures only go away. Giving pages back is refused if a plan was running, after as many times
