@@ -34,9 +34,9 @@ pub(super) fn alloc(
     let size = size.max(1);
     let slots = size.div_ceil(SLOT);
     if slots > MOST_SLOTS || align > SLOT {
-        let (block, zero) = space.try_huge(tag, size, align, local.as_ptr())?;
+        let (block, touched) = space.try_huge(tag, size, align, local.as_ptr())?;
         count(this, ALLOCS, usable(block));
-        return Ok((block, if zero { 0 } else { usable(block) }));
+        return Ok((block, touched));
     }
     // Slot 0 of a segment is smaller and lies elsewhere, so more than one slot is asked for where one would do.
     let span = this.take_span(slots)?;
@@ -133,7 +133,7 @@ pub(super) unsafe fn free(page: NonNull<Page>) {
         local.tag().transfer_committed(space.tag(), bytes);
         segment.as_ref().charged[slot].set(0);
         if space.give(segment, slot, this.slots.get().into(), bytes) {
-            space.purge(0);
+            space.relieve();
         }
     }
 }
@@ -146,8 +146,8 @@ pub(super) unsafe fn grow(page: NonNull<Page>, size: usize) -> bool {
     // SAFETY: the caller's promise.
     unsafe {
         let this = page.as_ref();
-        if this.owner.load(Ordering::Relaxed) != LARGE {
-            return false;
+        if this.owner.load(Ordering::Relaxed) == HUGE {
+            return grow_huge(page, size);
         }
         let (segment, slot) = Page::place(page);
         let charged = &segment.as_ref().charged[slot];
@@ -167,6 +167,26 @@ pub(super) unsafe fn grow(page: NonNull<Page>, size: usize) -> bool {
         charged.set(bytes as u32);
         local.large[BYTES].fetch_add((bytes - had) as u64, Ordering::Relaxed);
         true
+    }
+}
+
+/// # Safety
+/// As [`grow`], of a huge block.
+unsafe fn grow_huge(page: NonNull<Page>, size: usize) -> bool {
+    // SAFETY: the caller's promise; a local and its space outlive its blocks.
+    unsafe {
+        let local = &*page.as_ref().local.load(Ordering::Relaxed);
+        let (segment, _) = Page::place(page);
+        let had = segment.as_ref().huge.get();
+        if size > Segment::room(segment) || size <= had {
+            return false;
+        }
+        let bytes = pages(size);
+        let grown = (*local.space.get()).try_grow_huge(segment, local.tag(), bytes).is_ok();
+        if grown {
+            local.large[BYTES].fetch_add((bytes - had) as u64, Ordering::Relaxed);
+        }
+        grown
     }
 }
 

@@ -78,6 +78,7 @@ fn bump(figure: &AtomicU64, by: u64) {
 
 impl Local {
     /// Of a thread that has nothing yet: every path ends in the slow one.
+    #[expect(clippy::declare_interior_mutable_const, reason = "each use is a place of its own")]
     pub(super) const EMPTY: Self = Self {
         owner: Cell::new(0),
         bins: [const { Bin { free: Cell::new(null_mut()), allocs: AtomicU64::new(0) } }; CLASSES],
@@ -416,7 +417,7 @@ impl Local {
         self.tag().transfer_committed(space.tag(), charged);
         // SAFETY: nobody has it any more.
         if unsafe { space.give(segment, slot, this.slots.get().into(), charged) } {
-            space.purge(0);
+            space.relieve();
         }
     }
 

@@ -15,6 +15,7 @@
 
 mod cache;
 mod class;
+mod huge;
 #[cfg(feature = "std")]
 mod instance;
 mod large;

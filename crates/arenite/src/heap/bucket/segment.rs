@@ -99,6 +99,8 @@ pub(super) struct Segment {
     pub(super) size: Cell<usize>,
     /// Of a huge block: bytes that it may use, and bytes that are charged.
     pub(super) huge: Cell<usize>,
+    /// Of a huge block: how far behind the header it is.
+    pub(super) ahead: Cell<usize>,
     pages: [Page; SLOTS],
 }
 
@@ -154,6 +156,14 @@ impl Segment {
         for slot in first..first + count {
             self.map[slot].set(Self::place_of(if together { first } else { slot }));
         }
+    }
+
+    /// Of a segment of one block: how large that can become.
+    pub(super) fn room(this: NonNull<Self>) -> usize {
+        // SAFETY: the header of a segment.
+        let header = unsafe { this.as_ref() };
+        let end = header.base.get().addr() + header.size.get();
+        end - (this.addr().get() + header.ahead.get())
     }
 
     /// All slots lead to the first descriptor.

@@ -13,7 +13,7 @@
 use core::ptr::{NonNull, null_mut};
 
 use super::segment::{HEADER, HUGE, LARGE, NOBODY, Page, SEGMENT, SLOT, SLOTS, Segment};
-use crate::base::align::{align_down, checked_align_up};
+use crate::base::align::align_down;
 use crate::base::sync::{AtomicPtr, AtomicUsize, Lock, Ordering};
 use crate::ledger::Tag;
 use crate::os;
@@ -24,7 +24,7 @@ const DIRTY_MOST: usize = 32 << 20;
 
 /// Freed blocks of their own segments that wait for another use, and what they may be in all.
 const SPARES: usize = 16;
-const SPARE_MOST: usize = 64 << 20;
+pub(super) const SPARE_MOST: usize = 32 << 20;
 
 /// How a heap is laid out. Sizes are bytes.
 #[derive(Clone, Copy, Debug)]
@@ -39,35 +39,35 @@ pub(super) struct Plan {
 
 /// The segments of a heap. Lies in the first of them.
 pub(super) struct Space {
-    inner: Lock<Inner>,
+    pub(super) inner: Lock<Inner>,
     pub(super) plan: Plan,
     /// All locals of this space, for figures.
     pub(super) locals: AtomicPtr<super::local::Local>,
     /// Never given twice: tells a heap from one that was at the same address.
     pub(super) serial: usize,
     /// Bytes that nobody has and that may hold something, of segments and of spares.
-    dirty: AtomicUsize,
+    pub(super) dirty: AtomicUsize,
     /// Bytes of spans and huge blocks that somebody has, by slots.
-    in_use: AtomicUsize,
+    pub(super) in_use: AtomicUsize,
 }
 
-struct Inner {
+pub(super) struct Inner {
     /// Segments with a free slot, and those without.
-    open: *mut Segment,
-    full: *mut Segment,
+    pub(super) open: *mut Segment,
+    pub(super) full: *mut Segment,
     /// Segments of one block.
-    huge: *mut Segment,
-    spares: [*mut Segment; SPARES],
+    pub(super) huge: *mut Segment,
+    pub(super) spares: [*mut Segment; SPARES],
     /// Segments of one block that nobody has and that the system refused to take: it is asked again.
-    stuck: *mut Segment,
+    pub(super) stuck: *mut Segment,
     /// Address space of all.
-    reserved: usize,
+    pub(super) reserved: usize,
     /// The rest of a slot that small structures are cut from, and how much of it is charged.
-    meta: *mut u8,
-    meta_left: usize,
-    meta_charged: usize,
+    pub(super) meta: *mut u8,
+    pub(super) meta_left: usize,
+    pub(super) meta_charged: usize,
     /// What is charged for such slots in all.
-    meta_bytes: usize,
+    pub(super) meta_bytes: usize,
 }
 
 // SAFETY: pointers to segments that the space owns, touched under its lock.
@@ -130,7 +130,7 @@ pub(super) fn now() -> u32 {
     (os::monotonic_ns() / 1_000_000) as u32
 }
 
-unsafe fn unlink(list: &mut *mut Segment, segment: NonNull<Segment>) {
+pub(super) unsafe fn unlink(list: &mut *mut Segment, segment: NonNull<Segment>) {
     // SAFETY: neighbours in a list of this space, whose lock is held.
     unsafe {
         let (next, previous) = (segment.as_ref().next.get(), segment.as_ref().previous.get());
@@ -144,7 +144,7 @@ unsafe fn unlink(list: &mut *mut Segment, segment: NonNull<Segment>) {
     }
 }
 
-unsafe fn link(list: &mut *mut Segment, segment: NonNull<Segment>) {
+pub(super) unsafe fn link(list: &mut *mut Segment, segment: NonNull<Segment>) {
     // SAFETY: as above.
     unsafe {
         segment.as_ref().next.set(*list);
@@ -395,6 +395,14 @@ impl Space {
         dirty > DIRTY_MOST.max(in_use / 4)
     }
 
+    /// There is too much dirty memory: what has waited for a while goes back, and if that is not enough, all.
+    pub(super) fn relieve(&self) {
+        self.purge(self.plan.delay / 10);
+        if self.dirty() > DIRTY_MOST.max(self.in_use.load(Ordering::Relaxed) / 4) {
+            self.purge(0);
+        }
+    }
+
     /// Takes a span back that nobody has settled: it is as it was.
     ///
     /// # Safety
@@ -532,263 +540,6 @@ impl Space {
         Some(segment)
     }
 
-    /// A block with a segment of its own: `size` bytes at a multiple of `align`. Charged to `tag`. Answers it, and whether
-    /// it is known to be zero.
-    pub(super) fn try_huge(
-        &self,
-        tag: Tag,
-        size: usize,
-        align: usize,
-        local: *mut super::local::Local,
-    ) -> Result<(NonNull<u8>, bool), AllocError> {
-        let too_large = AllocError::TooLarge { tag };
-        let page = os::page_size();
-        let bytes =
-            checked_align_up(size, page).filter(|bytes| *bytes <= isize::MAX as usize).ok_or(too_large)?;
-        if let Some(segment) = self.take_spare(bytes, align) {
-            // SAFETY: out of the list, so it is ours.
-            let header = unsafe { segment.as_ref() };
-            let had = header.huge.get();
-            let transferred = self.tag().try_transfer_committed(tag, had + HEADER);
-            if let Err(error) = transferred {
-                self.keep_spare(segment);
-                return Err(error.into());
-            }
-            return Ok((self.finish_huge(segment, align, local), false));
-        }
-        // The block lies `ahead` bytes behind the header.
-        let ahead = align.clamp(HEADER, SEGMENT);
-        let front = align.max(SEGMENT) - SEGMENT;
-        let size = bytes.checked_add(ahead).and_then(|sum| sum.checked_add(front)).ok_or(too_large)?;
-        let size = checked_align_up(size, os::granularity())
-            .filter(|size| *size <= isize::MAX as usize)
-            .ok_or(too_large)?;
-        {
-            let mut inner = self.inner.lock();
-            if self.plan.limit - inner.reserved < size {
-                return Err(AllocError::Exhausted {
-                    tag,
-                    reserved: self.plan.limit,
-                    needed: self.plan.limit.saturating_add(size),
-                });
-            }
-            inner.reserved += size;
-        }
-        let made = self.make_huge(tag, size, front, ahead, bytes, align);
-        match made {
-            Ok(segment) => Ok((self.finish_huge(segment, align, local), true)),
-            Err(error) => {
-                self.inner.lock().reserved -= size;
-                Err(error)
-            }
-        }
-    }
-
-    fn make_huge(
-        &self,
-        tag: Tag,
-        size: usize,
-        front: usize,
-        ahead: usize,
-        bytes: usize,
-        align: usize,
-    ) -> Result<NonNull<Segment>, AllocError> {
-        tag.try_charge_committed(HEADER + bytes)?;
-        let made = os::reserve(size, align.max(SEGMENT)).and_then(|base| {
-            // SAFETY: all inside the fresh reservation; whole pages.
-            let answer = unsafe {
-                let header = base.add(front);
-                os::commit(header, HEADER)
-                    .and_then(|()| os::commit(header.add(ahead), bytes))
-                    .map(|()| (base, header))
-            };
-            answer.inspect_err(|_| {
-                // SAFETY: nobody knows of it. Refused, it is address space lost, nothing more.
-                let _ = unsafe { os::release(base, size) };
-            })
-        });
-        match made {
-            Ok((base, header)) => {
-                self.tag().charge_reserved(size);
-                if self.plan.huge_pages {
-                    // A hint.
-                    // SAFETY: committed.
-                    let _ = unsafe { os::prefer_huge(header.add(ahead), bytes) };
-                }
-                // SAFETY: fresh and zero. `base + front` is a multiple of a segment's size: `align - SEGMENT` behind a
-                // multiple of `align`, or the start.
-                let segment = unsafe { Segment::begin(header, base, size, self) };
-                // SAFETY: ours.
-                let this = unsafe { segment.as_ref() };
-                this.huge.set(bytes);
-                this.is_one();
-                Ok(segment)
-            }
-            Err(error) => {
-                tag.credit_committed(HEADER + bytes);
-                Err(AllocError::Os { tag, error })
-            }
-        }
-    }
-
-    fn finish_huge(
-        &self,
-        segment: NonNull<Segment>,
-        align: usize,
-        local: *mut super::local::Local,
-    ) -> NonNull<u8> {
-        // SAFETY: a segment of one block that nobody else has.
-        let header = unsafe { segment.as_ref() };
-        let page = Segment::page(segment, 0);
-        // SAFETY: as above.
-        let this = unsafe { page.as_ref() };
-        this.local.store(local, Ordering::Relaxed);
-        this.used.store(1, Ordering::Relaxed);
-        this.owner.store(HUGE, Ordering::Release);
-        self.in_use.fetch_add(header.huge.get(), Ordering::Relaxed);
-        // SAFETY: in no list.
-        unsafe { link(&mut self.inner.lock().huge, segment) };
-        let ahead = align.clamp(HEADER, SEGMENT);
-        // SAFETY: inside the reservation.
-        unsafe { segment.cast::<u8>().add(ahead) }
-    }
-
-    /// Takes a huge block back, which is charged to `tag`.
-    ///
-    /// # Safety
-    /// Nobody uses it any more.
-    pub(super) unsafe fn give_huge(&self, segment: NonNull<Segment>, tag: Tag) {
-        // SAFETY: a segment of this space; its block is the caller's.
-        let header = unsafe { segment.as_ref() };
-        // SAFETY: as above.
-        unsafe { Segment::page(segment, 0).as_ref() }.owner.store(NOBODY, Ordering::Relaxed);
-        let bytes = header.huge.get();
-        self.in_use.fetch_sub(bytes, Ordering::Relaxed);
-        // SAFETY: it is in this list since it was made.
-        unsafe { unlink(&mut self.inner.lock().huge, segment) };
-        tag.transfer_committed(self.tag(), HEADER + bytes);
-        // One with a large alignment has its block elsewhere, and is rare.
-        if header.base.get() == segment.as_ptr().cast()
-            && header.size.get() - bytes < HEADER + os::granularity()
-        {
-            header.freed_at[0].set(now());
-            self.keep_spare(segment);
-        } else {
-            self.release_huge(segment);
-        }
-    }
-
-    /// Sets a huge segment aside, charged to the space's tag; the oldest goes when there are too many.
-    fn keep_spare(&self, segment: NonNull<Segment>) {
-        // SAFETY: in no list: ours.
-        let bytes = unsafe { segment.as_ref() }.huge.get();
-        let mut going = Some(segment);
-        if bytes <= SPARE_MOST && self.plan.delay > 0 {
-            let mut inner = self.inner.lock();
-            if let Some(place) = inner.spares.iter().position(|spare| spare.is_null()) {
-                inner.spares[place] = segment.as_ptr();
-                self.dirty.fetch_add(bytes, Ordering::Relaxed);
-                going = None;
-            }
-        }
-        if let Some(segment) = going {
-            self.release_huge(segment);
-        }
-        while self.spare_bytes() > SPARE_MOST {
-            let Some(oldest) = self.oldest_spare(now(), 0) else { return };
-            self.release_huge(oldest);
-        }
-    }
-
-    fn spare_bytes(&self) -> usize {
-        let inner = self.inner.lock();
-        // SAFETY: segments in no other list, under the lock.
-        inner
-            .spares
-            .iter()
-            .filter_map(|spare| NonNull::new(*spare))
-            .map(|spare| unsafe { spare.as_ref() }.huge.get())
-            .sum()
-    }
-
-    /// Takes out the oldest spare that has waited for so long.
-    fn oldest_spare(&self, time: u32, delay: u32) -> Option<NonNull<Segment>> {
-        let mut inner = self.inner.lock();
-        // SAFETY: as above.
-        let age = |spare: NonNull<Segment>| time.wrapping_sub(unsafe { spare.as_ref() }.freed_at[0].get());
-        let (place, spare) = inner
-            .spares
-            .iter()
-            .enumerate()
-            .filter_map(|(place, spare)| Some((place, NonNull::new(*spare)?)))
-            .filter(|(_, spare)| age(*spare) >= delay)
-            .max_by_key(|(_, spare)| age(*spare))?;
-        inner.spares[place] = null_mut();
-        // SAFETY: as above.
-        self.dirty.fetch_sub(unsafe { spare.as_ref() }.huge.get(), Ordering::Relaxed);
-        Some(spare)
-    }
-
-    /// A spare with room for `bytes` and not much more.
-    fn take_spare(&self, bytes: usize, align: usize) -> Option<NonNull<Segment>> {
-        if align > HEADER {
-            return None;
-        }
-        let mut inner = self.inner.lock();
-        let (place, spare) = inner
-            .spares
-            .iter()
-            .enumerate()
-            .filter_map(|(place, spare)| Some((place, NonNull::new(*spare)?)))
-            // SAFETY: as above.
-            .filter(|(_, spare)| (bytes..=bytes + bytes / 4).contains(&unsafe { spare.as_ref() }.huge.get()))
-            .min_by_key(|(_, spare)| unsafe { spare.as_ref() }.huge.get())?;
-        inner.spares[place] = null_mut();
-        // SAFETY: as above.
-        self.dirty.fetch_sub(unsafe { spare.as_ref() }.huge.get(), Ordering::Relaxed);
-        Some(spare)
-    }
-
-    fn purge_spares(&self, time: u32, delay: u32) -> usize {
-        let mut given = 0;
-        while let Some(spare) = self.oldest_spare(time, delay) {
-            given += self.release_huge(spare);
-        }
-        given
-    }
-
-    /// Asks the system again to take what it refused, until it refuses again.
-    fn purge_stuck(&self) -> usize {
-        let mut given = 0;
-        loop {
-            let mut inner = self.inner.lock();
-            let Some(segment) = NonNull::new(inner.stuck) else { return given };
-            // SAFETY: in this list, under the lock.
-            unsafe { unlink(&mut inner.stuck, segment) };
-            drop(inner);
-            match self.release_huge(segment) {
-                0 => return given,
-                bytes => given += bytes,
-            }
-        }
-    }
-
-    /// Gives a segment of one block back to the system. Answers how many bytes were credited: none if the system refuses,
-    /// which will be asked again.
-    fn release_huge(&self, segment: NonNull<Segment>) -> usize {
-        // SAFETY: in no list, and its block is nobody's.
-        let size = unsafe { segment.as_ref() }.size.get();
-        let credited = release_segment(segment, self.tag(), 0);
-        let mut inner = self.inner.lock();
-        if credited > 0 {
-            inner.reserved -= size;
-        } else {
-            // SAFETY: in no list.
-            unsafe { link(&mut inner.stuck, segment) };
-        }
-        credited
-    }
-
     /// Calls `see` with each page that somebody has, under the lock.
     pub(super) fn each_page(&self, mut see: impl FnMut(NonNull<Page>)) {
         let inner = self.inner.lock();
@@ -876,7 +627,7 @@ impl Space {
 
 /// Gives a segment back that nobody uses, with `more` bytes that are charged for it beside what it says. Answers how many
 /// bytes were credited: none if the system refuses, and then nothing has changed.
-fn release_segment(segment: NonNull<Segment>, tag: Tag, more: usize) -> usize {
+pub(super) fn release_segment(segment: NonNull<Segment>, tag: Tag, more: usize) -> usize {
     // SAFETY: by the caller's word.
     let header = unsafe { segment.as_ref() };
     let spans: usize = header.charged.iter().map(|bytes| bytes.get() as usize).sum();

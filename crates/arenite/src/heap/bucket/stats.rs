@@ -112,10 +112,10 @@ pub(super) fn of(space: &Space, tag: Option<Tag>) -> HeapStats {
         if !of_tag(local.as_ptr()) {
             continue;
         }
-        for class in 1..CLASSES {
+        for (class, live) in live.iter_mut().enumerate().skip(1) {
             let (allocs, idle) = this.counts(class);
             stats.classes[class - 1].allocs += allocs;
-            live[class] -= idle as i64;
+            *live -= idle as i64;
         }
         let (allocs, blocks, bytes) = large::counts(this);
         stats.large_allocs += allocs;

@@ -1,0 +1,330 @@
+//! Blocks with a segment of their own, and those that wait for their next use.
+//!
+//! ```text
+//!   | header | block …                      | address space up to a whole number of segments |
+//!             huge bytes, charged
+//! ```
+//!
+//! What a block leaves serves the next one of about its size: it grows into its address space, or gives its end back.
+#![expect(unsafe_code, reason = "reserves segments and walks lists of them by pointer")]
+
+use core::ptr::{NonNull, null_mut};
+
+use super::local::Local;
+use super::segment::{HEADER, HUGE, NOBODY, SEGMENT, Segment};
+use super::space::{SPARE_MOST, Space, link, now, release_segment, unlink};
+use crate::base::align::checked_align_up;
+use crate::base::sync::Ordering;
+use crate::ledger::Tag;
+use crate::os;
+use crate::region::AllocError;
+
+impl Space {
+    /// A block with a segment of its own: `size` bytes at a multiple of `align`. Charged to `tag`. Answers it, and how many
+    /// bytes from its start may hold something.
+    pub(super) fn try_huge(
+        &self,
+        tag: Tag,
+        size: usize,
+        align: usize,
+        local: *mut Local,
+    ) -> Result<(NonNull<u8>, usize), AllocError> {
+        let too_large = AllocError::TooLarge { tag };
+        let page = os::page_size();
+        let bytes =
+            checked_align_up(size, page).filter(|bytes| *bytes <= isize::MAX as usize).ok_or(too_large)?;
+        if let Some(segment) = self.take_spare(bytes, align) {
+            let touched = self.reuse(segment, tag, bytes)?;
+            return Ok((self.finish_huge(segment, local), touched));
+        }
+        // The block lies `ahead` bytes behind the header.
+        let ahead = align.clamp(HEADER, SEGMENT);
+        let front = align.max(SEGMENT) - SEGMENT;
+        let size = bytes.checked_add(ahead).and_then(|sum| sum.checked_add(front)).ok_or(too_large)?;
+        // Whole segments, so that what one block leaves serves many others, and a block can grow.
+        let size = checked_align_up(size, SEGMENT.max(os::granularity()))
+            .filter(|size| *size <= isize::MAX as usize)
+            .ok_or(too_large)?;
+        {
+            let mut inner = self.inner.lock();
+            if self.plan.limit - inner.reserved < size {
+                return Err(AllocError::Exhausted {
+                    tag,
+                    reserved: self.plan.limit,
+                    needed: self.plan.limit.saturating_add(size),
+                });
+            }
+            inner.reserved += size;
+        }
+        let made = self.make_huge(tag, size, front, ahead, bytes, align);
+        match made {
+            Ok(segment) => Ok((self.finish_huge(segment, local), 0)),
+            Err(error) => {
+                self.inner.lock().reserved -= size;
+                Err(error)
+            }
+        }
+    }
+
+    fn make_huge(
+        &self,
+        tag: Tag,
+        size: usize,
+        front: usize,
+        ahead: usize,
+        bytes: usize,
+        align: usize,
+    ) -> Result<NonNull<Segment>, AllocError> {
+        tag.try_charge_committed(HEADER + bytes)?;
+        let made = os::reserve(size, align.max(SEGMENT)).and_then(|base| {
+            // SAFETY: all inside the fresh reservation; whole pages.
+            let answer = unsafe {
+                let header = base.add(front);
+                os::commit(header, HEADER)
+                    .and_then(|()| os::commit(header.add(ahead), bytes))
+                    .map(|()| (base, header))
+            };
+            answer.inspect_err(|_| {
+                // SAFETY: nobody knows of it. Refused, it is address space lost, nothing more.
+                let _ = unsafe { os::release(base, size) };
+            })
+        });
+        match made {
+            Ok((base, header)) => {
+                self.tag().charge_reserved(size);
+                if self.plan.huge_pages {
+                    // A hint.
+                    // SAFETY: committed.
+                    let _ = unsafe { os::prefer_huge(header.add(ahead), bytes) };
+                }
+                // SAFETY: fresh and zero. `base + front` is a multiple of a segment's size: `align - SEGMENT` behind a
+                // multiple of `align`, or the start.
+                let segment = unsafe { Segment::begin(header, base, size, self) };
+                // SAFETY: ours.
+                let this = unsafe { segment.as_ref() };
+                this.huge.set(bytes);
+                this.ahead.set(ahead);
+                this.is_one();
+                Ok(segment)
+            }
+            Err(error) => {
+                tag.credit_committed(HEADER + bytes);
+                Err(AllocError::Os { tag, error })
+            }
+        }
+    }
+
+    fn finish_huge(&self, segment: NonNull<Segment>, local: *mut Local) -> NonNull<u8> {
+        // SAFETY: a segment of one block that nobody else has.
+        let header = unsafe { segment.as_ref() };
+        let page = Segment::page(segment, 0);
+        // SAFETY: as above.
+        let this = unsafe { page.as_ref() };
+        this.local.store(local, Ordering::Relaxed);
+        this.used.store(1, Ordering::Relaxed);
+        this.owner.store(HUGE, Ordering::Release);
+        self.in_use.fetch_add(header.huge.get(), Ordering::Relaxed);
+        // SAFETY: in no list.
+        unsafe { link(&mut self.inner.lock().huge, segment) };
+        // SAFETY: inside the reservation.
+        unsafe { segment.cast::<u8>().add(header.ahead.get()) }
+    }
+
+    /// Takes a huge block back, which is charged to `tag`.
+    ///
+    /// # Safety
+    /// Nobody uses it any more.
+    pub(super) unsafe fn give_huge(&self, segment: NonNull<Segment>, tag: Tag) {
+        // SAFETY: a segment of this space; its block is the caller's.
+        let header = unsafe { segment.as_ref() };
+        // SAFETY: as above.
+        unsafe { Segment::page(segment, 0).as_ref() }.owner.store(NOBODY, Ordering::Relaxed);
+        let bytes = header.huge.get();
+        self.in_use.fetch_sub(bytes, Ordering::Relaxed);
+        // SAFETY: it is in this list since it was made.
+        unsafe { unlink(&mut self.inner.lock().huge, segment) };
+        tag.transfer_committed(self.tag(), HEADER + bytes);
+        // One with a large alignment has its block elsewhere, and is rare.
+        if header.ahead.get() == HEADER {
+            header.freed_at[0].set(now());
+            self.keep_spare(segment);
+        } else {
+            self.release_huge(segment);
+        }
+    }
+
+    /// Sets a huge segment aside, charged to the space's tag; the oldest goes when there are too many.
+    fn keep_spare(&self, segment: NonNull<Segment>) {
+        // SAFETY: in no list: ours.
+        let bytes = unsafe { segment.as_ref() }.huge.get();
+        let mut going = Some(segment);
+        if bytes <= SPARE_MOST && self.plan.delay > 0 {
+            let mut inner = self.inner.lock();
+            if let Some(place) = inner.spares.iter().position(|spare| spare.is_null()) {
+                inner.spares[place] = segment.as_ptr();
+                self.dirty.fetch_add(bytes, Ordering::Relaxed);
+                going = None;
+            }
+        }
+        if let Some(segment) = going {
+            self.release_huge(segment);
+        }
+        while self.spare_bytes() > SPARE_MOST {
+            let Some(oldest) = self.oldest_spare(now(), 0) else { return };
+            self.release_huge(oldest);
+        }
+    }
+
+    fn spare_bytes(&self) -> usize {
+        let inner = self.inner.lock();
+        // SAFETY: segments in no other list, under the lock.
+        inner
+            .spares
+            .iter()
+            .filter_map(|spare| NonNull::new(*spare))
+            .map(|spare| unsafe { spare.as_ref() }.huge.get())
+            .sum()
+    }
+
+    /// Takes out the oldest spare that has waited for so long.
+    fn oldest_spare(&self, time: u32, delay: u32) -> Option<NonNull<Segment>> {
+        let mut inner = self.inner.lock();
+        // SAFETY: as above.
+        let age = |spare: NonNull<Segment>| time.wrapping_sub(unsafe { spare.as_ref() }.freed_at[0].get());
+        let (place, spare) = inner
+            .spares
+            .iter()
+            .enumerate()
+            .filter_map(|(place, spare)| Some((place, NonNull::new(*spare)?)))
+            .filter(|(_, spare)| age(*spare) >= delay)
+            .max_by_key(|(_, spare)| age(*spare))?;
+        inner.spares[place] = null_mut();
+        // SAFETY: as above.
+        self.dirty.fetch_sub(unsafe { spare.as_ref() }.huge.get(), Ordering::Relaxed);
+        Some(spare)
+    }
+
+    /// The spare that comes next to `bytes`, of those that have the address space.
+    fn take_spare(&self, bytes: usize, align: usize) -> Option<NonNull<Segment>> {
+        if align > HEADER {
+            return None;
+        }
+        let mut inner = self.inner.lock();
+        let (place, spare) = inner
+            .spares
+            .iter()
+            .enumerate()
+            .filter_map(|(place, spare)| Some((place, NonNull::new(*spare)?)))
+            // SAFETY: as above.
+            .filter(|(_, spare)| bytes <= unsafe { spare.as_ref() }.size.get() - HEADER)
+            // SAFETY: as above.
+            .min_by_key(|(_, spare)| unsafe { spare.as_ref() }.huge.get().abs_diff(bytes))?;
+        inner.spares[place] = null_mut();
+        // SAFETY: as above.
+        self.dirty.fetch_sub(unsafe { spare.as_ref() }.huge.get(), Ordering::Relaxed);
+        Some(spare)
+    }
+
+    /// Makes a spare a block of `bytes` that is charged to `tag`: gets memory for what it lacks, and gives back what would be
+    /// more than an eighth too much. Answers how much may hold something.
+    fn reuse(&self, segment: NonNull<Segment>, tag: Tag, bytes: usize) -> Result<usize, AllocError> {
+        // SAFETY: out of the list, so it is ours.
+        let header = unsafe { segment.as_ref() };
+        let had = header.huge.get();
+        if had > bytes + bytes / 8 {
+            // SAFETY: whole committed pages of a block that nobody has.
+            let less = unsafe { os::discard(segment.cast::<u8>().add(HEADER + bytes), had - bytes) };
+            // Refused, they stay with the block.
+            if less.is_ok() {
+                header.huge.set(bytes);
+                self.tag().credit_committed(had - bytes);
+            }
+        }
+        let has = header.huge.get();
+        let answer =
+            self.tag().try_transfer_committed(tag, has + HEADER).map_err(AllocError::from).and_then(|()| {
+                let grown = self.grow_huge(segment, tag, bytes);
+                grown.inspect_err(|_| tag.transfer_committed(self.tag(), has + HEADER))
+            });
+        match answer {
+            Ok(()) => Ok(has.min(bytes)),
+            Err(error) => {
+                header.freed_at[0].set(now());
+                self.keep_spare(segment);
+                Err(error)
+            }
+        }
+    }
+
+    /// Makes a block larger where it is: `bytes`, for which it has the room.
+    pub(super) fn try_grow_huge(
+        &self,
+        segment: NonNull<Segment>,
+        tag: Tag,
+        bytes: usize,
+    ) -> Result<(), AllocError> {
+        // SAFETY: the caller's.
+        let had = unsafe { segment.as_ref() }.huge.get();
+        self.grow_huge(segment, tag, bytes)?;
+        self.in_use.fetch_add(bytes - had, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Gets memory for what a segment's block, charged to `tag`, lacks to be of `bytes`.
+    fn grow_huge(&self, segment: NonNull<Segment>, tag: Tag, bytes: usize) -> Result<(), AllocError> {
+        // SAFETY: the caller's.
+        let header = unsafe { segment.as_ref() };
+        let had = header.huge.get();
+        let Some(more) = bytes.checked_sub(had).filter(|more| *more > 0) else { return Ok(()) };
+        tag.try_charge_committed(more)?;
+        // SAFETY: inside the reservation, as the caller has asked, behind what the block has.
+        let start = unsafe { segment.cast::<u8>().add(header.ahead.get() + had) };
+        // SAFETY: as above.
+        if let Err(error) = unsafe { os::commit(start, more) } {
+            tag.credit_committed(more);
+            return Err(AllocError::Os { tag, error });
+        }
+        header.huge.set(bytes);
+        Ok(())
+    }
+
+    pub(super) fn purge_spares(&self, time: u32, delay: u32) -> usize {
+        let mut given = 0;
+        while let Some(spare) = self.oldest_spare(time, delay) {
+            given += self.release_huge(spare);
+        }
+        given
+    }
+
+    /// Asks the system again to take what it refused, until it refuses again.
+    pub(super) fn purge_stuck(&self) -> usize {
+        let mut given = 0;
+        loop {
+            let mut inner = self.inner.lock();
+            let Some(segment) = NonNull::new(inner.stuck) else { return given };
+            // SAFETY: in this list, under the lock.
+            unsafe { unlink(&mut inner.stuck, segment) };
+            drop(inner);
+            match self.release_huge(segment) {
+                0 => return given,
+                bytes => given += bytes,
+            }
+        }
+    }
+
+    /// Gives a segment of one block back to the system. Answers how many bytes were credited: none if the system refuses,
+    /// which will be asked again.
+    fn release_huge(&self, segment: NonNull<Segment>) -> usize {
+        // SAFETY: in no list, and its block is nobody's.
+        let size = unsafe { segment.as_ref() }.size.get();
+        let credited = release_segment(segment, self.tag(), 0);
+        let mut inner = self.inner.lock();
+        if credited > 0 {
+            inner.reserved -= size;
+        } else {
+            // SAFETY: in no list.
+            unsafe { link(&mut inner.stuck, segment) };
+        }
+        credited
+    }
+}
