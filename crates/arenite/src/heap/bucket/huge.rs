@@ -19,6 +19,9 @@ use crate::ledger::Tag;
 use crate::os;
 use crate::region::AllocError;
 
+/// A spare that is so many times as large as the block that it is to be gives its end back.
+const SHRINK: usize = 4;
+
 impl Space {
     /// A block with a segment of its own: `size` bytes at a multiple of `align`. Charged to `tag`. Answers it, and how many
     /// bytes from its start may hold something.
@@ -103,6 +106,7 @@ impl Space {
                 // SAFETY: ours.
                 let this = unsafe { segment.as_ref() };
                 this.huge.set(bytes);
+                this.open.set(bytes);
                 this.ahead.set(ahead);
                 this.is_one();
                 Ok(segment)
@@ -226,12 +230,12 @@ impl Space {
     }
 
     /// Makes a spare a block of `bytes` that is charged to `tag`: gets memory for what it lacks, and gives back what would be
-    /// more than an eighth too much. Answers how much may hold something.
+    /// too much. Answers how much may hold something.
     fn reuse(&self, segment: NonNull<Segment>, tag: Tag, bytes: usize) -> Result<usize, AllocError> {
         // SAFETY: out of the list, so it is ours.
         let header = unsafe { segment.as_ref() };
         let had = header.huge.get();
-        if had > bytes + bytes / 8 {
+        if had > SHRINK * bytes {
             // SAFETY: whole committed pages of a block that nobody has.
             let less = unsafe { os::discard(segment.cast::<u8>().add(HEADER + bytes), had - bytes) };
             // Refused, they stay with the block.
@@ -277,20 +281,26 @@ impl Space {
         let had = header.huge.get();
         let Some(more) = bytes.checked_sub(had).filter(|more| *more > 0) else { return Ok(()) };
         tag.try_charge_committed(more)?;
-        // SAFETY: inside the reservation, as the caller has asked, behind what the block has.
-        let start = unsafe { segment.cast::<u8>().add(header.ahead.get() + had) };
-        // SAFETY: as above.
-        if let Err(error) = unsafe { os::commit(start, more) } {
-            tag.credit_committed(more);
-            return Err(AllocError::Os { tag, error });
+        let open = header.open.get();
+        if bytes > open {
+            // SAFETY: inside the reservation, as the caller has asked, behind what the block has.
+            let start = unsafe { segment.cast::<u8>().add(header.ahead.get() + open) };
+            // SAFETY: as above.
+            if let Err(error) = unsafe { os::commit(start, bytes - open) } {
+                tag.credit_committed(more);
+                return Err(AllocError::Os { tag, error });
+            }
+            header.open.set(bytes);
         }
         header.huge.set(bytes);
         Ok(())
     }
 
-    pub(super) fn purge_spares(&self, time: u32, delay: u32) -> usize {
+    pub(super) fn purge_spares(&self, time: u32, delay: u32, goal: usize) -> usize {
         let mut given = 0;
-        while let Some(spare) = self.oldest_spare(time, delay) {
+        while self.dirty() > goal
+            && let Some(spare) = self.oldest_spare(time, delay)
+        {
             given += self.release_huge(spare);
         }
         given

@@ -10,7 +10,7 @@ use crate::base::sync::Ordering;
 use crate::region::AllocError;
 
 /// Spans of more slots than these are no span.
-const MOST_SLOTS: usize = SLOTS / 2;
+const MOST_SLOTS: usize = 16;
 
 /// In `Local::large`: blocks and bytes handed out, blocks and bytes that came back.
 const ALLOCS: usize = 0;

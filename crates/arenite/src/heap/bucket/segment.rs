@@ -99,6 +99,8 @@ pub(super) struct Segment {
     pub(super) size: Cell<usize>,
     /// Of a huge block: bytes that it may use, and bytes that are charged.
     pub(super) huge: Cell<usize>,
+    /// Of a huge block: bytes that can be accessed, charged or not.
+    pub(super) open: Cell<usize>,
     /// Of a huge block: how far behind the header it is.
     pub(super) ahead: Cell<usize>,
     pages: [Page; SLOTS],

@@ -23,7 +23,7 @@ use crate::region::AllocError;
 const DIRTY_MOST: usize = 32 << 20;
 
 /// Freed blocks of their own segments that wait for another use, and what they may be in all.
-const SPARES: usize = 16;
+const SPARES: usize = 32;
 pub(super) const SPARE_MOST: usize = 32 << 20;
 
 /// How a heap is laid out. Sizes are bytes.
@@ -395,11 +395,13 @@ impl Space {
         dirty > DIRTY_MOST.max(in_use / 4)
     }
 
-    /// There is too much dirty memory: what has waited for a while goes back, and if that is not enough, all.
+    /// There is too much dirty memory: a quarter of it goes back, what has waited for a while first.
     pub(super) fn relieve(&self) {
-        self.purge(self.plan.delay / 10);
-        if self.dirty() > DIRTY_MOST.max(self.in_use.load(Ordering::Relaxed) / 4) {
-            self.purge(0);
+        let limit = DIRTY_MOST.max(self.in_use.load(Ordering::Relaxed) / 4);
+        for delay in [self.plan.delay / 4, 0] {
+            if self.dirty() > limit {
+                self.purge_to(delay, limit / 4 * 3);
+            }
         }
     }
 
@@ -427,9 +429,14 @@ impl Space {
     /// Gives free memory back to the system that has waited for `delay` milliseconds, and empty segments but one. Answers
     /// how many bytes. What the system refuses to take stays as it is.
     pub(super) fn purge(&self, delay: u32) -> usize {
+        self.purge_to(delay, 0)
+    }
+
+    /// As [`purge`](Self::purge), until no more than `goal` bytes are dirty.
+    fn purge_to(&self, delay: u32, goal: usize) -> usize {
         let time = now();
-        let mut given = self.purge_spares(time, delay) + self.purge_stuck();
-        while self.dirty() > 0 {
+        let mut given = self.purge_spares(time, delay, goal) + self.purge_stuck();
+        while self.dirty() > goal {
             let Some((segment, going)) = self.take_ripe(time, delay) else { break };
             let (gone, credited) = self.discard(segment, going);
             self.tag().credit_committed(credited);
@@ -595,7 +602,7 @@ impl Space {
         // SAFETY: the caller's promise.
         let space = unsafe { this.as_ref() };
         let tag = space.tag();
-        let _ = space.purge_spares(now(), 0);
+        let _ = space.purge_spares(now(), 0, 0);
         let (lists, meta) = {
             let mut inner = space.inner.lock();
             let lists = [inner.open, inner.full, inner.huge, inner.stuck];
