@@ -6,6 +6,7 @@
 use std::alloc::Layout;
 use std::collections::BTreeMap;
 use std::ptr::NonNull;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use arenite::heap::bucket::{self, BucketHeap, BucketHeapOptions, HeapStats, StdThreads};
@@ -210,7 +211,12 @@ fn home_tag(name: &str) -> Tag {
     Tag::register(&format!("{}_process", name.replace('/', "_"))).expect("a tag")
 }
 
+/// Programs take turns: a trim reaches places of threads that have ended, also of another program's, whose figures are not
+/// exact meanwhile.
+static TURN: Mutex<()> = Mutex::new(());
+
 pub(crate) fn run(ops: &[Op]) {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let mut world = World::new("heap");
     let fixed = ops.len() % 3 == 1;
     let options = BucketHeapOptions::new(world.tag).purge_delay([200, 0, 1][ops.len() % 7 % 3]);
