@@ -9,9 +9,10 @@ use super::slots::{Slots, Walk};
 use super::{HandlePool, live_handle};
 use crate::pool::Handle;
 
-/// A walk that shares (or does not share) the values for `'a`, and what it gives of each slot.
+/// A walk that shares (or does not share) the values for `'a`, and what it gives of each slot: of slot `first + bit`, where
+/// `first` is a multiple of 64 and `bit` below 64.
 macro_rules! walk {
-    ($(#[$doc:meta])* $name:ident, $borrow:ty, $item:ty, |$slots:ident, $index:ident| $give:expr) => {
+    ($(#[$doc:meta])* $name:ident, $borrow:ty, $item:ty, |$slots:ident, $first:ident, $bit:ident| $give:expr) => {
         $(#[$doc])*
         #[must_use = "iterators do nothing unless they are asked"]
         pub struct $name<'a, T> {
@@ -25,7 +26,7 @@ macro_rules! walk {
 
             #[inline]
             fn next(&mut self) -> Option<Self::Item> {
-                let ($slots, $index) = (self.slots, self.walk.next()?);
+                let ($slots, ($first, $bit)) = (self.slots, self.walk.next_in()?);
                 Some($give)
             }
 
@@ -37,7 +38,7 @@ macro_rules! walk {
             #[inline]
             fn fold<A, F: FnMut(A, Self::Item) -> A>(self, init: A, mut f: F) -> A {
                 let $slots = self.slots;
-                self.walk.fold(init, |sum, $index| f(sum, $give))
+                self.walk.fold(init, |sum, $first, $bit| f(sum, $give))
             }
         }
 
@@ -56,31 +57,31 @@ walk!(
     /// Handles and values: [`HandlePool::iter`].
     Iter, &'a T, (Handle<T>, &'a T),
     // SAFETY: the walk gives live slots; the pool is shared for `'a`.
-    |slots, index| unsafe { (live_handle(slots, index), slots.value(index).as_ref()) }
+    |slots, first, bit| unsafe { (live_handle(slots, first as u32 | bit), slots.value_in(first, bit).as_ref()) }
 );
 walk!(
     /// Handles and values to change: [`HandlePool::iter_mut`].
     IterMut, &'a mut T, (Handle<T>, &'a mut T),
     // SAFETY: the walk gives live slots, each once; the pool is borrowed mutably for `'a`.
-    |slots, index| unsafe { (live_handle(slots, index), slots.value(index).as_mut()) }
+    |slots, first, bit| unsafe { (live_handle(slots, first as u32 | bit), slots.value_in(first, bit).as_mut()) }
 );
 walk!(
     /// Values: [`HandlePool::values`].
     Values, &'a T, &'a T,
     // SAFETY: the walk gives live slots; the pool is shared for `'a`.
-    |slots, index| unsafe { slots.value(index).as_ref() }
+    |slots, first, bit| unsafe { slots.value_in(first, bit).as_ref() }
 );
 walk!(
     /// Values to change: [`HandlePool::values_mut`].
     ValuesMut, &'a mut T, &'a mut T,
     // SAFETY: the walk gives live slots, each once; the pool is borrowed mutably for `'a`.
-    |slots, index| unsafe { slots.value(index).as_mut() }
+    |slots, first, bit| unsafe { slots.value_in(first, bit).as_mut() }
 );
 walk!(
     /// Handles: [`HandlePool::handles`].
     Handles, &'a T, Handle<T>,
     // SAFETY: the walk gives live slots.
-    |slots, index| unsafe { live_handle(slots, index) }
+    |slots, first, bit| unsafe { live_handle(slots, first as u32 | bit) }
 );
 
 macro_rules! shared {

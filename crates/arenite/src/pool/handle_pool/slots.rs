@@ -10,6 +10,7 @@
 //! 4096 slots. Generations stand apart from values: those keep their stride, and a stale handle does not touch them.
 #![expect(unsafe_code, reason = "computes addresses in columns")]
 
+use core::num::NonZeroU64;
 use core::ptr::NonNull;
 
 use crate::region::ColumnLayout;
@@ -50,12 +51,23 @@ impl<T> Slots<T> {
 
     /// Of a table whose first columns are [`LAYOUTS`](Self::LAYOUTS).
     pub(super) fn at(column: impl Fn(usize) -> NonNull<u8>) -> Self {
-        Self {
+        let slots = Self {
             values: column(0).cast(),
             generations: column(1).cast(),
             live: column(2).cast(),
             summary: column(3).cast(),
-        }
+        };
+        // A table's columns lie one behind the other; `read_ahead` relies on it.
+        assert!(slots.values.addr() <= slots.generations.addr(), "columns lie in order");
+        slots
+    }
+
+    /// Says something true of the two addresses that a look-up needs. The compiler must have read them for that, and it
+    /// does so here, before any branch, from where it can move the reads out of a loop.
+    #[inline(always)]
+    pub(super) fn read_ahead(self) {
+        // SAFETY: `at` has asserted it, and nobody changes addresses.
+        unsafe { core::hint::assert_unchecked(self.values.addr() <= self.generations.addr()) };
     }
 
     /// Where a slot's value is or would be.
@@ -66,6 +78,16 @@ impl<T> Slots<T> {
     pub(super) unsafe fn value(self, index: u32) -> NonNull<T> {
         // SAFETY: inside the column by the caller's promise.
         unsafe { self.values.add(index as usize) }
+    }
+
+    /// As [`value`](Self::value) of slot `first + bit`; what is computed of `first` can be kept.
+    ///
+    /// # Safety
+    /// The slot is open.
+    #[inline]
+    pub(super) unsafe fn value_in(self, first: usize, bit: u32) -> NonNull<T> {
+        // SAFETY: inside the column by the caller's promise.
+        unsafe { self.values.add(first).add(bit as usize) }
     }
 
     /// # Safety
@@ -168,9 +190,12 @@ impl<T> Slots<T> {
     /// passed.
     #[inline]
     pub(super) unsafe fn walk(self, live: u32, opened: u32) -> Walk {
-        // SAFETY: when something lives the first slot is open.
-        let blocks = if live == 0 { 0 } else { unsafe { self.summary.read() } };
-        let end = opened.div_ceil(WORD);
+        let (blocks, end) = if live == 0 {
+            (0, 0)
+        } else {
+            // SAFETY: something lives, so the first slot is open.
+            (unsafe { self.summary.read() }, opened.div_ceil(WORD) as usize)
+        };
         Walk { words: self.live, summary: self.summary, left: live, bits: 0, first: 0, blocks, block: 0, end }
     }
 }
@@ -184,12 +209,12 @@ pub(super) struct Walk {
     left: u32,
     /// Those of the word that begins with slot `first`.
     bits: u64,
-    first: u32,
+    first: usize,
     /// Words still to come of the block that begins with word `block`.
     blocks: u64,
-    block: u32,
-    /// Words of open slots.
-    end: u32,
+    block: usize,
+    /// Words of open slots; not below `block`.
+    end: usize,
 }
 
 // SAFETY: reads bits only; whoever lends the columns says for how long and to whom.
@@ -206,50 +231,69 @@ impl Walk {
 
     #[inline]
     pub(super) fn next(&mut self) -> Option<u32> {
-        if self.left == 0 {
-            return None;
-        }
-        self.left -= 1;
-        if self.bits == 0 {
-            while self.blocks == 0 {
-                self.block += 64;
-                // SAFETY: something is still to come, so there is a further block.
-                self.blocks = unsafe { self.summary.add((self.block / 64) as usize).read() };
-            }
-            let word = self.block + self.blocks.trailing_zeros();
-            self.blocks &= self.blocks - 1;
-            self.first = word * WORD;
-            // SAFETY: the summary names words of open slots only.
-            self.bits = unsafe { self.words.add(word as usize).read() };
-        }
-        let index = self.first + self.bits.trailing_zeros();
-        self.bits &= self.bits.wrapping_sub(1);
-        Some(index)
+        self.next_in().map(|(first, bit)| first as u32 | bit)
     }
 
-    /// As calling [`next`](Self::next) until there is nothing, with less to do for each.
+    /// The next slot, as the first one of its word and the distance from that.
     #[inline]
-    pub(super) fn fold<A>(self, mut sum: A, mut add: impl FnMut(A, u32) -> A) -> A {
-        let Self { words, summary, mut bits, mut first, mut blocks, mut block, end, .. } = self;
-        loop {
-            while bits != 0 {
-                // SAFETY: an index is below 2^32.
-                sum = add(sum, unsafe { first.unchecked_add(bits.trailing_zeros()) });
-                bits &= bits.wrapping_sub(1);
-            }
-            while blocks == 0 {
-                block += 64;
-                if block >= end {
-                    return sum;
+    pub(super) fn next_in(&mut self) -> Option<(usize, u32)> {
+        while self.bits == 0 {
+            while self.blocks == 0 {
+                if self.end - self.block <= 64 {
+                    return None;
                 }
+                self.block += 64;
                 // SAFETY: a slot of the block is open.
-                blocks = unsafe { summary.add((block / 64) as usize).read() };
+                self.blocks = unsafe { self.summary.add(self.block / 64).read() };
             }
-            let word = block + blocks.trailing_zeros();
-            blocks &= blocks - 1;
-            first = word * WORD;
+            let word = self.block + self.blocks.trailing_zeros() as usize;
+            self.blocks &= self.blocks - 1;
+            self.first = word * WORD as usize;
             // SAFETY: the summary names words of open slots only.
-            bits = unsafe { words.add(word as usize).read() };
+            self.bits = unsafe { self.words.add(word).read() };
+        }
+        self.left -= 1;
+        let bit = self.bits.trailing_zeros();
+        self.bits &= self.bits - 1;
+        Some((self.first, bit))
+    }
+
+    /// As calling [`next_in`](Self::next_in) until there is nothing, with less to do for each: two in a turn, which
+    /// halves what the loop itself costs, and a full word as the plain range that it is.
+    #[inline]
+    pub(super) fn fold<A>(self, mut sum: A, mut add: impl FnMut(A, usize, u32) -> A) -> A {
+        let Self { words, summary, mut bits, first, mut blocks, mut block, end, .. } = self;
+        while bits != 0 {
+            sum = add(sum, first, bits.trailing_zeros());
+            bits &= bits - 1;
+        }
+        loop {
+            while blocks != 0 {
+                let word = block + blocks.trailing_zeros() as usize;
+                blocks &= blocks - 1;
+                let first = word * WORD as usize;
+                // SAFETY: the summary names words of open slots only.
+                let mut bits = unsafe { words.add(word).read() };
+                if bits == u64::MAX {
+                    for bit in 0..WORD {
+                        sum = add(sum, first, bit);
+                    }
+                    continue;
+                }
+                while let Some(one) = NonZeroU64::new(bits) {
+                    let rest = bits & (bits - 1);
+                    sum = add(sum, first, one.trailing_zeros());
+                    let Some(other) = NonZeroU64::new(rest) else { break };
+                    sum = add(sum, first, other.trailing_zeros());
+                    bits = rest & (rest - 1);
+                }
+            }
+            if end - block <= 64 {
+                return sum;
+            }
+            block += 64;
+            // SAFETY: a slot of the block is open.
+            blocks = unsafe { summary.add(block / 64).read() };
         }
     }
 }

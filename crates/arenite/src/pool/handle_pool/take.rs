@@ -13,11 +13,11 @@ impl<T> HandlePool<T> {
     #[inline]
     pub fn remove(&mut self, handle: Handle<T>) -> Option<T> {
         let index = self.find(handle)?;
-        // SAFETY: live, and read once, because it does not live afterwards.
+        // SAFETY: live, and read once, because it does not live any more. Nothing that `unlink` does touches the value;
+        // read last, it goes straight to where the caller wants it.
         unsafe {
-            let value = self.slots.value(index).read();
             self.unlink(index);
-            Some(value)
+            Some(self.slots.value(index).read())
         }
     }
 
