@@ -29,6 +29,25 @@ pub(crate) struct Cli {
 enum Command {
     /// Plays a headless game over the maps of a WAD file and reports its memory.
     Demo(DemoArgs),
+    /// Runs a program that nobody recompiled on Arenite's heap, and says what it did with its memory.
+    Run(RunArgs),
+}
+
+/// Options of `run`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RunArgs {
+    /// The library that brings `malloc` [default: the one beside this program, or built from its sources].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) library: Option<PathBuf>,
+    /// Look for misuse: double frees, overflows, use after free. Slower.
+    #[arg(long)]
+    pub(crate) hardened: bool,
+    /// Print no tables.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+    /// The program and its arguments.
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "PROGRAM")]
+    pub(crate) command: Vec<OsString>,
 }
 
 /// Options of the demo.
@@ -102,6 +121,8 @@ impl FromStr for Scenes {
 pub(crate) enum Request {
     /// Run the demo.
     Demo(Box<DemoArgs>),
+    /// Run another program.
+    Run(RunArgs),
     /// Print this text (help or the version) and stop.
     Print(String),
 }
@@ -115,6 +136,7 @@ pub(crate) fn read(arguments: impl Iterator<Item = OsString>) -> Result<Request,
         Ok(Cli { command: Some(Command::Demo(args)), .. }) | Ok(Cli { command: None, demo: args }) => {
             Ok(Request::Demo(Box::new(args)))
         }
+        Ok(Cli { command: Some(Command::Run(args)), .. }) => Ok(Request::Run(args)),
         Err(error) if !error.use_stderr() => Ok(Request::Print(error.render().to_string())),
         Err(error) => Err(Fault::new(first_paragraph(&error.render().to_string()))),
     }
@@ -142,6 +164,7 @@ mod tests {
         let arguments = std::iter::once("arenite").chain(arguments.split_whitespace()).map(OsString::from);
         match read(arguments) {
             Ok(Request::Demo(args)) => Ok(*args),
+            Ok(Request::Run(args)) => Err(format!("{args:?}")),
             Ok(Request::Print(text)) => Err(text),
             Err(fault) => Err(fault.to_string()),
         }
@@ -191,6 +214,19 @@ mod tests {
             let why = demo(arguments).expect_err(arguments);
             assert!(!why.contains('\n') && why.len() > 20, "{arguments}: {why}");
         }
+    }
+
+    #[test]
+    fn what_follows_the_program_is_the_programs() {
+        let read = |line: &str| read(line.split(' ').map(OsString::from));
+        let Ok(Request::Run(args)) = read("arenite run --hardened -- python3 -c --quiet") else {
+            panic!("a run")
+        };
+        assert_eq!(args.command, ["python3", "-c", "--quiet"]);
+        assert!(args.hardened && !args.quiet);
+        let Ok(Request::Run(args)) = read("arenite run ls -l --hardened") else { panic!("a run") };
+        assert!(!args.hardened && args.command.len() == 3);
+        assert!(read("arenite run").is_err());
     }
 
     #[test]

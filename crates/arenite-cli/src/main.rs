@@ -8,6 +8,7 @@ mod demo;
 mod fault;
 mod output;
 mod progress;
+mod run;
 mod size;
 mod summary;
 mod table;
@@ -25,7 +26,7 @@ static HEAP: CountingAllocator = CountingAllocator::new();
 
 fn main() -> ExitCode {
     match run() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(fault) => {
             // Nothing is left to do when standard error is closed too.
             let _ = writeln!(io::stderr(), "arenite: {fault}");
@@ -34,10 +35,12 @@ fn main() -> ExitCode {
     }
 }
 
-fn run() -> Result<(), Fault> {
+fn run() -> Result<ExitCode, Fault> {
     match args::read(std::env::args_os())? {
-        Request::Print(text) => output::print(&mut io::stdout().lock(), text.as_bytes()),
-        Request::Demo(args) if args.compare => compare::run(&args),
-        Request::Demo(args) => demo::run(&args, CountingAllocator::calls),
+        Request::Print(text) => output::print(&mut io::stdout().lock(), text.as_bytes())?,
+        Request::Demo(args) if args.compare => compare::run(&args)?,
+        Request::Demo(args) => demo::run(&args, CountingAllocator::calls)?,
+        Request::Run(args) => return run::run(&args),
     }
+    Ok(ExitCode::SUCCESS)
 }
