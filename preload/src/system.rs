@@ -79,62 +79,51 @@ pub(crate) fn around_fork(
     let _ = unsafe { pthread_atfork(Some(prepare), Some(parent), Some(child)) };
 }
 
-/// What `std::set_new_handler` was told last, if the program has a C++ library.
-pub(crate) fn new_handler() -> Option<extern "C-unwind" fn()> {
-    let get = weak::get_new_handler();
-    if get.is_null() {
-        return None;
-    }
-    // SAFETY: the C++ library's function of this name and type.
-    let get: extern "C" fn() -> Option<extern "C-unwind" fn()> = unsafe { core::mem::transmute(get) };
-    get()
+/// A file that is written as it comes.
+pub(crate) struct File(c_int);
+
+#[link(name = "c")]
+unsafe extern "C" {
+    fn open(path: *const c_char, flags: c_int, ...) -> c_int;
+    fn close(file: c_int) -> c_int;
+    fn getpid() -> c_int;
+    static program_invocation_short_name: *const c_char;
 }
 
-/// Throws `std::bad_alloc`; ends a process that has no C++ library.
-pub(crate) fn throw_bad_alloc() -> ! {
-    let throw = weak::throw_bad_alloc();
-    if throw.is_null() {
-        print_error(b"arenite: out of memory in operator new\n");
-        die();
+impl File {
+    /// Makes a file, which must not be there yet.
+    pub(crate) fn create(path: &core::ffi::CStr) -> Option<Self> {
+        const CREATE_NEW: c_int = 0o1 | 0o100 | 0o200 | 0o2_000_000;
+        // SAFETY: the path ends with a zero; the mode is given because the file is made.
+        let file = unsafe { open(path.as_ptr(), CREATE_NEW, 0o644 as c_int) };
+        (file >= 0).then_some(Self(file))
     }
-    // SAFETY: as above.
-    let throw: extern "C-unwind" fn() -> ! = unsafe { core::mem::transmute(throw) };
-    throw()
 }
 
-/// Functions that are there only if somebody else brings them.
-mod weak {
-    use core::arch::{asm, global_asm};
-    use core::ffi::c_void;
-
-    global_asm!(".weak _ZSt15get_new_handlerv", ".weak _ZSt17__throw_bad_allocv");
-
-    macro_rules! address_of {
-        ($name:ident, $symbol:literal) => {
-            pub(super) fn $name() -> *const c_void {
-                let address;
-                // SAFETY: reads the entry of the global offset table that the dynamic linker has filled, with zero if
-                // there is no such function.
-                unsafe {
-                    #[cfg(target_arch = "x86_64")]
-                    asm!(
-                        concat!("mov {}, qword ptr [rip + ", $symbol, "@GOTPCREL]"),
-                        out(reg) address,
-                        options(pure, readonly, nostack, preserves_flags)
-                    );
-                    #[cfg(target_arch = "aarch64")]
-                    asm!(
-                        concat!("adrp {0}, :got:", $symbol),
-                        concat!("ldr {0}, [{0}, :got_lo12:", $symbol, "]"),
-                        out(reg) address,
-                        options(pure, readonly, nostack, preserves_flags)
-                    );
-                }
-                address
-            }
-        };
+impl core::fmt::Write for File {
+    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        // SAFETY: the bytes are there.
+        let _ = unsafe { write(self.0, text.as_ptr().cast(), text.len()) };
+        Ok(())
     }
+}
 
-    address_of!(get_new_handler, "_ZSt15get_new_handlerv");
-    address_of!(throw_bad_alloc, "_ZSt17__throw_bad_allocv");
+impl Drop for File {
+    fn drop(&mut self) {
+        // SAFETY: opened by `create`, closed once.
+        let _ = unsafe { close(self.0) };
+    }
+}
+
+/// The number of this process.
+pub(crate) fn process_number() -> u32 {
+    // SAFETY: nothing is required.
+    unsafe { getpid() }.unsigned_abs()
+}
+
+/// The name of the program, as far as it is text.
+pub(crate) fn program_name() -> &'static str {
+    // SAFETY: the C library sets it before anything else runs, to text that stays.
+    let name = unsafe { core::ffi::CStr::from_ptr(program_invocation_short_name) };
+    name.to_str().unwrap_or("?")
 }

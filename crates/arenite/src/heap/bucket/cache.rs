@@ -136,6 +136,7 @@ impl Cache {
     }
 
     /// The place of a heap of its own.
+    #[cfg(feature = "std")]
     pub(super) fn of_heap(&self, space: &Space) -> Result<NonNull<Local>, AllocError> {
         let (serial, place) = &self.heaps[space.serial % HEAPS];
         if serial.get() == space.serial
@@ -152,6 +153,7 @@ impl Cache {
         Ok(local)
     }
 
+    #[cfg(feature = "std")]
     fn find(&self, space: &Space) -> Option<NonNull<Local>> {
         let mut next = space.locals.load(Ordering::Acquire);
         while let Some(local) = NonNull::new(next) {

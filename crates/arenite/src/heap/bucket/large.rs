@@ -4,7 +4,7 @@
 use core::ptr::{NonNull, null_mut};
 
 use super::local::Local;
-use super::segment::{HUGE, LARGE, Page, SLOT, SLOTS, Segment};
+use super::segment::{HUGE, LARGE, Page, SLOT, Segment};
 use super::space::{Space, pages};
 use crate::base::sync::Ordering;
 use crate::region::AllocError;

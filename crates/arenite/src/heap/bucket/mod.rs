@@ -27,6 +27,7 @@ mod stats;
 #[cfg(feature = "std")]
 mod threads;
 
+#[cfg(feature = "std")]
 use core::alloc::Layout;
 use core::ptr::{NonNull, null_mut};
 
@@ -61,7 +62,8 @@ pub unsafe trait Threads {
     fn enroll() -> bool;
 }
 
-static NOTHING: Local = Local::EMPTY;
+/// The place of a thread that has none yet.
+pub static NOTHING: Local = Local::EMPTY;
 static ENDED: Local = Local::EMPTY;
 
 /// The place of a thread that has none yet.
@@ -73,8 +75,16 @@ pub const fn nothing() -> *const Local {
 static PROCESS: AtomicPtr<Space> = AtomicPtr::new(null_mut());
 static SERIALS: AtomicUsize = AtomicUsize::new(1);
 /// What the process's heap is made with: milliseconds that free memory waits, and whether to ask for huge pages.
-static DELAY: AtomicU32 = AtomicU32::new(200);
+static DELAY: AtomicU32 = AtomicU32::new(PURGE_DELAY);
 static HUGE_PAGES: AtomicU32 = AtomicU32::new(0);
+
+/// Milliseconds that free memory waits for its next use, unless it is told otherwise.
+pub const PURGE_DELAY: u32 = 200;
+
+/// Whom what nobody has in the process's heap is charged to, and its tables.
+pub fn process_tag() -> Tag {
+    process().map_or_else(|_| Tag::untagged(), Space::tag)
+}
 
 /// How the heap of the process is to behave; counts until its first use. `delay` is the milliseconds that free memory
 /// waits for its next use.
@@ -379,6 +389,7 @@ fn misuse(block: NonNull<u8>) -> ! {
 }
 
 /// The block of a layout in a place, for heaps of their own.
+#[cfg(feature = "std")]
 fn alloc_layout(local: NonNull<Local>, layout: Layout) -> Result<(NonNull<u8>, usize), AllocError> {
     if let Some(class) = aligned_class(layout.size(), layout.align()) {
         // SAFETY: the calling thread's.

@@ -1,0 +1,106 @@
+//! What the process did with its memory, written without allocating.
+
+use core::ffi::CStr;
+use core::fmt::{self, Write};
+
+use arenite::heap::bucket::{HeapStats, process_stats, process_tag};
+use arenite::{Bytes, Ledger, Tag};
+
+use crate::system::{File, print_error, process_number, program_name};
+
+/// Text of a fixed size; what does not fit is cut.
+pub(crate) struct Text {
+    bytes: [u8; 512],
+    len: usize,
+}
+
+impl Text {
+    pub(crate) const fn new() -> Self {
+        Self { bytes: [0; 512], len: 0 }
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+impl Write for Text {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = self.bytes.len() - self.len;
+        let taken = text.len().min(room);
+        self.bytes[self.len..self.len + taken].copy_from_slice(&text.as_bytes()[..taken]);
+        self.len += taken;
+        Ok(())
+    }
+}
+
+/// The figures of the whole process.
+struct Figures {
+    heap: HeapStats,
+    committed: usize,
+    peak: usize,
+}
+
+impl Figures {
+    fn now() -> Self {
+        // The heap's memory is under two tags: what nobody claimed, and what the heap keeps for itself.
+        let (own, untagged) = (process_tag().account(), Tag::untagged().account());
+        let committed = own.own.committed + untagged.own.committed;
+        Self { heap: process_stats(None), committed, peak: Ledger::process().peak_committed().max(committed) }
+    }
+}
+
+/// Prints a summary to standard error.
+pub(crate) fn print_stats() {
+    let figures = Figures::now();
+    let memory = arenite::os::process_memory();
+    let mut text = Text::new();
+    let _ = writeln!(
+        text,
+        "arenite: {} allocations, {} frees, {} blocks live ({}); committed {}, peak {}; resident {}, peak {}",
+        figures.heap.allocs(),
+        figures.heap.frees(),
+        figures.heap.live(),
+        Bytes(figures.heap.live_bytes() as usize),
+        Bytes(figures.committed),
+        Bytes(figures.peak),
+        Bytes(memory.resident),
+        Bytes(memory.resident_peak),
+    );
+    print_error(text.bytes());
+}
+
+/// Writes a report to a file of this process's in the folder. What can not be written is not.
+pub(crate) fn report_to(folder: &CStr) {
+    let mut path = Text::new();
+    let _ = write!(path, "{}/{}\0", folder.to_str().unwrap_or("."), process_number());
+    let Ok(path) = CStr::from_bytes_with_nul(path.bytes()) else { return };
+    let Some(mut file) = File::create(path) else { return };
+    let figures = Figures::now();
+    let memory = arenite::os::process_memory();
+    let _ = write!(
+        file,
+        "arenite-report 1\nname {}\npeak {}\ncommitted {}\nlive_blocks {}\nlive_bytes {}\nallocations {}\nfrees {}\n\
+         resident {}\npeak_resident {}\n",
+        program_name(),
+        figures.peak,
+        figures.committed,
+        figures.heap.live(),
+        figures.heap.live_bytes(),
+        figures.heap.allocs(),
+        figures.heap.frees(),
+        memory.resident,
+        memory.resident_peak,
+    );
+    for class in figures.heap.classes.iter().filter(|class| class.allocs > 0) {
+        let _ = writeln!(file, "class {} {} {}", class.size, class.allocs, class.allocs.saturating_sub(class.live));
+    }
+    let heap = &figures.heap;
+    let _ = writeln!(
+        file,
+        "class {} {} {}\nend",
+        u64::MAX,
+        heap.large_allocs,
+        heap.large_allocs.saturating_sub(heap.large_live)
+    );
+}
