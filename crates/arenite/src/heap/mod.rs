@@ -5,3 +5,15 @@
 
 #[cfg(all(not(loom), target_pointer_width = "64"))]
 pub mod bucket;
+
+#[cfg(all(test, loom))]
+#[path = "bucket/loom_tests.rs"]
+mod bucket_loom_tests;
+
+/// The heap itself is not built under loom, which has no atomics in zeroed memory. What it alone calls is named here, so that
+/// nobody takes it for dead.
+#[cfg(loom)]
+const _: () = {
+    use crate::ledger::{Ledger, Tag};
+    let _ = (Ledger::hold, Ledger::let_go, Tag::place);
+};

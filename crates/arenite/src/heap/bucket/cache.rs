@@ -1,9 +1,5 @@
 //! What a thread owns of a heap: its places, and blocks of others on their way home.
 //!
-//! ```text
-//!   0 ── claim ──► HELD by a thread ── park ──► PARKED ── claim ──► HELD by another one …
-//! ```
-//!
 //! A cache is never given back: when its thread ends it waits, with all its pages, for the next thread that begins, which
 //! then owns them under the same id. So no page has to change its owner, and an id is never another thread's by mistake.
 #![expect(unsafe_code, reason = "reaches locals and pages by pointer")]
@@ -14,6 +10,7 @@ use core::ptr::{NonNull, null_mut};
 use super::local::{Local, send};
 use super::segment::{Block, Page};
 use super::space::{Space, now};
+use super::state::State;
 use crate::base::sync::{AtomicPtr, AtomicU32, Ordering};
 use crate::ledger::{Ledger, Tag};
 use crate::region::AllocError;
@@ -26,10 +23,6 @@ const CHAIN_BYTES: u32 = 16 << 10;
 
 /// Places a thread finds without a search: tags of the process's heap, heaps of their own.
 const HEAPS: usize = 16;
-
-/// In `state`.
-const PARKED: u32 = 1;
-const HELD: u32 = 2;
 
 /// Every so many slow moments a thread looks at the clock.
 const PAUSES: u32 = 8;
@@ -45,7 +38,7 @@ struct Open {
 /// What one thread at a time has.
 #[repr(C)]
 pub(super) struct Cache {
-    state: AtomicU32,
+    state: State,
     /// Its pages' owner.
     id: u32,
     /// The next cache of the process.
@@ -79,12 +72,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Cache> {
 
 /// A cache for the calling thread: one whose thread has ended, or a new one.
 pub(super) fn claim(space: &Space) -> Result<&'static Cache, AllocError> {
-    // Acquire: what the last thread did to it.
-    let parked = all().find(|cache| {
-        cache.state.load(Ordering::Relaxed) == PARKED
-            && cache.state.compare_exchange(PARKED, HELD, Ordering::Acquire, Ordering::Relaxed).is_ok()
-    });
-    if let Some(cache) = parked {
+    if let Some(cache) = all().find(|cache| cache.try_hold()) {
         return Ok(cache);
     }
     let at = space.try_meta(size_of::<Cache>())?.cast::<Cache>();
@@ -94,7 +82,7 @@ pub(super) fn claim(space: &Space) -> Result<&'static Cache, AllocError> {
         id.write(IDS.fetch_add(1, Ordering::Relaxed));
         at.as_ref()
     };
-    cache.state.store(HELD, Ordering::Relaxed);
+    cache.state.begin();
     let mut head = CACHES.load(Ordering::Relaxed);
     loop {
         cache.next.store(head, Ordering::Relaxed);
@@ -109,13 +97,12 @@ impl Cache {
     /// Its thread ends. What it has on its way is sent first.
     pub(super) fn park(&self) {
         self.send_all();
-        // Release: all that the thread did.
-        self.state.store(PARKED, Ordering::Release);
+        self.state.park();
     }
 
     /// Makes it this thread's for a moment, if its own has ended.
     pub(super) fn try_hold(&self) -> bool {
-        self.state.compare_exchange(PARKED, HELD, Ordering::Acquire, Ordering::Relaxed).is_ok()
+        self.state.try_hold()
     }
 
     /// The place of a tag of the process's heap.

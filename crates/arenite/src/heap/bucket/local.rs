@@ -18,10 +18,11 @@ use core::ptr::{NonNull, null, null_mut};
 
 use super::cache::Cache;
 use super::class::{CLASSES, QUANTUM, slots_of_class};
+use super::mail::Mail;
 use super::remote::Chain;
 use super::segment::{Block, FULL, HUGE, LARGE, NOBODY, Page, Segment};
 use super::space::{Space, pages};
-use crate::base::sync::{AtomicPtr, AtomicU64, Ordering};
+use crate::base::sync::{AtomicU64, Ordering};
 use crate::ledger::Tag;
 use crate::region::AllocError;
 
@@ -54,7 +55,7 @@ pub struct Local {
     /// Classes that keep a page of which nobody has a block: a bit each.
     spare: Cell<u128>,
     /// Full pages that have something again, from other threads; linked by their segments.
-    mail: AtomicPtr<Page>,
+    mail: Mail<Page>,
     /// Large and huge blocks handed out here, their bytes; and what of them came back, from whatever thread.
     pub(super) large: [AtomicU64; 4],
     pub(super) tag: Cell<Option<Tag>>,
@@ -87,7 +88,7 @@ impl Local {
         seen: [const { Cell::new(0) }; CLASSES],
         spare: Cell::new(0),
         sibling: Cell::new(null_mut()),
-        mail: AtomicPtr::new(null_mut()),
+        mail: Mail::new(),
         large: [const { AtomicU64::new(0) }; 4],
         tag: Cell::new(None),
         space: Cell::new(null()),
@@ -331,16 +332,12 @@ impl Local {
 
     /// Lists full pages that have something again.
     fn read_mail(&self) {
-        if self.mail.load(Ordering::Relaxed).is_null() {
-            return;
-        }
-        // Acquire: the links.
-        let mut next = self.mail.swap(null_mut(), Ordering::Acquire);
-        while let Some(page) = NonNull::new(next) {
+        let mut next = self.mail.take();
+        while let Some(page) = next {
             let (segment, slot) = Page::place(page);
             // SAFETY: a page of this thread, which stays while it is in the mail.
             unsafe {
-                next = segment.as_ref().mail[slot].load(Ordering::Relaxed);
+                next = NonNull::new(segment.as_ref().mail[slot].load(Ordering::Relaxed));
                 let this = page.as_ref();
                 this.remote.delivered();
                 if !this.listed.get() {
@@ -357,16 +354,7 @@ impl Local {
     pub(super) fn post(&self, page: NonNull<Page>) {
         let (segment, slot) = Page::place(page);
         // SAFETY: the page stays while it is on its way.
-        let link = &unsafe { segment.as_ref() }.mail[slot];
-        let mut head = self.mail.load(Ordering::Relaxed);
-        loop {
-            link.store(head, Ordering::Relaxed);
-            // Release: the link.
-            match self.mail.compare_exchange_weak(head, page.as_ptr(), Ordering::Release, Ordering::Relaxed) {
-                Ok(_) => return,
-                Err(now) => head = now,
-            }
-        }
+        self.mail.post(page, &unsafe { segment.as_ref() }.mail[slot]);
     }
 
     /// A page of this thread has no block that anybody has. One of each class is kept.

@@ -6,7 +6,7 @@
 //!       cache:  what a thread has: its places; blocks of others on their way home
 //!       large:  blocks with a span or a segment of their own
 //!         space:  segments, spans, memory that nobody has
-//!           segment, remote, class: where things lie, and the word where threads meet
+//!           segment, class: where things lie; remote, mail, state: where threads meet
 //! ```
 //!
 //! **A tag is a place.** A page's blocks belong to one tag, so what a tag has is known without storing anything per block, and
@@ -20,9 +20,11 @@ mod huge;
 mod instance;
 mod large;
 mod local;
+mod mail;
 mod remote;
 mod segment;
 mod space;
+mod state;
 mod stats;
 #[cfg(feature = "std")]
 mod threads;

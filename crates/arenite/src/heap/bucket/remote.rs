@@ -72,11 +72,14 @@ impl Remote {
         }
     }
 
-    /// Asks to be told of the next block that comes. `false` if some came already: take them. By the owner.
+    /// Asks to be told of the next block that comes. `false` if some came already: take them. Of a page in the mail the owner
+    /// is told anyhow: to ask again would have it posted twice. By the owner.
     pub(super) fn set_full(&self) -> bool {
         let was = self.0.load(Ordering::Relaxed);
+        // Nobody but the owner takes `MAIL` away.
         was & !FLAGS == 0
-            && self.0.compare_exchange(was, was | FULL, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+            && (was & MAIL != 0
+                || self.0.compare_exchange(was, was | FULL, Ordering::Relaxed, Ordering::Relaxed).is_ok())
     }
 
     /// Needs not be told any more. By the owner.
@@ -117,6 +120,8 @@ mod tests {
         assert!(!remote.set_full(), "some came");
         assert_eq!(remote.take(), Some(Chain { first: 0, count: 3 }));
         assert!(remote.in_mail() && remote.set_full());
+        assert!(!remote.push(Chain { first: 5, count: 1 }, |_| ()), "it is in the mail already");
+        assert_eq!(remote.take(), Some(Chain { first: 5, count: 1 }));
         remote.clear_full();
         remote.delivered();
         assert_eq!((remote.take(), remote.in_mail()), (None, false));

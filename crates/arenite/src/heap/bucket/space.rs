@@ -44,7 +44,10 @@ pub(super) struct Space {
     /// All locals of this space, for figures.
     pub(super) locals: AtomicPtr<super::local::Local>,
     /// Never given twice: tells a heap from one that was at the same address.
-    #[cfg_attr(not(feature = "std"), expect(dead_code, reason = "heaps of their own need threads that are known"))]
+    #[cfg_attr(
+        not(feature = "std"),
+        expect(dead_code, reason = "heaps of their own need threads that are known")
+    )]
     pub(super) serial: usize,
     /// Bytes that nobody has and that may hold something, of segments and of spares.
     pub(super) dirty: AtomicUsize,
