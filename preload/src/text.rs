@@ -93,7 +93,13 @@ pub(crate) fn report_to(folder: &CStr) {
         memory.resident_peak,
     );
     for class in figures.heap.classes.iter().filter(|class| class.allocs > 0) {
-        let _ = writeln!(file, "class {} {} {}", class.size, class.allocs, class.allocs.saturating_sub(class.live));
+        let _ = writeln!(
+            file,
+            "class {} {} {}",
+            class.size,
+            class.allocs,
+            class.allocs.saturating_sub(class.live)
+        );
     }
     let heap = &figures.heap;
     let _ = writeln!(

@@ -1,4 +1,5 @@
 //! The heap of the process and heaps of their own.
+#![expect(unsafe_code, reason = "a heap's blocks are raw")]
 
 use std::collections::VecDeque;
 use std::sync::mpsc;
@@ -41,7 +42,10 @@ impl Random {
 }
 
 /// Writes a block's own pattern, or asks whether it is still there.
+/// # Safety
+/// The block has so many bytes.
 unsafe fn mark(block: NonNull<u8>, size: usize, seed: u8) {
+    // SAFETY: the block has so many bytes, by the caller's word.
     unsafe {
         block.write_bytes(seed, size.min(64));
         if size > 64 {
@@ -50,7 +54,10 @@ unsafe fn mark(block: NonNull<u8>, size: usize, seed: u8) {
     }
 }
 
+/// # Safety
+/// The block has so many bytes.
 unsafe fn is_marked(block: NonNull<u8>, size: usize, seed: u8) -> bool {
+    // SAFETY: the block has so many bytes, by the caller's word.
     unsafe {
         (0..size.min(64)).all(|at| block.add(at).read() == seed)
             && (size <= 64 || block.add(size - 1).read() == seed)
@@ -67,6 +74,7 @@ fn blocks_of_all_sizes_come_and_go() {
         let full = held.len() > 1500 || (round > 40_000 && random.below(3) != 0);
         if !held.is_empty() && (full || random.below(3) == 0) {
             let (block, layout, seed) = held.swap_remove(random.below(held.len()));
+            // SAFETY: a block of this test's, of so many bytes, freed once.
             unsafe {
                 assert!(is_marked(block, layout.size(), seed));
                 heap.free(block);
@@ -78,6 +86,7 @@ fn blocks_of_all_sizes_come_and_go() {
         let zeroed = random.below(4) == 0;
         let block = if zeroed { heap.try_alloc_zeroed(layout) } else { heap.try_alloc(layout) }.unwrap();
         assert!(block.addr().get().is_multiple_of(layout.align()), "{layout:?}");
+        // SAFETY: a block of this test's, of so many bytes, freed once.
         unsafe {
             assert!(heap.usable_size(block) >= layout.size());
             if zeroed {
@@ -97,6 +106,7 @@ fn blocks_of_all_sizes_come_and_go() {
     ranges.sort_unstable();
     assert!(ranges.windows(2).all(|pair| pair[0].0 + pair[0].1 <= pair[1].0), "blocks overlap");
     for (block, layout, seed) in held {
+        // SAFETY: a block of this test's, of so many bytes, freed once.
         unsafe {
             assert!(is_marked(block, layout.size(), seed));
             heap.free(block);
@@ -115,9 +125,11 @@ fn blocks_grow_and_shrink_with_their_content() {
     let mut random = Random(7);
     let mut size = 1;
     let mut block = heap.try_alloc(Layout::from_size_align(size, 16).unwrap()).unwrap();
+    // SAFETY: a block of this test's, of so many bytes, freed once.
     unsafe { block.write(1) };
     for round in 0..3000 {
         let next = random.size().max(1);
+        // SAFETY: a block of this test's, of so many bytes, freed once.
         unsafe {
             let before: Vec<u8> = (0..size.min(next)).step_by(97).map(|at| block.add(at).read()).collect();
             block = heap.try_realloc(block, Layout::from_size_align(size, 16).unwrap(), next).unwrap();
@@ -128,6 +140,7 @@ fn blocks_grow_and_shrink_with_their_content() {
         size = next;
     }
     assert_eq!(heap.stats().live(), 1);
+    // SAFETY: a block of this test's, of so many bytes, freed once.
     unsafe { heap.free(block) };
 }
 
@@ -141,11 +154,13 @@ fn alignments_above_everything_are_kept() {
             let layout = Layout::from_size_align(size, 1 << bit).unwrap();
             let block = heap.try_alloc(layout).unwrap();
             assert!(block.addr().get().is_multiple_of(layout.align()), "{layout:?}");
+            // SAFETY: a block of this test's, of so many bytes, freed once.
             unsafe { mark(block, size, bit as u8) };
             held.push((block, size, bit as u8));
         }
     }
     for (block, size, seed) in held {
+        // SAFETY: a block of this test's, of so many bytes, freed once.
         unsafe {
             assert!(is_marked(block, size, seed) && heap.owns(block.as_ptr()));
             heap.free(block);
@@ -169,6 +184,7 @@ fn other_threads_free_what_one_allocates() {
                 for round in 0..20_000 {
                     let size = random.below(3000);
                     let block = heap.try_alloc(Layout::from_size_align(size, 8).unwrap()).unwrap();
+                    // SAFETY: a block of this test's, of so many bytes, freed once.
                     unsafe { mark(block, size, round as u8) };
                     sender.send((block.expose_provenance().get(), size, round as u8)).unwrap();
                 }
@@ -176,6 +192,7 @@ fn other_threads_free_what_one_allocates() {
             scope.spawn(move || {
                 for (block, size, seed) in receiver {
                     let block = NonNull::new(core::ptr::with_exposed_provenance_mut(block)).unwrap();
+                    // SAFETY: a block of this test's, of so many bytes, freed once.
                     unsafe {
                         assert!(is_marked(block, size, seed));
                         heap.free(block);
@@ -199,6 +216,7 @@ fn threads_come_and_go_and_leave_nothing() {
         let given = std::mem::take(&mut passed);
         let back = std::thread::spawn(move || {
             for block in given {
+                // SAFETY: a block of this test's, of so many bytes, freed once.
                 unsafe { free::<T>(NonNull::new(core::ptr::with_exposed_provenance_mut(block)).unwrap()) };
             }
             (0..100)
@@ -208,6 +226,7 @@ fn threads_come_and_go_and_leave_nothing() {
         passed = back.join().unwrap();
     }
     for block in passed {
+        // SAFETY: a block of this test's, of so many bytes, freed once.
         unsafe { free::<T>(NonNull::new(core::ptr::with_exposed_provenance_mut(block)).unwrap()) };
     }
     with_cache::<T, ()>(|cache| {
@@ -240,6 +259,7 @@ fn a_budget_refuses_and_nothing_is_lost() {
         assert_eq!(heap.stats().live(), held.len() as u64);
         tag.set_budget(Budget::NONE);
     }
+    // SAFETY: a block of this test's, of so many bytes, freed once.
     held.into_iter().for_each(|block| unsafe { heap.free(block) });
     assert!(matches!(
         heap.try_alloc(Layout::from_size_align(isize::MAX as usize - 64, 16).unwrap()),
@@ -261,6 +281,7 @@ fn a_fixed_range_is_used_up_and_can_be_discarded() {
     };
     assert!(matches!(refused, AllocError::Exhausted { reserved: 0x80_0000, .. }), "{refused}");
     assert!(heap.stats().live_bytes() > 7 << 20);
+    // SAFETY: nobody uses a block of it.
     unsafe { heap.force_discard() };
     assert!(nothing_is_charged(tag), "{:?}", tag.account().own);
     assert!(BucketHeap::try_with(BucketHeapOptions::new(tag).fixed(1 << 20)).is_err());
@@ -273,6 +294,7 @@ fn freed_memory_goes_back_to_the_system_by_itself() {
     let layout = Layout::from_size_align(100, 8).unwrap();
     let held: Vec<_> = (0..(64 << 20) / 112).map(|_| heap.try_alloc(layout).unwrap()).collect();
     assert!(tag.account().own.committed > 64 << 20);
+    // SAFETY: a block of this test's, of so many bytes, freed once.
     held.into_iter().for_each(|block| unsafe { heap.free(block) });
     let start = std::time::Instant::now();
     let mut held = VecDeque::new();
@@ -281,6 +303,7 @@ fn freed_memory_goes_back_to_the_system_by_itself() {
         for _ in 0..1000 {
             held.push_back(heap.try_alloc(layout).unwrap());
         }
+        // SAFETY: a block of this test's, of so many bytes, freed once.
         held.drain(..).for_each(|block| unsafe { heap.free(block) });
     }
 }
@@ -300,6 +323,7 @@ fn tags_have_places_of_their_own() {
         assert_eq!(live(first), (1, 112));
         assert_eq!(live(second), (2, 208 + 303_104));
         assert!(first.account().own.committed >= 4096 && second.account().own.committed >= 300_000);
+        // SAFETY: a block of this test's, of so many bytes, freed once.
         unsafe {
             free::<T>(one);
             free::<T>(two);
