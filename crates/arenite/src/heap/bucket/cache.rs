@@ -31,6 +31,9 @@ const PAUSES: u32 = 8;
 struct Open {
     page: AtomicPtr<Page>,
     count: AtomicU32,
+    /// Of the page, for figures: others can not look there, for it may go at any moment.
+    local: AtomicPtr<Local>,
+    class: AtomicU32,
     first: Cell<*mut Block>,
     last: Cell<*mut Block>,
 }
@@ -189,6 +192,9 @@ impl Cache {
             block.cast::<Block>().write(Block { next: null_mut() });
             open.first.set(block.as_ptr().cast());
             open.last.set(block.as_ptr().cast());
+            open.class.store(page.as_ref().class.get().into(), Ordering::Relaxed);
+            // Release: what the place is, for those who have it from here.
+            open.local.store(core::ptr::from_ref(local).cast_mut(), Ordering::Release);
             open.count.store(1, Ordering::Relaxed);
             open.page.store(page.as_ptr(), Ordering::Relaxed);
         }
@@ -201,11 +207,13 @@ impl Cache {
         }
     }
 
-    /// Calls `see` with each page that blocks wait for, and their number.
-    pub(super) fn each_open(&self, mut see: impl FnMut(NonNull<Page>, u32)) {
+    /// Calls `see` with the place, class and number of the blocks of each chain. By any thread: what it sees is of no one
+    /// moment, but places of the process's heap stay.
+    pub(super) fn each_open(&self, mut see: impl FnMut(*mut Local, usize, u32)) {
         for open in &self.chains {
-            if let Some(page) = NonNull::new(open.page.load(Ordering::Relaxed)) {
-                see(page, open.count.load(Ordering::Relaxed));
+            let count = open.count.load(Ordering::Relaxed);
+            if count > 0 {
+                see(open.local.load(Ordering::Acquire), open.class.load(Ordering::Relaxed) as usize, count);
             }
         }
     }

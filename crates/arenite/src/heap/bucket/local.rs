@@ -182,8 +182,12 @@ impl Local {
         self.bins[class].free.set(list);
     }
 
-    /// Fills the bin, which is empty, or does a part of it: look again.
+    /// Fills the bin, if it is empty, or does a part of it: look again.
     fn restock(&self, class: usize) -> Result<(), AllocError> {
+        // Pages that went by the mail have run program code, which may have filled it.
+        if !self.bins[class].free.get().is_null() {
+            return Ok(());
+        }
         while let Some(page) = NonNull::new(self.lists[class].get()) {
             // SAFETY: a page of this thread.
             let this = unsafe { page.as_ref() };

@@ -403,4 +403,8 @@ fn alloc_layout(local: NonNull<Local>, layout: Layout) -> Result<(NonNull<u8>, u
 }
 
 #[cfg(all(test, feature = "std"))]
+mod pressure_tests;
+#[cfg(all(test, feature = "std"))]
+mod stress_tests;
+#[cfg(all(test, feature = "std"))]
 mod tests;

@@ -7,7 +7,6 @@ use super::cache;
 use super::class::{CLASSES, size_of_class};
 use super::large;
 use super::local::Local;
-use super::segment::Page;
 use super::space::{Space, is_single};
 use crate::base::sync::Ordering;
 use crate::ledger::Tag;
@@ -95,11 +94,9 @@ pub(super) fn of(space: &Space, tag: Option<Tag>) -> HeapStats {
     });
     if super::is_process(space) {
         for cache in cache::all() {
-            cache.each_open(|page: NonNull<Page>, count| {
-                // SAFETY: a page with blocks on their way stays.
-                let this = unsafe { page.as_ref() };
-                if of_tag(this.local.load(Ordering::Relaxed)) {
-                    live[usize::from(this.class.get())] -= i64::from(count);
+            cache.each_open(|local, class, count| {
+                if of_tag(local) {
+                    live[class] -= i64::from(count);
                 }
             });
         }
