@@ -379,6 +379,12 @@ impl Local {
         self.give_back(page);
     }
 
+    /// The next page of the class that nobody has a block of goes, as if there were a spare one.
+    #[cfg(test)]
+    pub(super) fn has_spare(&self, class: usize) {
+        self.spare.set(self.spare.get() | 1 << class);
+    }
+
     /// A moment that is slow anyway.
     pub(super) fn pause(&self) {
         // SAFETY: its cache, which this thread has.

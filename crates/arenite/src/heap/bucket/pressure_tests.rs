@@ -26,6 +26,7 @@ impl Mine {
     fn check(&self) {
         // SAFETY: as above, written when it was made.
         assert!(
+            // SAFETY: the block has so many bytes.
             (0..self.size).all(|at| unsafe { self.block.add(at).read() } == self.seed),
             "{:p}",
             self.block
@@ -218,6 +219,7 @@ fn a_page_that_goes_while_a_bin_is_filled_loses_no_block() {
             assert_eq!(page.as_ref().used.load(Ordering::Relaxed), 0);
             assert!(page.as_ref().remote.in_mail(), "so it can not go yet");
             // Now the mail comes, and the bin is empty.
+            local.has_spare(class);
             local.post(page);
             while let Some(block) = local.pop(class) {
                 held.push(Mine::new(block, 64, 2));
