@@ -50,7 +50,7 @@ impl Space {
             .ok_or(too_large)?;
         {
             let mut inner = self.inner.lock();
-            if self.plan.limit - inner.reserved < size {
+            if self.plan.limit.saturating_sub(inner.reserved) < size {
                 return Err(AllocError::Exhausted {
                     tag,
                     reserved: self.plan.limit,

@@ -182,6 +182,7 @@ impl BucketHeap {
 
     /// Gives back what no block needs, as far as this thread and ended ones have it. Answers how many bytes.
     pub fn trim(&self) -> usize {
+        let before = self.space().given();
         let _ = with_cache::<StdThreads, ()>(|cache| {
             cache.trim(self.space());
             Ok(())
@@ -190,7 +191,8 @@ impl BucketHeap {
             cache.trim(self.space());
             cache.park();
         }
-        self.space().purge(0)
+        self.space().purge(0);
+        self.space().given().wrapping_sub(before)
     }
 
     /// Ends the heap, whatever lives in it. O(segments).

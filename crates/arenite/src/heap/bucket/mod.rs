@@ -274,6 +274,19 @@ pub fn try_alloc<T: Threads>(size: usize, align: usize) -> Result<(NonNull<u8>, 
 }
 
 fn alloc_in(local: NonNull<Local>, size: usize, align: usize) -> Result<(NonNull<u8>, usize), AllocError> {
+    let answer = alloc_once(local, size, align);
+    match answer {
+        Ok(_) | Err(AllocError::TooLarge { .. }) => answer,
+        // What waits for its next use is charged and has its place in the range: once it is gone there may be room.
+        // SAFETY: the calling thread's; a space outlives its locals.
+        Err(_) => match unsafe { &*local.as_ref().space.get() }.purge(0) {
+            0 => answer,
+            _ => alloc_once(local, size, align),
+        },
+    }
+}
+
+fn alloc_once(local: NonNull<Local>, size: usize, align: usize) -> Result<(NonNull<u8>, usize), AllocError> {
     match aligned_class(size, align) {
         // SAFETY: the calling thread's.
         Some(class) => unsafe { local.as_ref() }.refill(class).map(|block| (block, size_of_class(class))),
@@ -343,9 +356,10 @@ pub fn owns(address: *const u8) -> bool {
 }
 
 /// Gives all back that no block of the process's heap needs: this thread's free blocks, those of threads that have ended, and
-/// memory that nobody has. Answers how many bytes went to the system. Other threads keep what they have.
+/// memory that nobody has. Answers how many bytes went to the system meanwhile. Other threads keep what they have.
 pub fn trim<T: Threads>() -> usize {
     let Ok(space) = process() else { return 0 };
+    let before = space.given();
     let _ = with_cache::<T, ()>(|cache| {
         cache.trim(space);
         Ok(())
@@ -354,7 +368,8 @@ pub fn trim<T: Threads>() -> usize {
         cache.trim(space);
         cache.park();
     }
-    space.purge(0)
+    space.purge(0);
+    space.given().wrapping_sub(before)
 }
 
 /// Before a fork: what threads share does not change until [`after_fork`].

@@ -53,6 +53,8 @@ pub(super) struct Space {
     pub(super) dirty: AtomicUsize,
     /// Bytes of spans and huge blocks that somebody has, by slots.
     pub(super) in_use: AtomicUsize,
+    /// Bytes that were ever given back to the system.
+    given: AtomicUsize,
 }
 
 pub(super) struct Inner {
@@ -231,6 +233,7 @@ impl Space {
                 serial,
                 dirty: AtomicUsize::new(0),
                 in_use: AtomicUsize::new(0),
+                given: AtomicUsize::new(0),
             });
         }
         Ok(space)
@@ -299,7 +302,7 @@ impl Space {
                 return Ok(span);
             }
             let tag = self.tag();
-            if self.plan.limit - inner.reserved < SEGMENT {
+            if self.plan.limit.saturating_sub(inner.reserved) < SEGMENT {
                 let (reserved, needed) = (self.plan.limit, inner.reserved + slots * SLOT);
                 return Err(AllocError::Exhausted { tag, reserved, needed: needed.max(reserved + 1) });
             }
@@ -396,12 +399,17 @@ impl Space {
         self.free_slots(&mut inner, segment, mask(slot, slots));
         let in_use = self.in_use.fetch_sub(slots * SLOT, Ordering::Relaxed) - slots * SLOT;
         let dirty = self.dirty.fetch_add(touched, Ordering::Relaxed) + touched;
-        dirty > DIRTY_MOST.max(in_use / 4)
+        dirty > self.dirty_most(in_use)
+    }
+
+    /// How much may wait for its next use.
+    fn dirty_most(&self, in_use: usize) -> usize {
+        if self.plan.delay == 0 { 0 } else { DIRTY_MOST.max(in_use / 4) }
     }
 
     /// There is too much dirty memory: a quarter of it goes back, what has waited for a while first.
     pub(super) fn relieve(&self) {
-        let limit = DIRTY_MOST.max(self.in_use.load(Ordering::Relaxed) / 4);
+        let limit = self.dirty_most(self.in_use.load(Ordering::Relaxed));
         for delay in [self.plan.delay / 4, 0] {
             if self.dirty() > limit {
                 self.purge_to(delay, limit / 4 * 3);
@@ -436,8 +444,19 @@ impl Space {
         self.purge_to(delay, 0)
     }
 
-    /// As [`purge`](Self::purge), until no more than `goal` bytes are dirty.
+    /// Bytes that were ever given back to the system; wraps.
+    pub(super) fn given(&self) -> usize {
+        self.given.load(Ordering::Relaxed)
+    }
+
     fn purge_to(&self, delay: u32, goal: usize) -> usize {
+        let given = self.purge_now(delay, goal);
+        self.given.fetch_add(given, Ordering::Relaxed);
+        given
+    }
+
+    /// As [`purge`](Self::purge), until no more than `goal` bytes are dirty.
+    fn purge_now(&self, delay: u32, goal: usize) -> usize {
         let time = now();
         let mut given = self.purge_spares(time, delay, goal) + self.purge_stuck();
         while self.dirty() > goal {

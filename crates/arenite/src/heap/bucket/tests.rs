@@ -210,11 +210,12 @@ fn other_threads_free_what_one_allocates() {
 
 #[test]
 fn threads_come_and_go_and_leave_nothing() {
-    let before = process_stats(None).live();
+    let tag = Tag::register("bucket/threads").unwrap();
     let mut passed: VecDeque<usize> = VecDeque::new();
     for round in 0..200 {
         let given = std::mem::take(&mut passed);
         let back = std::thread::spawn(move || {
+            enter::<T>(tag).unwrap();
             for block in given {
                 // SAFETY: a block of this test's, of so many bytes, freed once.
                 unsafe { free::<T>(NonNull::new(core::ptr::with_exposed_provenance_mut(block)).unwrap()) };
@@ -234,9 +235,7 @@ fn threads_come_and_go_and_leave_nothing() {
         Ok(())
     })
     .unwrap();
-    // Other tests use the process's heap too, but not for long.
-    let live = process_stats(None).live();
-    assert!(live <= before + 100, "{live} {before}");
+    assert_eq!((process_stats(Some(tag)).allocs(), process_stats(Some(tag)).live()), (20_000, 0));
     assert!(cache::all().count() < 100);
 }
 
@@ -285,6 +284,39 @@ fn a_fixed_range_is_used_up_and_can_be_discarded() {
     unsafe { heap.force_discard() };
     assert!(nothing_is_charged(tag), "{:?}", tag.account().own);
     assert!(BucketHeap::try_with(BucketHeapOptions::new(tag).fixed(1 << 20)).is_err());
+}
+
+#[test]
+fn what_waits_for_its_next_use_makes_room_before_anything_is_refused() {
+    let tag = fresh_tag();
+    let heap = BucketHeap::try_with(BucketHeapOptions::new(tag).fixed(12 << 20)).unwrap();
+    let alloc = |size| heap.try_alloc(Layout::from_size_align(size, 16).unwrap());
+    // SAFETY: a live block, here and below.
+    unsafe { heap.free(alloc(6 << 20).unwrap()) };
+    assert!(tag.account().own.committed > 6 << 20, "it waits");
+    let large = alloc(7 << 20).expect("the range has room for one of them");
+    // SAFETY: as above.
+    unsafe { heap.free(large) };
+    tag.set_budget(Budget::hard(tag.account().own.committed));
+    let small = alloc(5000).expect("the budget has room without what waits");
+    // SAFETY: as above.
+    unsafe { heap.free(small) };
+    drop(heap);
+    assert!(nothing_is_charged(tag), "{:?}", tag.account().own);
+}
+
+#[test]
+fn without_a_delay_memory_goes_at_once() {
+    let tag = fresh_tag();
+    let heap = BucketHeap::try_with(BucketHeapOptions::new(tag).purge_delay(0)).unwrap();
+    let before = tag.account().own.committed;
+    for size in [100_000, 1 << 20, 3 << 20] {
+        let block = heap.try_alloc(Layout::from_size_align(size, 16).unwrap()).unwrap();
+        assert!(tag.account().own.committed >= before + size);
+        // SAFETY: a live block.
+        unsafe { heap.free(block) };
+        assert!(tag.account().own.committed < before + 50_000, "{size}: {:?}", tag.account().own);
+    }
 }
 
 #[test]
