@@ -137,11 +137,15 @@ impl Model {
         None
     }
 
-    /// This tag has refused.
+    /// This tag has refused. Whoever is told of that is told of a warning, too, that was passed unheard: by a transfer that
+    /// went beyond the limit at once, which a refusal had announced already.
     fn complain(&mut self, refuser: usize) {
-        let refuser = &mut self.nodes[refuser];
-        refuser.expected[2] += usize::from(!refuser.told_limit);
-        refuser.told_limit = true;
+        if !self.nodes[refuser].told_limit {
+            let node = &mut self.nodes[refuser];
+            node.expected[2] += 1;
+            node.told_limit = true;
+            self.hear(|_, n| n == refuser);
+        }
     }
 
     /// What each of some tags should be told when their figures grew or their budget was set.

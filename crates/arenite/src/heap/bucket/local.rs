@@ -209,7 +209,8 @@ impl Local {
                 return self.carve(page, class);
             }
             if this.remote.set_full() {
-                this.owner.store(self.owner() | FULL, Ordering::Relaxed);
+                // Release, as in `Page::begin`: whoever reads this for figures reads the rest of the page, too.
+                this.owner.store(self.owner() | FULL, Ordering::Release);
                 self.unlist(page);
             }
         }
@@ -345,7 +346,7 @@ impl Local {
                 let this = page.as_ref();
                 this.remote.delivered();
                 if !this.listed.get() {
-                    this.owner.store(self.owner(), Ordering::Relaxed);
+                    this.owner.store(self.owner(), Ordering::Release);
                     self.list(page);
                 } else if this.used.load(Ordering::Relaxed) == 0 {
                     self.retire(page);
@@ -484,7 +485,7 @@ impl Local {
             this.free.set(block.as_ptr().cast());
             this.used.store(this.used.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
             if this.owner.load(Ordering::Relaxed) & FULL != 0 {
-                this.owner.store(self.owner(), Ordering::Relaxed);
+                this.owner.store(self.owner(), Ordering::Release);
                 this.remote.clear_full();
                 if !this.listed.get() {
                     let home = &*this.local.load(Ordering::Relaxed);

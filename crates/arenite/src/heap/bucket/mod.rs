@@ -196,7 +196,12 @@ pub fn thread_ends<T: Threads>() {
 ///
 /// # Errors
 /// The tag's place can not be made: a budget would be broken, or the system refused. Nothing has changed then.
+///
+/// # Panics
+/// The tag is of another ledger than the process's.
 pub fn enter<T: Threads>(tag: Tag) -> Result<Tag, AllocError> {
+    let process = core::ptr::eq(tag.ledger(), crate::ledger::Ledger::process());
+    assert!(process, "tag `{tag}` is not of the process's ledger");
     with_local::<T, Tag>(|local| {
         // SAFETY: the calling thread's.
         let this = unsafe { local.as_ref() };
