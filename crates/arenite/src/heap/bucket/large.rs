@@ -4,7 +4,7 @@
 use core::ptr::{NonNull, null_mut};
 
 use super::local::Local;
-use super::segment::{HUGE, LARGE, Page, SLOT, Segment};
+use super::segment::{HEADER, HUGE, LARGE, Page, SLOT, Segment};
 use super::space::{Space, pages};
 use crate::base::sync::Ordering;
 use crate::region::AllocError;
@@ -151,7 +151,7 @@ pub(super) unsafe fn grow(page: NonNull<Page>, size: usize) -> bool {
         }
         let (segment, slot) = Page::place(page);
         let charged = &segment.as_ref().charged[slot];
-        let room = usize::from(this.slots.get()) * SLOT - if slot == 0 { super::segment::HEADER } else { 0 };
+        let room = usize::from(this.slots.get()) * SLOT - if slot == 0 { HEADER } else { 0 };
         // First of all: the size may be any number.
         if size > room {
             return false;
@@ -187,6 +187,30 @@ unsafe fn grow_huge(page: NonNull<Page>, size: usize) -> bool {
             local.large[BYTES].fetch_add((bytes - had) as u64, Ordering::Relaxed);
         }
         grown
+    }
+}
+
+/// Makes a huge block larger somewhere else, without copying it, if the system can do that. It keeps its tag. `None`: it is
+/// as it was.
+///
+/// # Safety
+/// The page of a block of the caller's that [`grow`] has left as it was. Its address is no more if this succeeds.
+pub(super) unsafe fn move_huge(page: NonNull<Page>, size: usize, align: usize) -> Option<NonNull<u8>> {
+    // SAFETY: the caller's promise; a local and its space outlive its blocks.
+    unsafe {
+        let this = page.as_ref();
+        if this.owner.load(Ordering::Relaxed) != HUGE || align > HEADER || size > isize::MAX as usize {
+            return None;
+        }
+        let local = &*this.local.load(Ordering::Relaxed);
+        let (segment, _) = Page::place(page);
+        let (had, bytes) = (segment.as_ref().huge.get(), pages(size));
+        if bytes <= had {
+            return None;
+        }
+        let moved = (*local.space.get()).try_move_huge(segment, local.tag(), bytes)?;
+        local.large[BYTES].fetch_add((bytes - had) as u64, Ordering::Relaxed);
+        Some(moved)
     }
 }
 
