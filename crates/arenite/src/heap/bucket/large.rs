@@ -138,7 +138,7 @@ pub(super) unsafe fn free(page: NonNull<Page>) {
     }
 }
 
-/// Makes a large block larger where it is, if its span has the room. Answers whether it now has `size` bytes.
+/// Makes a large block larger where it is, if its span, or what is behind it, has the room. Answers whether it now has `size` bytes.
 ///
 /// # Safety
 /// The page of a large block of the caller's.
@@ -151,18 +151,41 @@ pub(super) unsafe fn grow(page: NonNull<Page>, size: usize) -> bool {
         }
         let (segment, slot) = Page::place(page);
         let charged = &segment.as_ref().charged[slot];
-        let room = usize::from(this.slots.get()) * SLOT - if slot == 0 { HEADER } else { 0 };
+        let slots = usize::from(this.slots.get());
+        let room = slots * SLOT - if slot == 0 { HEADER } else { 0 };
         // First of all: the size may be any number.
-        if size > room {
+        if size > MOST_SLOTS * SLOT {
             return false;
         }
-        let (had, bytes) = (charged.get() as usize, pages(size));
+        let (had, mut bytes) = (charged.get() as usize, pages(size));
         if bytes < had {
             return false;
         }
         let local = &*this.local.load(Ordering::Relaxed);
-        if local.tag().try_charge_committed(bytes - had).is_err() {
+        let (space, tag) = (&*local.space.get(), local.tag());
+        let mut behind = None;
+        if bytes > room {
+            let more = (bytes - room).div_ceil(SLOT);
+            let Some(span) = space.take_behind(segment, slot + slots, more) else { return false };
+            // What was in use there is charged, as far as it goes.
+            bytes = bytes.max(if span.touched > 0 { room + span.touched } else { 0 });
+            behind = Some(span);
+        }
+        let held = behind.map_or(0, |span| span.held);
+        let paid = space.tag().try_transfer_committed(tag, held).and_then(|()| {
+            let more = bytes - had - held;
+            tag.try_charge_committed(more).inspect_err(|_| tag.transfer_committed(space.tag(), held))
+        });
+        if paid.is_err() {
+            if let Some(span) = behind {
+                space.give_untouched(span);
+            }
             return false;
+        }
+        if let Some(span) = behind {
+            span.settle(0);
+            space.join(segment, slot, slots + span.slots);
+            this.slots.set((slots + span.slots) as u8);
         }
         charged.set(bytes as u32);
         local.large[BYTES].fetch_add((bytes - had) as u64, Ordering::Relaxed);

@@ -374,7 +374,39 @@ impl Space {
 
     fn take_from(&self, inner: &mut Inner, slots: usize) -> Option<Span> {
         let (segment, slot) = if slots == 1 { single(inner.open) } else { run_of(inner.open, slots) }?;
-        // SAFETY: as above.
+        Some(self.take_run(inner, segment, slot, slots))
+    }
+
+    /// The `more` slots behind a span, if nobody has them: a span of their own, until they are [joined](Segment::join) to it.
+    ///
+    /// # Safety
+    /// The span is the caller's.
+    pub(super) unsafe fn take_behind(
+        &self,
+        segment: NonNull<Segment>,
+        slot: usize,
+        more: usize,
+    ) -> Option<Span> {
+        let mut inner = self.inner.lock();
+        // SAFETY: a segment of this space, whose lock is held.
+        let taken = unsafe { segment.as_ref() }.taken.get();
+        let free = slot + more <= SLOTS && taken & mask(slot, more) == 0;
+        free.then(|| self.take_run(&mut inner, segment, slot, more))
+    }
+
+    /// All these slots are one span from now on, the first one's.
+    ///
+    /// # Safety
+    /// They are the caller's.
+    pub(super) unsafe fn join(&self, segment: NonNull<Segment>, slot: usize, slots: usize) {
+        let _inner = self.inner.lock();
+        // SAFETY: a segment of this space, whose lock is held.
+        unsafe { segment.as_ref() }.join(slot, slots, true);
+    }
+
+    /// Takes free slots.
+    fn take_run(&self, inner: &mut Inner, segment: NonNull<Segment>, slot: usize, slots: usize) -> Span {
+        // SAFETY: a segment of this space, whose lock is held.
         let header = unsafe { segment.as_ref() };
         let mut span = Span { segment, slot, slots, touched: 0, held: 0 };
         for place in 0..slots {
@@ -396,7 +428,7 @@ impl Space {
                 link(&mut inner.full, segment);
             }
         }
-        Some(span)
+        span
     }
 
     /// Takes a span back whose first `touched` bytes may hold something and are charged to the space's tag. Answers whether
