@@ -41,7 +41,7 @@ pub use self::stats::{ClassStats, HeapStats, process_stats};
 pub use self::threads::StdThreads;
 
 use self::cache::Cache;
-use self::class::{LARGEST, aligned_class, class_of, size_of_class};
+use self::class::{FINE, LARGEST, aligned_class, class_of, size_of_class};
 use self::segment::{HUGE, LARGE, Page};
 use self::space::{Plan, Space};
 use crate::base::sync::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
@@ -62,6 +62,11 @@ pub unsafe trait Threads {
 
     /// Has [`thread_ends`] called when this thread ends.
     fn enroll() -> bool;
+
+    /// No memory: called before a caller is told so. (Here, so that whoever has to say it in one more way, like C's `errno`,
+    /// needs not look at each answer.)
+    #[inline]
+    fn refused() {}
 }
 
 /// The place of a thread that has none yet.
@@ -219,10 +224,15 @@ pub fn enter<T: Threads>(tag: Tag) -> Result<Tag, AllocError> {
 /// A block of `size` bytes at a multiple of 16. `None`: no memory.
 #[inline(always)]
 pub fn alloc<T: Threads>(size: usize) -> Option<NonNull<u8>> {
-    if size <= LARGEST {
+    // One comparison for most: what is fine needs no second one.
+    if size <= FINE {
         // SAFETY: a place of this thread, or an empty one.
-        let local = unsafe { &*T::current() };
-        if let Some(block) = local.pop(class_of(size)) {
+        if let Some(block) = unsafe { &*T::current() }.pop_fine(size) {
+            return Some(block);
+        }
+    } else if size <= LARGEST {
+        // SAFETY: as above.
+        if let Some(block) = unsafe { &*T::current() }.pop(class_of(size)) {
             return Some(block);
         }
     }
@@ -232,7 +242,17 @@ pub fn alloc<T: Threads>(size: usize) -> Option<NonNull<u8>> {
 #[cold]
 #[inline(never)]
 fn alloc_slow<T: Threads>(size: usize) -> Option<NonNull<u8>> {
-    try_alloc::<T>(size, class::QUANTUM).ok().map(|(block, _)| block)
+    or_refused::<T>(try_alloc::<T>(size, class::QUANTUM))
+}
+
+fn or_refused<T: Threads>(answer: Result<(NonNull<u8>, usize), AllocError>) -> Option<NonNull<u8>> {
+    match answer {
+        Ok((block, _)) => Some(block),
+        Err(_) => {
+            T::refused();
+            None
+        }
+    }
 }
 
 /// As [`alloc`], at a multiple of `align`, a power of two.
@@ -252,7 +272,7 @@ fn alloc_aligned_slow<T: Threads>(size: usize, align: usize) -> Option<NonNull<u
             return Some(block);
         }
     }
-    try_alloc::<T>(size, align).ok().map(|(block, _)| block)
+    or_refused::<T>(try_alloc::<T>(size, align))
 }
 
 /// As [`alloc_aligned`], all bytes zero.
@@ -264,7 +284,9 @@ pub fn alloc_zeroed<T: Threads>(size: usize, align: usize) -> Option<NonNull<u8>
         unsafe { block.write_bytes(0, size) };
         return Some(block);
     }
-    let (block, touched) = try_alloc::<T>(size, align).ok()?;
+    let answer = try_alloc::<T>(size, align);
+    let touched = answer.map_or(0, |(_, touched)| touched);
+    let block = or_refused::<T>(answer)?;
     // SAFETY: as above.
     unsafe { block.write_bytes(0, touched.min(size)) };
     Some(block)
