@@ -561,6 +561,13 @@ impl Local {
         }
     }
 
+    /// The first block of a class's bin. By any thread, of this moment.
+    pub(super) fn first_in_bin(&self, class: usize) -> *mut Block {
+        let first = self.bins[class].free.as_ptr();
+        // SAFETY: a word of this place, which others write whole.
+        unsafe { crate::base::sync::AtomicPtr::from_ptr(first) }.load(Ordering::Relaxed)
+    }
+
     /// Blocks handed out of each class, and those that are in the bins. Exact when nobody is at it.
     pub(super) fn counts(&self, class: usize) -> (u64, u64) {
         // In this order: a block is taken before it is handed out.
@@ -606,7 +613,7 @@ fn retire(page: NonNull<Page>) {
     unsafe { &*page.as_ref().local.load(Ordering::Relaxed) }.retire(page);
 }
 
-fn block_at(page: NonNull<Page>, units: u32) -> *mut Block {
+pub(super) fn block_at(page: NonNull<Page>, units: u32) -> *mut Block {
     Page::start(page).as_ptr().wrapping_add(units as usize * QUANTUM).cast()
 }
 

@@ -19,6 +19,7 @@ mod huge;
 #[cfg(feature = "std")]
 mod instance;
 mod large;
+mod living;
 mod local;
 mod mail;
 mod remote;
@@ -35,6 +36,7 @@ use core::ptr::{NonNull, null_mut};
 
 #[cfg(feature = "std")]
 pub use self::instance::{BucketHeap, BucketHeapOptions};
+pub use self::living::{LiveBlock, live_blocks, tag_of};
 pub use self::local::Local;
 pub use self::stats::{ClassStats, HeapStats, process_stats};
 #[cfg(feature = "std")]
