@@ -145,6 +145,9 @@ impl BucketHeap {
             let tag = self.tag();
             let grown =
                 Layout::from_size_align(size, layout.align()).map_err(|_| AllocError::TooLarge { tag })?;
+            if let Some(moved) = super::moves(block, size, layout.align()) {
+                return Ok(moved);
+            }
             let new = self.try_alloc(grown)?;
             new.copy_from_nonoverlapping(block, layout.size().min(size));
             self.free(block);

@@ -338,6 +338,9 @@ pub unsafe fn realloc<T: Threads>(block: NonNull<u8>, size: usize, align: usize)
         if stays(block, size) {
             return Some(block);
         }
+        if let Some(moved) = moves(block, size, align) {
+            return Some(moved);
+        }
         let new = alloc_aligned::<T>(size, align)?;
         new.copy_from_nonoverlapping(block, usable_size(block).min(size));
         free::<T>(block);
@@ -353,6 +356,16 @@ unsafe fn stays(block: NonNull<u8>, size: usize) -> bool {
         (size <= has && (size >= has / 2 || has <= 64))
             || (size > has && has > LARGEST && large::grow(Page::of(block), size))
     }
+}
+
+/// The block where it is large enough, if it could be moved there without copying.
+#[inline]
+unsafe fn moves(block: NonNull<u8>, size: usize, align: usize) -> Option<NonNull<u8>> {
+    if size <= LARGEST {
+        return None;
+    }
+    // SAFETY: the caller's.
+    unsafe { large::move_huge(Page::of(block), size, align) }
 }
 
 /// Whether an address lies in the memory of the process's heap. O(segments).
