@@ -7,8 +7,8 @@ use super::cache;
 use super::class::{CLASSES, size_of_class};
 use super::large;
 use super::local::Local;
-use super::segment::Page;
-use super::space::{Space, is_single};
+use super::segment::{HEADER, HUGE, LARGE, Page};
+use super::space::Space;
 use super::{PROCESS, is_process};
 use crate::base::sync::{Lock, Ordering};
 use crate::ledger::{Ledger, Tag};
@@ -87,9 +87,13 @@ fn sum(space: &Space) -> Sums {
     space.each_page(|page| {
         // SAFETY: a descriptor of this space, which is there as long as the lock is held.
         let this = unsafe { page.as_ref() };
-        if !is_single(this.owner.load(Ordering::Relaxed)) {
+        let sum = &mut sums[place(this.local.load(Ordering::Relaxed))];
+        let owner = this.owner.load(Ordering::Relaxed);
+        if owner == HUGE {
+            // Its bytes are counted by its place.
+            sum.committed += HEADER as u64;
+        } else if owner != LARGE {
             let used = i64::from(this.used.load(Ordering::Relaxed)) - i64::from(this.remote.count());
-            let sum = &mut sums[place(this.local.load(Ordering::Relaxed))];
             sum.add(used, this.block.get() as usize);
             let (segment, slot) = Page::place(page);
             // SAFETY: its segment.

@@ -27,6 +27,9 @@ const HEAPS: usize = 16;
 /// Every so many slow moments a thread looks at the clock.
 const PAUSES: u32 = 8;
 
+/// Caches of ended threads that it looks after then.
+const ENDED: usize = 8;
+
 /// Blocks of one page that other threads' memory is made of, linked, not yet sent.
 struct Open {
     page: AtomicPtr<Page>,
@@ -50,6 +53,8 @@ pub(super) struct Cache {
     pauses: Cell<u32>,
     purged_at: Cell<u32>,
     pausing: Cell<bool>,
+    /// The next cache to be looked after, if its thread has ended.
+    orphan: Cell<*const Cache>,
     /// Its places of the process's heap, linked.
     places: Cell<*mut Local>,
     /// By the tag's place in the process's ledger.
@@ -236,18 +241,40 @@ impl Cache {
         // What follows may run program code, and so come back here.
         self.pausing.set(true);
         if super::is_process(space) {
-            let mut next = self.places.get();
-            while let Some(place) = NonNull::new(next) {
-                // SAFETY: locals of the process's heap stay.
-                let place = unsafe { place.as_ref() };
-                next = place.sibling.get();
-                place.rest();
-            }
+            self.rest();
+            self.rest_of_ended();
         } else {
             local.rest();
         }
         space.purge(delay);
         self.pausing.set(false);
+    }
+
+    /// Gives back what its places of the process's heap do not seem to need any more.
+    fn rest(&self) {
+        let mut next = self.places.get();
+        while let Some(place) = NonNull::new(next) {
+            // SAFETY: locals of the process's heap stay.
+            let place = unsafe { place.as_ref() };
+            next = place.sibling.get();
+            place.rest();
+        }
+    }
+
+    /// The same for a few of those whose threads have ended, which nobody else does: others may still free what those took.
+    fn rest_of_ended(&self) {
+        let mut next = self.orphan.get();
+        for _ in 0..ENDED {
+            // SAFETY: caches are never given back. Acquire: what was written before it was linked.
+            let cache = unsafe { next.as_ref().or_else(|| CACHES.load(Ordering::Acquire).as_ref()) };
+            let Some(cache) = cache else { return };
+            next = cache.next.load(Ordering::Acquire);
+            if cache.try_hold() {
+                cache.rest();
+                cache.park();
+            }
+        }
+        self.orphan.set(next);
     }
 
     /// Gives back all that no block needs, of all its places in `space`.
