@@ -65,7 +65,10 @@ macro_rules! distinct {
     ($name:ident) => {
         // SAFETY: a comment.
         unsafe {
-            std::arch::asm!(concat!("/* ", stringify!($name), " */"), options(nomem, nostack, preserves_flags))
+            std::arch::asm!(
+                concat!("/* ", stringify!($name), " */"),
+                options(nomem, nostack, preserves_flags)
+            )
         }
     };
 }

@@ -17,6 +17,7 @@ use crate::region::AllocError;
 
 /// Chains of blocks on their way that a thread keeps open.
 const CHAINS: usize = 16;
+const _: () = assert!(CHAINS <= 32);
 /// A chain is sent when it has so many blocks, or so many bytes.
 const CHAIN_BLOCKS: u32 = 32;
 const CHAIN_BYTES: u32 = 16 << 10;
@@ -50,6 +51,8 @@ pub(super) struct Cache {
     /// The next cache of the process.
     next: AtomicPtr<Cache>,
     chains: [Open; CHAINS],
+    /// Those that may have something: a bit each.
+    filled: Cell<u32>,
     pauses: Cell<u32>,
     purged_at: Cell<u32>,
     pausing: Cell<bool>,
@@ -181,8 +184,8 @@ impl Cache {
                 return send(page, block, block, 1);
             }
             // Descriptors are 64 bytes apart.
-            let open =
-                &self.chains[(page.addr().get() / 64 + page.addr().get() / super::segment::SEGMENT) % CHAINS];
+            let chain = (page.addr().get() / 64 + page.addr().get() / super::segment::SEGMENT) % CHAINS;
+            let open = &self.chains[chain];
             if open.page.load(Ordering::Relaxed) == page.as_ptr() {
                 block.cast::<Block>().write(Block { next: open.first.get() });
                 open.first.set(block.as_ptr().cast());
@@ -202,13 +205,16 @@ impl Cache {
             open.local.store(core::ptr::from_ref(local).cast_mut(), Ordering::Release);
             open.count.store(1, Ordering::Relaxed);
             open.page.store(page.as_ptr(), Ordering::Relaxed);
+            self.filled.set(self.filled.get() | 1 << chain);
         }
     }
 
     /// Sends all that is on its way.
     pub(super) fn send_all(&self) {
-        for open in &self.chains {
-            open.send();
+        let mut filled = self.filled.replace(0);
+        while filled != 0 {
+            self.chains[filled.trailing_zeros() as usize].send();
+            filled &= filled - 1;
         }
     }
 

@@ -17,7 +17,7 @@ use core::cell::Cell;
 use core::ptr::{NonNull, null, null_mut};
 
 use super::cache::Cache;
-use super::class::{CLASSES, QUANTUM, slots_of_class};
+use super::class::{CLASSES, FINE, QUANTUM, class_of, slots_of_class};
 use super::mail::Mail;
 use super::remote::Chain;
 use super::segment::{Block, FULL, HUGE, LARGE, NOBODY, Page, Segment};
@@ -43,9 +43,10 @@ struct Bin {
 /// send mail.
 #[repr(C)]
 pub struct Local {
+    /// First, so that a bin is found by one addition.
+    bins: [Bin; CLASSES],
     /// The cache's id. 0 for those who have nothing.
     owner: Cell<u32>,
-    bins: [Bin; CLASSES],
     /// Blocks that bins ever took from pages; those not handed out are in the bins.
     taken: [AtomicU64; CLASSES],
     /// Pages that have something left.
@@ -75,6 +76,17 @@ unsafe impl Sync for Local {}
 #[inline(always)]
 fn bump(figure: &AtomicU64, by: u64) {
     figure.store(figure.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
+}
+
+impl Bin {
+    #[inline(always)]
+    fn pop(&self) -> Option<NonNull<u8>> {
+        let block = NonNull::new(self.free.get())?;
+        // SAFETY: a free block of this bin, linked by whoever freed it.
+        self.free.set(unsafe { block.as_ref() }.next);
+        bump(&self.allocs, 1);
+        Some(block.cast())
+    }
 }
 
 impl Local {
@@ -151,12 +163,17 @@ impl Local {
     pub(super) fn pop(&self, class: usize) -> Option<NonNull<u8>> {
         debug_assert!(class < CLASSES);
         // SAFETY: callers' classes come from `class_of`.
-        let bin = unsafe { self.bins.get_unchecked(class) };
-        let block = NonNull::new(bin.free.get())?;
-        // SAFETY: a free block of this bin, linked by whoever freed it.
-        bin.free.set(unsafe { block.as_ref() }.next);
-        bump(&bin.allocs, 1);
-        Some(block.cast())
+        unsafe { self.bins.get_unchecked(class) }.pop()
+    }
+
+    /// A free block of `size` bytes, at most [`FINE`], if the bin of its class has one.
+    #[inline(always)]
+    pub(super) fn pop_fine(&self, size: usize) -> Option<NonNull<u8>> {
+        debug_assert!(size <= FINE);
+        // A bin has as many bytes as there are from one of these classes to the next.
+        let offset = (size + QUANTUM - 1) & !(QUANTUM - 1);
+        // SAFETY: that many classes are so many bytes, and there are more.
+        unsafe { &*(&raw const self.bins).byte_add(offset).cast::<Bin>() }.pop()
     }
 
     /// A block of the class, after the bin was found empty.
@@ -624,4 +641,5 @@ pub(super) unsafe fn send(page: NonNull<Page>, first: NonNull<u8>, last: NonNull
 }
 
 const _: () = assert!(size_of::<Local>() <= 4096);
+const _: () = assert!(size_of::<Bin>() == QUANTUM && class_of(FINE) == FINE / QUANTUM);
 const _: () = assert!(core::mem::offset_of!(Segment, mail) > 0);

@@ -43,7 +43,7 @@ pub use self::stats::{ClassStats, HeapStats, process_stats};
 pub use self::threads::StdThreads;
 
 use self::cache::Cache;
-use self::class::{LARGEST, aligned_class, class_of, size_of_class};
+use self::class::{FINE, LARGEST, aligned_class, class_of, size_of_class};
 use self::segment::{HUGE, LARGE, Page};
 use self::space::{Plan, Space};
 use crate::base::sync::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
@@ -221,10 +221,15 @@ pub fn enter<T: Threads>(tag: Tag) -> Result<Tag, AllocError> {
 /// A block of `size` bytes at a multiple of 16. `None`: no memory.
 #[inline(always)]
 pub fn alloc<T: Threads>(size: usize) -> Option<NonNull<u8>> {
-    if size <= LARGEST {
+    // Each with a way of its own to the block: what most ask for has one compare and nothing to jump over.
+    if size <= FINE {
         // SAFETY: a place of this thread, or an empty one.
-        let local = unsafe { &*T::current() };
-        if let Some(block) = local.pop(class_of(size)) {
+        if let Some(block) = unsafe { &*T::current() }.pop_fine(size) {
+            return Some(block);
+        }
+    } else if size <= LARGEST {
+        // SAFETY: as above.
+        if let Some(block) = unsafe { &*T::current() }.pop(class_of(size)) {
             return Some(block);
         }
     }
