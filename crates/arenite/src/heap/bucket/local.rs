@@ -411,22 +411,34 @@ impl Local {
         unsafe { &*self.cache.get() }.pause(self);
     }
 
-    /// Gives back what classes keep that have handed out nothing since this was last called.
+    /// Gives back what classes keep that have handed out nothing since this was last called; of the others, pages that other
+    /// threads have emptied.
     pub(super) fn rest(&self) {
         self.read_mail();
         for class in 1..CLASSES {
             let allocs = self.bins[class].allocs.load(Ordering::Relaxed) as u32;
-            if self.seen[class].replace(allocs) == allocs && !self.lists[class].get().is_null() {
+            let idle = self.seen[class].replace(allocs) == allocs;
+            if self.lists[class].get().is_null() {
+                continue;
+            }
+            if idle {
                 self.trim_class(class);
+            } else {
+                self.give_empty(class, false);
             }
         }
     }
 
     /// Gives a listed page back to the space. Nobody has a block of it, and it is not in the mail.
     fn give_back(&self, page: NonNull<Page>) {
+        self.unlist(page);
+        self.give_up(page);
+    }
+
+    /// As [`give_back`](Self::give_back), of a page that is in no list.
+    fn give_up(&self, page: NonNull<Page>) {
         // SAFETY: a page of this thread.
         let this = unsafe { page.as_ref() };
-        self.unlist(page);
         let (segment, slot) = Page::place(page);
         // SAFETY: its segment.
         let charged = unsafe { segment.as_ref() }.charged[slot].replace(0) as usize;
@@ -449,18 +461,43 @@ impl Local {
 
     fn trim_class(&self, class: usize) {
         self.empty_bin(class);
-        self.spare.set(self.spare.get() & !(1 << class));
+        self.give_empty(class, true);
+    }
+
+    /// Gives the pages of a class back of which nobody has a block: of a class that is in use (not `all`) those that other
+    /// threads have emptied, one of which may stay as its spare.
+    fn give_empty(&self, class: usize, all: bool) {
+        let bit = 1 << class;
+        if all {
+            self.spare.set(self.spare.get() & !bit);
+        }
+        // Giving a page back may run program code, which may change the list: first they are all taken out of it.
+        let mut empty = null_mut();
         let mut next = self.lists[class].get();
         while let Some(page) = NonNull::new(next) {
             // SAFETY: a page of this thread, which is listed.
             let this = unsafe { page.as_ref() };
             next = this.next.get();
-            self.take_remote(page);
-            if this.used.load(Ordering::Relaxed) == 0 && !this.remote.in_mail() {
-                // May run program code, which may change the list: begin again.
-                self.give_back(page);
-                next = self.lists[class].get();
+            let (came, used) = (this.remote.count(), this.used.load(Ordering::Relaxed));
+            if (came != used || came == 0) && !all {
+                continue;
             }
+            self.take_remote(page);
+            if this.used.load(Ordering::Relaxed) > 0 || this.remote.in_mail() {
+                continue;
+            }
+            if !all && self.spare.get() & bit == 0 {
+                self.spare.set(self.spare.get() | bit);
+                continue;
+            }
+            self.unlist(page);
+            this.next.set(empty);
+            empty = page.as_ptr();
+        }
+        while let Some(page) = NonNull::new(empty) {
+            // SAFETY: a page of this thread that nobody else knows of.
+            empty = unsafe { page.as_ref() }.next.get();
+            self.give_up(page);
         }
     }
 
@@ -640,4 +677,5 @@ pub(super) unsafe fn send(page: NonNull<Page>, first: NonNull<u8>, last: NonNull
 }
 
 const _: () = assert!(size_of::<Local>() <= 4096);
+const _: () = assert!(size_of::<Bin>() == QUANTUM && class_of(FINE) == FINE / QUANTUM);
 const _: () = assert!(core::mem::offset_of!(Segment, mail) > 0);

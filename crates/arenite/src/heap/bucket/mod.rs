@@ -13,6 +13,7 @@
 //! freeing needs not be told. Which tag a thread allocates under is one pointer: [`enter`].
 #![expect(unsafe_code, reason = "the heap's own face is raw")]
 
+mod by_tag;
 mod cache;
 mod class;
 mod huge;
@@ -34,6 +35,7 @@ mod threads;
 use core::alloc::Layout;
 use core::ptr::{NonNull, null_mut};
 
+pub use self::by_tag::{TagUse, by_tag, publish_live};
 #[cfg(feature = "std")]
 pub use self::instance::{BucketHeap, BucketHeapOptions};
 pub use self::living::{LiveBlock, live_blocks, tag_of};

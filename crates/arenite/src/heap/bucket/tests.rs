@@ -486,7 +486,7 @@ fn living_blocks_are_found_wherever_the_free_ones_are() {
             } else {
                 let size = if round == 3 { random.below(9 << 20) } else { random.size() };
                 held.push((heap.try_alloc(Layout::from_size_align(size, 16).unwrap()).unwrap(), size));
-                if round == 3 && held.len() % 3 > 0 {
+                if round == 3 && !held.len().is_multiple_of(3) {
                     break;
                 }
             }
