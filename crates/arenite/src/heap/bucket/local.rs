@@ -677,5 +677,4 @@ pub(super) unsafe fn send(page: NonNull<Page>, first: NonNull<u8>, last: NonNull
 }
 
 const _: () = assert!(size_of::<Local>() <= 4096);
-const _: () = assert!(size_of::<Bin>() == QUANTUM && class_of(FINE) == FINE / QUANTUM);
 const _: () = assert!(core::mem::offset_of!(Segment, mail) > 0);
