@@ -38,7 +38,7 @@ struct Open {
     /// Of the page, for figures: others can not look there, for it may go at any moment.
     local: AtomicPtr<Local>,
     class: AtomicU32,
-    first: Cell<*mut Block>,
+    first: AtomicPtr<Block>,
     last: Cell<*mut Block>,
 }
 
@@ -187,8 +187,8 @@ impl Cache {
             let chain = (page.addr().get() / 64 + page.addr().get() / super::segment::SEGMENT) % CHAINS;
             let open = &self.chains[chain];
             if open.page.load(Ordering::Relaxed) == page.as_ptr() {
-                block.cast::<Block>().write(Block { next: open.first.get() });
-                open.first.set(block.as_ptr().cast());
+                block.cast::<Block>().write(Block { next: open.first.load(Ordering::Relaxed) });
+                open.first.store(block.as_ptr().cast(), Ordering::Relaxed);
                 let count = open.count.load(Ordering::Relaxed) + 1;
                 open.count.store(count, Ordering::Relaxed);
                 if count >= CHAIN_BLOCKS || count * page.as_ref().block.get() >= CHAIN_BYTES {
@@ -198,7 +198,7 @@ impl Cache {
             }
             open.send();
             block.cast::<Block>().write(Block { next: null_mut() });
-            open.first.set(block.as_ptr().cast());
+            open.first.store(block.as_ptr().cast(), Ordering::Relaxed);
             open.last.set(block.as_ptr().cast());
             open.class.store(page.as_ref().class.get().into(), Ordering::Relaxed);
             // Release: what the place is, for those who have it from here.
@@ -225,6 +225,16 @@ impl Cache {
             let count = open.count.load(Ordering::Relaxed);
             if count > 0 {
                 see(open.local.load(Ordering::Acquire), open.class.load(Ordering::Relaxed) as usize, count);
+            }
+        }
+    }
+
+    /// Calls `see` with the page, first block and number of the blocks of each chain. By any thread, of no one moment.
+    pub(super) fn each_chain(&self, mut see: impl FnMut(*mut Page, *mut Block, u32)) {
+        for open in &self.chains {
+            let page = open.page.load(Ordering::Relaxed);
+            if !page.is_null() {
+                see(page, open.first.load(Ordering::Relaxed), open.count.load(Ordering::Relaxed));
             }
         }
     }
@@ -301,7 +311,7 @@ impl Cache {
 impl Open {
     fn send(&self) {
         let Some(page) = NonNull::new(self.page.load(Ordering::Relaxed)) else { return };
-        let (first, last) = (NonNull::new(self.first.get()), NonNull::new(self.last.get()));
+        let (first, last) = (NonNull::new(self.first.load(Ordering::Relaxed)), NonNull::new(self.last.get()));
         let count = self.count.load(Ordering::Relaxed);
         self.page.store(null_mut(), Ordering::Relaxed);
         self.count.store(0, Ordering::Relaxed);

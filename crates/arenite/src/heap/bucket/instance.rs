@@ -171,6 +171,12 @@ impl BucketHeap {
         self.space().contains(address)
     }
 
+    /// Writes down blocks that the program has, as many as there is room for. Answers how many there are. Exact while nobody is
+    /// at it; otherwise off by what others do meanwhile. O(pages + blocks).
+    pub fn live_blocks(&self, into: &mut [super::LiveBlock]) -> usize {
+        super::living::list(self.space(), None, into)
+    }
+
     /// Figures of this moment. O(pages).
     #[must_use]
     pub fn stats(&self) -> HeapStats {

@@ -114,6 +114,22 @@ pub(super) unsafe fn usable_of(page: NonNull<Page>) -> usize {
     }
 }
 
+/// Where the block of this page begins.
+///
+/// # Safety
+/// As [`usable_of`].
+pub(super) unsafe fn start_of(page: NonNull<Page>) -> NonNull<u8> {
+    let (segment, _) = Page::place(page);
+    // SAFETY: the caller's promise.
+    unsafe {
+        if page.as_ref().owner.load(Ordering::Relaxed) == HUGE {
+            segment.cast::<u8>().add(segment.as_ref().ahead.get())
+        } else {
+            Page::start(page)
+        }
+    }
+}
+
 /// Takes the block of this page back, on any thread.
 ///
 /// # Safety

@@ -17,7 +17,7 @@ use core::cell::Cell;
 use core::ptr::{NonNull, null, null_mut};
 
 use super::cache::Cache;
-use super::class::{CLASSES, FINE, QUANTUM, class_of, slots_of_class};
+use super::class::{CLASSES, FINE, QUANTUM, slots_of_class};
 use super::mail::Mail;
 use super::remote::Chain;
 use super::segment::{Block, FULL, HUGE, LARGE, NOBODY, Page, Segment};
@@ -39,11 +39,23 @@ struct Bin {
     allocs: AtomicU64,
 }
 
+impl Bin {
+    /// A free block, if there is one.
+    #[inline(always)]
+    fn pop(&self) -> Option<NonNull<u8>> {
+        let block = NonNull::new(self.free.get())?;
+        // SAFETY: a free block of this bin, linked by whoever freed it.
+        self.free.set(unsafe { block.as_ref() }.next);
+        bump(&self.allocs, 1);
+        Some(block.cast())
+    }
+}
+
 /// What a thread has under one tag of one heap. Only the thread that has the cache uses it; others read the figures and
 /// send mail.
 #[repr(C)]
 pub struct Local {
-    /// First, so that a bin is found by one addition.
+    /// First of all, so that what they are found by needs nothing added.
     bins: [Bin; CLASSES],
     /// The cache's id. 0 for those who have nothing.
     owner: Cell<u32>,
@@ -78,23 +90,12 @@ fn bump(figure: &AtomicU64, by: u64) {
     figure.store(figure.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
 }
 
-impl Bin {
-    #[inline(always)]
-    fn pop(&self) -> Option<NonNull<u8>> {
-        let block = NonNull::new(self.free.get())?;
-        // SAFETY: a free block of this bin, linked by whoever freed it.
-        self.free.set(unsafe { block.as_ref() }.next);
-        bump(&self.allocs, 1);
-        Some(block.cast())
-    }
-}
-
 impl Local {
     /// Of a thread that has nothing yet: every path ends in the slow one.
     #[expect(clippy::declare_interior_mutable_const, reason = "each use is a place of its own")]
     pub(super) const EMPTY: Self = Self {
-        owner: Cell::new(0),
         bins: [const { Bin { free: Cell::new(null_mut()), allocs: AtomicU64::new(0) } }; CLASSES],
+        owner: Cell::new(0),
         taken: [const { AtomicU64::new(0) }; CLASSES],
         lists: [const { Cell::new(null_mut()) }; CLASSES],
         seen: [const { Cell::new(0) }; CLASSES],
@@ -166,14 +167,15 @@ impl Local {
         unsafe { self.bins.get_unchecked(class) }.pop()
     }
 
-    /// A free block of `size` bytes, at most [`FINE`], if the bin of its class has one.
+    /// As [`pop`](Self::pop), of the class of a size up to [`FINE`]: sizes there are as far apart as bins, so that the size
+    /// rounded up says where the bin is.
     #[inline(always)]
     pub(super) fn pop_fine(&self, size: usize) -> Option<NonNull<u8>> {
+        const { assert!(size_of::<Bin>() == QUANTUM && super::class::class_of(FINE) == FINE / QUANTUM) };
         debug_assert!(size <= FINE);
-        // A bin has as many bytes as there are from one of these classes to the next.
-        let offset = (size + QUANTUM - 1) & !(QUANTUM - 1);
-        // SAFETY: that many classes are so many bytes, and there are more.
-        unsafe { &*(&raw const self.bins).byte_add(offset).cast::<Bin>() }.pop()
+        let offset = (size + (QUANTUM - 1)) & !(QUANTUM - 1);
+        // SAFETY: the bin of a class; a whole number of bins from the first one.
+        unsafe { &*self.bins.as_ptr().byte_add(offset) }.pop()
     }
 
     /// A block of the class, after the bin was found empty.
@@ -565,36 +567,34 @@ impl Local {
             let page = Page::of(block);
             let this = page.as_ref();
             if this.owner.load(Ordering::Relaxed) != self.owner() {
-                return self.free_slow(page, block);
+                return Self::free_slow(block, page, self);
             }
             block.cast::<Block>().write(Block { next: this.free.get() });
             this.free.set(block.as_ptr().cast());
-            let used = this.used.load(Ordering::Relaxed) - 1;
-            this.used.store(used, Ordering::Relaxed);
-            if used == 0 {
-                retire(page);
-            }
+            one_less(page);
         }
     }
 
+    /// The block comes first, as it came to whoever calls this: so nothing has to be moved for it.
+    ///
     /// # Safety
     /// As [`free`](Self::free); `page` is its page.
     #[cold]
     #[inline(never)]
-    unsafe fn free_slow(&self, page: NonNull<Page>, block: NonNull<u8>) {
+    unsafe fn free_slow(block: NonNull<u8>, page: NonNull<Page>, local: &Self) {
         // SAFETY: the caller's promise.
         unsafe {
             let this = page.as_ref();
             match this.owner.load(Ordering::Relaxed) {
                 LARGE | HUGE => super::large::free(page),
                 NOBODY => super::misuse(block),
-                owner if self.owner() != 0 && owner == self.owner() | FULL => {
-                    self.put(page, block);
+                owner if local.owner() != 0 && owner == local.owner() | FULL => {
+                    local.put(page, block);
                     if this.used.load(Ordering::Relaxed) == 0 {
                         retire(page);
                     }
                 }
-                _ => match self.cache.get().as_ref() {
+                _ => match local.cache.get().as_ref() {
                     Some(cache) => cache.send(page, block),
                     None => send(page, block, block, 1),
                 },
@@ -602,11 +602,47 @@ impl Local {
         }
     }
 
+    /// The first block of a class's bin. By any thread, of this moment.
+    pub(super) fn first_in_bin(&self, class: usize) -> *mut Block {
+        let first = self.bins[class].free.as_ptr();
+        // SAFETY: a word of this place, which others write whole.
+        unsafe { crate::base::sync::AtomicPtr::from_ptr(first) }.load(Ordering::Relaxed)
+    }
+
     /// Blocks handed out of each class, and those that are in the bins. Exact when nobody is at it.
     pub(super) fn counts(&self, class: usize) -> (u64, u64) {
         // In this order: a block is taken before it is handed out.
         let allocs = self.bins[class].allocs.load(Ordering::Relaxed);
         (allocs, self.taken[class].load(Ordering::Relaxed).wrapping_sub(allocs))
+    }
+}
+
+/// Counts a block of a page of the calling thread as back, and retires the page if it was the last.
+#[inline(always)]
+fn one_less(page: NonNull<Page>) {
+    // What a compiler makes of the portable form is a load, a subtraction and a store, for the number is looked at; the
+    // subtraction alone says all there is to know.
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a page's descriptor. Its count is this thread's to change, at once as far as other threads see, who read it.
+    unsafe {
+        core::arch::asm!(
+            "dec dword ptr [{page} + {used}]",
+            "jz {last}",
+            page = in(reg) page.as_ptr(),
+            used = const core::mem::offset_of!(Page, used),
+            last = label { retire(page) },
+            options(nostack),
+        );
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        // SAFETY: a page's descriptor.
+        let used = unsafe { &page.as_ref().used };
+        let left = used.load(Ordering::Relaxed) - 1;
+        used.store(left, Ordering::Relaxed);
+        if left == 0 {
+            retire(page);
+        }
     }
 }
 
@@ -618,7 +654,7 @@ fn retire(page: NonNull<Page>) {
     unsafe { &*page.as_ref().local.load(Ordering::Relaxed) }.retire(page);
 }
 
-fn block_at(page: NonNull<Page>, units: u32) -> *mut Block {
+pub(super) fn block_at(page: NonNull<Page>, units: u32) -> *mut Block {
     Page::start(page).as_ptr().wrapping_add(units as usize * QUANTUM).cast()
 }
 
@@ -645,5 +681,4 @@ pub(super) unsafe fn send(page: NonNull<Page>, first: NonNull<u8>, last: NonNull
 }
 
 const _: () = assert!(size_of::<Local>() <= 4096);
-const _: () = assert!(size_of::<Bin>() == QUANTUM && class_of(FINE) == FINE / QUANTUM);
 const _: () = assert!(core::mem::offset_of!(Segment, mail) > 0);

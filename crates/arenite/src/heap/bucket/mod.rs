@@ -20,6 +20,7 @@ mod huge;
 #[cfg(feature = "std")]
 mod instance;
 mod large;
+mod living;
 mod local;
 mod mail;
 mod remote;
@@ -37,6 +38,7 @@ use core::ptr::{NonNull, null_mut};
 pub use self::by_tag::{TagUse, by_tag, publish_live};
 #[cfg(feature = "std")]
 pub use self::instance::{BucketHeap, BucketHeapOptions};
+pub use self::living::{LiveBlock, live_blocks, tag_of};
 pub use self::local::Local;
 pub use self::stats::{ClassStats, HeapStats, process_stats};
 #[cfg(feature = "std")]
@@ -64,6 +66,11 @@ pub unsafe trait Threads {
 
     /// Has [`thread_ends`] called when this thread ends.
     fn enroll() -> bool;
+
+    /// No memory: called before a caller is told so. (Here, so that whoever has to say it in one more way, like C's `errno`,
+    /// needs not look at each answer.)
+    #[inline]
+    fn refused() {}
 }
 
 /// The place of a thread that has none yet.
@@ -221,7 +228,7 @@ pub fn enter<T: Threads>(tag: Tag) -> Result<Tag, AllocError> {
 /// A block of `size` bytes at a multiple of 16. `None`: no memory.
 #[inline(always)]
 pub fn alloc<T: Threads>(size: usize) -> Option<NonNull<u8>> {
-    // Each with a way of its own to the block: what most ask for has one compare and nothing to jump over.
+    // One comparison for most: what is fine needs no second one.
     if size <= FINE {
         // SAFETY: a place of this thread, or an empty one.
         if let Some(block) = unsafe { &*T::current() }.pop_fine(size) {
@@ -239,7 +246,17 @@ pub fn alloc<T: Threads>(size: usize) -> Option<NonNull<u8>> {
 #[cold]
 #[inline(never)]
 fn alloc_slow<T: Threads>(size: usize) -> Option<NonNull<u8>> {
-    try_alloc::<T>(size, class::QUANTUM).ok().map(|(block, _)| block)
+    or_refused::<T>(try_alloc::<T>(size, class::QUANTUM))
+}
+
+fn or_refused<T: Threads>(answer: Result<(NonNull<u8>, usize), AllocError>) -> Option<NonNull<u8>> {
+    match answer {
+        Ok((block, _)) => Some(block),
+        Err(_) => {
+            T::refused();
+            None
+        }
+    }
 }
 
 /// As [`alloc`], at a multiple of `align`, a power of two.
@@ -259,7 +276,7 @@ fn alloc_aligned_slow<T: Threads>(size: usize, align: usize) -> Option<NonNull<u
             return Some(block);
         }
     }
-    try_alloc::<T>(size, align).ok().map(|(block, _)| block)
+    or_refused::<T>(try_alloc::<T>(size, align))
 }
 
 /// As [`alloc_aligned`], all bytes zero.
@@ -271,7 +288,9 @@ pub fn alloc_zeroed<T: Threads>(size: usize, align: usize) -> Option<NonNull<u8>
         unsafe { block.write_bytes(0, size) };
         return Some(block);
     }
-    let (block, touched) = try_alloc::<T>(size, align).ok()?;
+    let answer = try_alloc::<T>(size, align);
+    let touched = answer.map_or(0, |(_, touched)| touched);
+    let block = or_refused::<T>(answer)?;
     // SAFETY: as above.
     unsafe { block.write_bytes(0, touched.min(size)) };
     Some(block)

@@ -655,6 +655,27 @@ impl Space {
         }
     }
 
+    /// Calls `see` with the page that an address lies in, if somebody has it, under the lock.
+    pub(super) fn page_at<R>(&self, address: *const u8, see: impl FnOnce(NonNull<Page>) -> R) -> Option<R> {
+        let inner = self.inner.lock();
+        let offset = |segment: NonNull<Segment>| {
+            // SAFETY: a segment of this space, whose lock is held.
+            let header = unsafe { segment.as_ref() };
+            let offset = address.addr().wrapping_sub(header.base.get().addr());
+            (offset < header.size.get()).then_some((segment, offset))
+        };
+        let page = if let Some((segment, offset)) = each(inner.open).chain(each(inner.full)).find_map(offset)
+        {
+            // The header is nobody's.
+            (offset >= HEADER).then(|| Segment::page(segment, offset / SLOT))?
+        } else {
+            let (segment, _) = each(inner.huge).find_map(offset)?;
+            Segment::page(segment, 0)
+        };
+        // SAFETY: a descriptor, which stays as long as the lock is held.
+        (unsafe { page.as_ref() }.owner.load(Ordering::Acquire) != NOBODY).then(|| see(page))
+    }
+
     /// Whether an address lies in a block, or where one could be.
     pub(super) fn contains(&self, address: *const u8) -> bool {
         let inner = self.inner.lock();

@@ -470,3 +470,52 @@ fn tags_have_places_of_their_own() {
     .join()
     .unwrap();
 }
+
+#[test]
+fn living_blocks_are_found_wherever_the_free_ones_are() {
+    let heap = BucketHeap::try_new(fresh_tag()).unwrap();
+    let mut random = Random(11);
+    let mut held: Vec<(NonNull<u8>, usize)> = Vec::new();
+    let empty = LiveBlock { address: core::ptr::null(), size: 0, tag: heap.tag() };
+    for round in 0..6 {
+        for _ in 0..3000 {
+            if held.len() > 1000 && random.below(2) == 0 {
+                let (block, _) = held.swap_remove(random.below(held.len()));
+                // SAFETY: a block of this test's, freed once.
+                unsafe { heap.free(block) };
+            } else {
+                let size = if round == 3 { random.below(9 << 20) } else { random.size() };
+                held.push((heap.try_alloc(Layout::from_size_align(size, 16).unwrap()).unwrap(), size));
+                if round == 3 && !held.len().is_multiple_of(3) {
+                    break;
+                }
+            }
+        }
+        // Some go by way of another thread, and lie in lists that this one has not looked at.
+        let going: Vec<usize> =
+            held.drain(..held.len() / 3).map(|(block, _)| block.as_ptr().expose_provenance()).collect();
+        let heap = &heap;
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                for address in going {
+                    let block = NonNull::new(core::ptr::with_exposed_provenance_mut(address)).unwrap();
+                    // SAFETY: blocks of this test's, freed once.
+                    unsafe { heap.free(block) };
+                }
+            });
+        });
+        let mut list = std::vec![empty; held.len() + 10];
+        assert_eq!(heap.live_blocks(&mut list), held.len());
+        list.truncate(held.len());
+        list.sort_by_key(|block| block.address);
+        held.sort_by_key(|(block, _)| *block);
+        for (found, (block, size)) in list.iter().zip(&held) {
+            assert_eq!((found.address, found.tag), (block.as_ptr().cast_const(), heap.tag()));
+            assert!(found.size >= *size);
+        }
+        assert_eq!(heap.live_blocks(&mut []), held.len());
+        assert_eq!(heap.stats().live(), held.len() as u64);
+    }
+    // SAFETY: nobody uses its blocks any more.
+    unsafe { heap.force_discard() };
+}
