@@ -275,7 +275,11 @@ impl Local {
         if !self.bins[class].free.get().is_null() {
             return Ok(());
         }
-        let count = (there_are - carved).min((CARVE_BYTES / block).max(CARVE_BLOCKS));
+        // As many as there are already, but what fits into a page of the system's at the least: of a class that a tag uses
+        // little, few blocks are ever touched.
+        let count = (there_are - carved)
+            .min((CARVE_BYTES / block).max(CARVE_BLOCKS))
+            .min(carved.max(crate::os::page_size() / block).max(1));
         let start = Page::start(page).as_ptr().wrapping_add(carved * block);
         for index in 0..count {
             let next = if index + 1 < count { start.wrapping_add((index + 1) * block) } else { null_mut() };

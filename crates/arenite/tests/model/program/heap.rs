@@ -9,7 +9,7 @@ use std::ptr::NonNull;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use arenite::heap::bucket::{self, BucketHeap, BucketHeapOptions, HeapStats, StdThreads};
+use arenite::heap::bucket::{self, BucketHeap, BucketHeapOptions, HeapStats, StdThreads, TagUse};
 use arenite::{AllocError, Tag};
 
 use super::world::{Weather, World};
@@ -26,6 +26,8 @@ pub(crate) enum Op {
     FreeMany(bool),
     /// Another thread frees some, takes some, and ends.
     Visit(u8, u8),
+    /// Four threads at once take blocks of the process's heap under several tags, free each other's, and end.
+    Crowd(u8, Size),
     Trim(Home),
     Check,
     Weather(Weather),
@@ -52,7 +54,8 @@ impl From<[u8; 4]> for Op {
             16..=19 => Self::Realloc(c, Size(a, b)),
             20 => Self::TooLarge(home, a),
             21 => Self::FreeMany(a < 128),
-            22 => Self::Visit(a, b),
+            22 if c < 128 => Self::Visit(a, b),
+            22 => Self::Crowd(c, Size(a, b)),
             23 | 24 => Self::Trim(home),
             25 | 26 => Self::Check,
             _ => Self::Weather(match Weather::of(a, b) {
@@ -99,6 +102,8 @@ fn layout(size: usize, align: u8) -> Layout {
 #[derive(Debug)]
 struct Held {
     home: Home,
+    /// Under which of the model's tags, of the process's heap.
+    under: usize,
     block: NonNull<u8>,
     layout: Layout,
     usable: usize,
@@ -119,12 +124,12 @@ fn mark(seed: u8, at: usize) -> u8 {
 }
 
 impl Held {
-    fn new(home: Home, block: NonNull<u8>, layout: Layout, seed: u8) -> Self {
+    fn new(home: Home, under: usize, block: NonNull<u8>, layout: Layout, seed: u8) -> Self {
         assert!(block.addr().get().is_multiple_of(layout.align()), "{block:p} for {layout:?}");
         // SAFETY: a live block of ours.
         let usable = unsafe { bucket::usable_size(block) };
         assert!(usable >= layout.size(), "{usable} for {layout:?}");
-        let held = Self { home, block, layout, usable, seed };
+        let held = Self { home, under, block, layout, usable, seed };
         held.fill();
         held
     }
@@ -182,16 +187,23 @@ fn assert_zero(block: NonNull<u8>, len: usize) {
     }
 }
 
+/// Tags of the process's heap.
+const TAGS: usize = 3;
+/// Threads of a crowd.
+const CROWD: usize = 4;
+
 struct Model<'h> {
     heap: &'h BucketHeap,
     classes: HeapStats,
-    /// What this thread has in the process's heap is charged here.
-    tag: Tag,
+    /// What threads have in the process's heap is charged here: this one's to the first of them.
+    tags: [Tag; TAGS],
     fixed: bool,
     held: Vec<Held>,
     seed: u8,
-    /// Blocks that were handed out, by home.
-    allocs: [u64; 2],
+    /// Blocks that the own heap has handed out.
+    allocs: u64,
+    /// Blocks that the process's heap has handed out, by tag.
+    under: [u64; TAGS],
     visits: u32,
 }
 
@@ -207,8 +219,11 @@ impl Drop for Whole {
     }
 }
 
-fn home_tag(name: &str) -> Tag {
-    Tag::register(&format!("{}_process", name.replace('/', "_"))).expect("a tag")
+fn home_tags(name: &str) -> [Tag; TAGS] {
+    let name = format!("{}_process", name.replace('/', "_"));
+    // One below another: what is under a tag is its own, not its parent's.
+    [name.clone(), format!("{name}/below"), format!("{name}_too")]
+        .map(|name| Tag::register(&name).expect("a tag"))
 }
 
 /// Programs take turns: a trim reaches places of threads that have ended, also of another program's, whose figures are not
@@ -223,22 +238,23 @@ pub(crate) fn run(ops: &[Op]) {
     let options = if fixed { options.fixed(12 << 20) } else { options };
     let mut whole = Whole(Some(BucketHeap::try_with(options).expect("address space")));
     let heap = whole.0.as_ref().expect("just made");
-    let tag = home_tag(world.tag.name());
+    let tags = home_tags(world.tag.name());
     // Also makes the heap of the process, while the system works.
-    let before = bucket::enter::<StdThreads>(tag).expect("a place for a tag");
+    let before = bucket::enter::<StdThreads>(tags[0]).expect("a place for a tag");
     // Nothing, unless a program failed under this name.
-    let others = bucket::process_stats(Some(tag));
+    let others = tags.map(|tag| bucket::process_stats(Some(tag)));
     let mut model = Model {
         heap,
         classes: heap.stats(),
-        tag,
+        tags,
         fixed,
         held: Vec::new(),
         seed: 0,
-        allocs: [0, others.allocs()],
+        allocs: 0,
+        under: others.map(|others| others.allocs()),
         visits: 0,
     };
-    let stale = others.live();
+    let stale = others.map(|others| others.live());
     for op in ops {
         model.step(*op, &mut world);
         model.agree(&world, stale);
@@ -274,6 +290,7 @@ impl Model<'_> {
                 });
             }
             Op::Visit(theirs, take) => self.visit(theirs, take, world),
+            Op::Crowd(theirs, size) => self.crowd(theirs, size),
             Op::Trim(home) => self.trim(home, world),
             Op::Check => self.check(),
             Op::Weather(weather) => world.set(weather),
@@ -302,14 +319,22 @@ impl Model<'_> {
                 if zeroed {
                     assert_zero(block, layout.size());
                 }
-                self.allocs[home as usize] += 1;
-                self.held.push(Held::new(home, block, layout, self.seed));
+                self.count(home, 0);
+                self.held.push(Held::new(home, 0, block, layout, self.seed));
                 self.assert_apart();
             }
             Err(error) => {
                 self.refused(home, error, world);
                 assert!(self.heap.stats() == before, "a refusal changes nothing");
             }
+        }
+    }
+
+    /// A block was handed out.
+    fn count(&mut self, home: Home, under: usize) {
+        match home {
+            Home::Own => self.allocs += 1,
+            Home::Process => self.under[under] += 1,
         }
     }
 
@@ -329,14 +354,25 @@ impl Model<'_> {
         };
         match answer {
             Ok(block) => {
+                // What moved is this thread's now, and so under its tag; but pages of a huge block that grew may have moved
+                // with all that is in them, and then it is the block that it was.
+                let mut under = held.under;
                 if block != held.block {
-                    self.allocs[held.home as usize] += 1;
+                    let (now, counted) = match held.home {
+                        Home::Own => (self.heap.stats(), &mut self.allocs),
+                        Home::Process => (bucket::process_stats(Some(self.tags[0])), &mut self.under[0]),
+                    };
+                    let carried = held.usable > 64 << 10 && size > held.usable && now.allocs() == *counted;
+                    if !carried {
+                        *counted += 1;
+                        under = 0;
+                    }
                 }
                 let common = held.layout.size().min(size);
                 held.block = block;
                 held.check(common);
                 let layout = Layout::from_size_align(size, held.layout.align()).expect("far below the limit");
-                *held = Held::new(held.home, block, layout, self.seed);
+                *held = Held::new(held.home, under, block, layout, self.seed);
                 self.assert_apart();
             }
             Err(error) => {
@@ -390,7 +426,7 @@ impl Model<'_> {
         self.visits += 1;
         let at = self.held.len().saturating_sub(usize::from(theirs % 64));
         let theirs = self.held.split_off(at);
-        let (heap, tag, seed) = (self.heap, self.tag, self.seed);
+        let (heap, tag, seed) = (self.heap, self.tags[0], self.seed);
         let (brought, refused) = thread::scope(|scope| {
             let visitor = scope.spawn(move || {
                 for held in theirs {
@@ -403,7 +439,9 @@ impl Model<'_> {
                     let home = if index % 3 == 0 { Home::Process } else { Home::Own };
                     let layout = layout(usize::from(index) * usize::from(take_too), 4);
                     match take(heap, home, layout, false) {
-                        Ok(block) => brought.push(Held::new(home, block, layout, seed.wrapping_add(index))),
+                        Ok(block) => {
+                            brought.push(Held::new(home, 0, block, layout, seed.wrapping_add(index)))
+                        }
                         Err(error) => refused = Some(error),
                     }
                 }
@@ -419,9 +457,60 @@ impl Model<'_> {
             }
         }
         for held in brought {
-            self.allocs[held.home as usize] += 1;
+            self.count(held.home, 0);
             self.held.push(held);
         }
+        self.assert_apart();
+    }
+
+    /// Four threads, on which the system works, share out what is held of the process's heap, free it and take more under all
+    /// tags, each also what the others have just taken. Some of it is brought back.
+    fn crowd(&mut self, theirs: u8, size: Size) {
+        self.visits += 1;
+        let at = self.held.len().saturating_sub(usize::from(theirs % 64));
+        let shared = Mutex::new(self.held.split_off(at));
+        let (heap, tags, classes, seed) = (self.heap, self.tags, &self.classes, self.seed);
+        let taken = thread::scope(|scope| {
+            let work = |worker: usize| {
+                let mut taken = [0u64; TAGS];
+                for round in 0..24usize {
+                    let under = (worker + round) % TAGS;
+                    bucket::enter::<StdThreads>(tags[under]).expect("the system works here");
+                    let which = size.0.wrapping_add((round * 7) as u8);
+                    // Nothing that would make a thousand threads of four.
+                    let bytes = Size(which % 200, size.1).bytes(classes);
+                    let layout = layout(bytes, theirs);
+                    let Ok(block) = take(heap, Home::Process, layout, round % 5 == 0) else { continue };
+                    taken[under] += 1;
+                    let held = Held::new(Home::Process, under, block, layout, seed.wrapping_add(round as u8));
+                    let mut all = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                    all.push(held);
+                    // Mostly another one's, and sometimes two.
+                    for _ in 0..1 + usize::from(round % 3 == 0) {
+                        let index = (round * 5 + worker) % all.len();
+                        let gone = all.swap_remove(index);
+                        let keeps = round % 4 == worker && all.len() < 48;
+                        if keeps {
+                            all.push(gone);
+                            break;
+                        }
+                        gone.free(heap);
+                        if all.is_empty() {
+                            break;
+                        }
+                    }
+                }
+                taken
+            };
+            let workers: [_; CROWD] = std::array::from_fn(|worker| scope.spawn(move || work(worker)));
+            workers.map(|worker| worker.join().expect("no panic there"))
+        });
+        for taken in taken {
+            for (sum, taken) in self.under.iter_mut().zip(taken) {
+                *sum += taken;
+            }
+        }
+        self.held.append(&mut shared.into_inner().unwrap_or_else(PoisonError::into_inner));
         self.assert_apart();
     }
 
@@ -469,26 +558,39 @@ impl Model<'_> {
         }
     }
 
-    /// The heap's figures and the ledger's are ours.
-    fn agree(&self, world: &World, stale: u64) {
-        for (home, stats) in
-            [(Home::Own, self.heap.stats()), (Home::Process, bucket::process_stats(Some(self.tag)))]
-        {
-            let stale = if home == Home::Own { 0 } else { stale };
-            let mine = || self.held.iter().filter(|held| held.home == home);
-            let live = mine().count() as u64;
-            assert_eq!(stats.live(), live + stale, "{home:?}");
-            assert_eq!(stats.allocs(), self.allocs[home as usize], "{home:?}");
-            assert_eq!(stats.frees(), stats.allocs() - stats.live(), "{home:?}");
-            if stale == 0 {
-                let bytes: usize = mine().map(|held| held.usable).sum();
-                assert_eq!(stats.live_bytes(), bytes as u64, "{home:?}");
-            }
+    /// The heap's figures and the ledger's are ours: blocks handed out less blocks that came back are those that live, by tag.
+    fn agree(&self, world: &World, stale: [u64; TAGS]) {
+        self.agree_on(Home::Own, None, self.heap.stats(), self.allocs, 0);
+        let walked: Vec<(Tag, TagUse)> = bucket::by_tag().collect();
+        for (under, tag) in self.tags.into_iter().enumerate() {
+            let stats = bucket::process_stats(Some(tag));
+            self.agree_on(Home::Process, Some(under), stats, self.under[under], stale[under]);
+            // The one walk over all tags says the same.
+            let one = walked
+                .iter()
+                .find(|(found, _)| *found == tag)
+                .map_or(TagUse::default(), |(_, figures)| *figures);
+            let same = (stats.allocs(), stats.live(), stats.live_bytes(), tag.account().own.committed as u64);
+            assert_eq!((one.allocs, one.live, one.live_bytes, one.committed), same, "{tag}");
         }
         let own = world.own();
         assert_eq!(own.reserved, self.heap.reserved());
         let bytes: usize =
             self.held.iter().filter(|held| held.home == Home::Own).map(|held| held.usable).sum();
         assert!(bytes <= own.committed && own.committed <= own.reserved, "{own:?} for {bytes}");
+    }
+
+    fn agree_on(&self, home: Home, under: Option<usize>, stats: HeapStats, allocs: u64, stale: u64) {
+        let mine = || {
+            self.held.iter().filter(|held| held.home == home && under.is_none_or(|under| held.under == under))
+        };
+        let live = mine().count() as u64;
+        assert_eq!(stats.live(), live + stale, "{home:?} {under:?}");
+        assert_eq!(stats.allocs(), allocs, "{home:?} {under:?}");
+        assert_eq!(stats.frees(), stats.allocs() - stats.live(), "{home:?} {under:?}");
+        if stale == 0 {
+            let bytes: usize = mine().map(|held| held.usable).sum();
+            assert_eq!(stats.live_bytes(), bytes as u64, "{home:?} {under:?}");
+        }
     }
 }
