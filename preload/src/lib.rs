@@ -38,7 +38,7 @@ extern "C" fn rust_eh_personality() {}
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
     use core::fmt::Write as _;
-    let mut line = text::Text::new();
+    let mut line = text::Text::<512>::new();
     let _ = writeln!(line, "arenite: {info}");
     system::print_error(line.bytes());
     system::die()

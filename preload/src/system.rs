@@ -10,7 +10,6 @@ pub(crate) const EINVAL: c_int = 22;
 #[link(name = "c")]
 unsafe extern "C" {
     fn __errno_location() -> *mut c_int;
-    fn getenv(name: *const c_char) -> *const c_char;
     fn pthread_key_create(key: *mut u32, destructor: Option<unsafe extern "C" fn(*mut c_void)>) -> c_int;
     fn pthread_setspecific(key: u32, value: *const c_void) -> c_int;
     fn pthread_atfork(
@@ -32,13 +31,31 @@ pub(crate) fn page_size() -> usize {
     arenite::os::page_size()
 }
 
-/// The value of an environment variable; `name` ends with a zero.
-pub(crate) fn variable(name: &core::ffi::CStr) -> Option<&'static core::ffi::CStr> {
-    // SAFETY: `name` ends with a zero. What comes back does too, and stays as long as nobody changes the environment:
-    // called before the program's own code runs.
-    unsafe {
-        let value = getenv(name.as_ptr());
-        (!value.is_null()).then(|| core::ffi::CStr::from_ptr(value))
+/// The environment that the process was started with: before the C library has begun, nobody else knows of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Environment(*const *const c_char);
+
+impl Environment {
+    /// # Safety
+    /// Null, or what the dynamic linker gives to those who start: texts, the last one followed by null.
+    pub(crate) unsafe fn new(texts: *const *const c_char) -> Self {
+        Self(texts)
+    }
+
+    /// The value of a variable. It lies where the program may write later.
+    pub(crate) fn variable(self, name: &str) -> Option<&'static core::ffi::CStr> {
+        let mut at = self.0;
+        // SAFETY: `new` was promised so; what comes back ends with a zero and stays until the program's own code runs.
+        unsafe {
+            while !at.is_null() && !(*at).is_null() {
+                let text = core::ffi::CStr::from_ptr(*at);
+                if text.to_bytes().strip_prefix(name.as_bytes()).is_some_and(|rest| rest.first() == Some(&b'=')) {
+                    return Some(core::ffi::CStr::from_ptr((*at).add(name.len() + 1)));
+                }
+                at = at.add(1);
+            }
+        }
+        None
     }
 }
 
