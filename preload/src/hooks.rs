@@ -7,7 +7,7 @@ use arenite::heap::bucket::{self, thread_ends};
 
 use crate::heap::Here;
 use crate::system::{Environment, around_fork, at_thread_end, set_for_thread};
-use crate::text;
+use crate::{operators, text};
 
 /// The key whose destructor tells that a thread ends, and one more; 0: there is none yet.
 static KEY: AtomicU32 = AtomicU32::new(0);
@@ -38,12 +38,17 @@ unsafe extern "C" fn after_fork() {
 }
 
 /// Before anything else runs. The C library has not begun, either: it can be asked for keys and forks, and not much more.
-unsafe extern "C" fn start(_count: c_int, _arguments: *const *const c_char, environment: *const *const c_char) {
+unsafe extern "C" fn start(
+    _count: c_int,
+    _arguments: *const *const c_char,
+    environment: *const *const c_char,
+) {
     // First: a key beyond the first 32 would make the C library allocate for each thread's value.
     if let Some(key) = at_thread_end(thread_has_ended) {
         KEY.store(key + 1, Ordering::Relaxed);
     }
     around_fork(before_fork, after_fork, after_fork);
+    operators::look();
     // SAFETY: what the dynamic linker hands to those who start.
     let environment = unsafe { Environment::new(environment) };
     let number = |name| environment.variable(name).and_then(|text| text.to_str().ok()?.parse::<u32>().ok());
