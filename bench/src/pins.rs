@@ -1,6 +1,8 @@
 //! The operations whose instructions are counted: each in a function of its own that is not inlined, called through a
 //! pointer that the compiler can not see through, on warm memory. `ci/instructions` runs this under callgrind.
 
+mod heap;
+
 use std::hint::black_box;
 
 use arenite::{FrameArena, FrameArenaOptions, FrameRef, JobArenas, Scope, ScratchStack, Tag};
@@ -133,5 +135,6 @@ pub(crate) fn run() {
     for i in 0..calls as u64 {
         assert_eq!(*f(&jobs, i), i);
     }
+    heap::run();
     println!("calls {CALLS}");
 }

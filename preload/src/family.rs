@@ -11,12 +11,10 @@ use crate::system::{EINVAL, ENOMEM, page_size, set_errno};
 
 type Block = *mut c_void;
 
+/// A null pointer for a refusal, of which the heap has told `errno`: so what is answered is what the heap answers.
 #[inline(always)]
 fn answer(block: Option<NonNull<u8>>) -> Block {
-    match block {
-        Some(block) => block.as_ptr().cast(),
-        None => out_of_memory(),
-    }
+    block.map_or(null_mut(), |block| block.as_ptr().cast())
 }
 
 #[cold]

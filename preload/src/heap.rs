@@ -4,6 +4,7 @@ use core::ptr::NonNull;
 
 use arenite::heap::bucket::{self, Local, Threads};
 
+use crate::system::{ENOMEM, set_errno};
 use crate::{hooks, slot};
 
 /// Threads of a process that this library was loaded into.
@@ -23,6 +24,10 @@ unsafe impl Threads for Here {
 
     fn enroll() -> bool {
         hooks::enroll()
+    }
+
+    fn refused() {
+        set_errno(ENOMEM);
     }
 }
 

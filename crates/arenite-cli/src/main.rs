@@ -16,13 +16,16 @@ mod table;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use arenite_demo::heap_count::CountingAllocator;
+use arenite::{GlobalHeap, Tag};
+use arenite_demo::heap_count::{self, CountingAllocator};
 use args::Request;
 use fault::Fault;
 
-/// Counts general-heap calls, so that "none inside a frame" is measured and not hoped.
+/// Arenite's heap. Its calls are counted, so that "none inside a frame" is measured and not hoped.
+///
+/// The plain game, which `--compare` plays beside ours, has the system's: it is a program of its own.
 #[global_allocator]
-static HEAP: CountingAllocator = CountingAllocator::new();
+static HEAP: CountingAllocator<GlobalHeap> = CountingAllocator::new(GlobalHeap);
 
 fn main() -> ExitCode {
     match run() {
@@ -36,10 +39,13 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<ExitCode, Fault> {
+    // What the runtime did before this is untagged.
+    let tag = Tag::register("heap/program").map_err(Fault::new)?;
+    let _program = GlobalHeap::within(tag).map_err(Fault::new)?;
     match args::read(std::env::args_os())? {
         Request::Print(text) => output::print(&mut io::stdout().lock(), text.as_bytes())?,
         Request::Demo(args) if args.compare => compare::run(&args)?,
-        Request::Demo(args) => demo::run(&args, CountingAllocator::calls)?,
+        Request::Demo(args) => demo::run(&args, heap_count::calls)?,
         Request::Run(args) => return run::run(&args),
     }
     Ok(ExitCode::SUCCESS)

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use arenite_demo::outcome::{Outcome, SceneOutcome};
+use arenite_demo::outcome::{HeapOutcome, Outcome, SceneOutcome};
 use arenite_demo::report::units::{bytes, count, counted, millis};
 
 use crate::table::Table;
@@ -30,6 +30,9 @@ pub(crate) fn summary(outcome: &Outcome) -> String {
             ]);
         }
         let _ = writeln!(text, "{table}");
+    }
+    if !outcome.general_heap.is_empty() {
+        let _ = writeln!(text, "{}", general_heap(&outcome.general_heap));
     }
     let _ = writeln!(text, "{}", scenes(&outcome.scenes));
     let _ = writeln!(
@@ -63,6 +66,21 @@ pub(crate) fn summary(outcome: &Outcome) -> String {
     );
     let _ = writeln!(text, "Checksum                  {}", outcome.checksum);
     text
+}
+
+/// What each tag has of the general heap, those below it not included.
+fn general_heap(tags: &[HeapOutcome]) -> Table {
+    let mut table = Table::new(&["general heap", "handed out", "live blocks", "live", "committed"]);
+    for tag in tags {
+        table.row(vec![
+            tag.name.clone(),
+            count(tag.allocs),
+            count(tag.live_blocks),
+            bytes(tag.live_bytes),
+            bytes(tag.committed),
+        ]);
+    }
+    table
 }
 
 /// The scenes: what they loaded and dropped, and the process's resident memory around them.
@@ -141,6 +159,13 @@ mod tests {
                 peak: 9 << 20,
                 budget: Some(64 << 20),
             }],
+            general_heap: vec![HeapOutcome {
+                name: "heap/scenes".to_owned(),
+                allocs: 123_456,
+                live_blocks: 789,
+                live_bytes: 3 << 20,
+                committed: 4 << 20,
+            }],
             frame_ms: FrameMs { p50: 0.1, p99: 0.2, p999: 0.3, max: 0.4 },
             frame_arena_high_water: 65_536,
             resident_end: 1 << 20,
@@ -154,6 +179,7 @@ mod tests {
         for part in [
             "600 frames in 1 scene, 1 thread, seed 7",
             "scene/textures    16 GiB      8 MiB  1.21 KiB  9 MiB  64 MiB",
+            "heap/scenes      123,456          789  3 MiB      4 MiB",
             "general-heap calls      0",
             "minor page faults       12",
             "frame arena high water  64 KiB",
@@ -169,7 +195,13 @@ mod tests {
 
     #[test]
     fn what_was_not_counted_is_not_shown_as_zero() {
-        let text = summary(&Outcome { frame_heap_calls: None, tags: Vec::new(), ..outcome() });
+        let text = summary(&Outcome {
+            frame_heap_calls: None,
+            tags: Vec::new(),
+            general_heap: Vec::new(),
+            ..outcome()
+        });
         assert!(text.contains("general-heap calls      not counted") && !text.contains("reserved"));
+        assert!(!text.contains("handed out"));
     }
 }

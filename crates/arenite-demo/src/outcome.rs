@@ -27,6 +27,9 @@ pub struct Outcome {
     pub warmup_frames: u32,
     /// One entry per tag, parents before children. Empty for the plain game.
     pub tags: Vec<TagOutcome>,
+    /// The general heap at the end, one entry per tag that ever had a block of it. Empty for the plain game, and when the
+    /// program runs on another heap.
+    pub general_heap: Vec<HeapOutcome>,
     /// Frame times in milliseconds, after warm-up.
     pub frame_ms: FrameMs,
     /// The most bytes any frame used of the frame arena. 0 for the plain game.
@@ -85,6 +88,21 @@ pub struct TagOutcome {
     pub peak: u64,
     /// The hard budget, if there is one.
     pub budget: Option<u64>,
+}
+
+/// What one tag has of the general heap; tags below it not included.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeapOutcome {
+    /// Full name, for example `heap/scenes`.
+    pub name: String,
+    /// Blocks that were ever handed out.
+    pub allocs: u64,
+    /// Blocks that were not freed at the end.
+    pub live_blocks: u64,
+    /// Bytes of those, rounding included.
+    pub live_bytes: u64,
+    /// Bytes committed for them at the end, free blocks of the same pages included.
+    pub committed: u64,
 }
 
 /// Frame times in milliseconds.

@@ -65,6 +65,9 @@ fn an_ordinary_page_has_every_chart_once() {
         assert_eq!(page.matches(&format!("data-chart=\"{chart}\"")).count(), 1, "{chart}");
     }
     assert_eq!(page.matches("class=\"area mark").count(), 5);
+    for figure in ["The general heap, by tag", "heap/scenes", "4,321", "2,160", "101 KiB"] {
+        assert!(page.contains(figure), "{figure}");
+    }
     assert_eq!(page.matches("class=\"change\"").count(), 6, "two changes in three timelines");
     assert_eq!(page.matches("no budget</text>").count(), 2, "two of six tags have no budget");
     assert!(page.contains(">MAP02</text>") && page.contains("0123456789abcdef"));

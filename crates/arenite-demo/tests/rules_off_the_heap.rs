@@ -2,11 +2,12 @@
 //!
 //! A third world beside the two of the crate: everything has its room before the first frame, threads have none.
 
+use std::alloc::System;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use arenite_demo::config::{Config, Silent};
-use arenite_demo::heap_count::CountingAllocator;
+use arenite_demo::heap_count::{self, CountingAllocator};
 use arenite_demo::plain::{self, Limited, Slots};
 use arenite_demo::rules::agent::{self, REMEMBERED};
 use arenite_demo::rules::assets::{self, Assets, Look, Sheet};
@@ -22,7 +23,7 @@ use arenite_demo::rules::{PARTICLES, PROJECTILES};
 use arenite_demo::wad::{EMBEDDED, Flat, LumpName, Map, Picture, Sound, Wad};
 
 #[global_allocator]
-static HEAP: CountingAllocator = CountingAllocator::new();
+static HEAP: CountingAllocator<System> = CountingAllocator::new(System);
 
 /// Memory for one search after the other.
 struct Searches {
@@ -153,12 +154,12 @@ fn play(config: &Config) -> (String, u64) {
     let mut floors = vec![Look::NONE; shape.cells()];
     let mut walls = Vec::with_capacity(map.lines().len());
 
-    let before = CountingAllocator::calls();
+    let before = heap_count::calls();
     let count = level::carve(&map, shape, &mut cells, &mut open).expect("playable");
     let grid = Grid { shape, cells: &cells };
     walls.extend(level::walls(&map, &decoded.names[0]));
     level::paint_floors(&map, &grid, &decoded.names[1], &mut floors, &mut queue);
-    assert_eq!(CountingAllocator::calls(), before, "making the level");
+    assert_eq!(heap_count::calls(), before, "making the level");
 
     let level = Level { grid, open: &open[..count], walls: &walls, floors: &floors };
     let mut tick = Tick::start(config.seed, 0, name.as_bytes());
@@ -179,7 +180,7 @@ fn play(config: &Config) -> (String, u64) {
     let mut text = String::with_capacity(1 << 8);
     let mut mixed = [0; MIXED];
 
-    let before = CountingAllocator::calls();
+    let before = heap_count::calls();
     for _ in 0..config.frames {
         let buckets = Buckets::build(shape, &crew, &mut starts, &mut slots);
         let frozen = tick.freeze(level, &crew, buckets);
@@ -213,7 +214,7 @@ fn play(config: &Config) -> (String, u64) {
         tick.finish(&crew, &projectiles, &particles);
         std::mem::swap(&mut last, &mut items);
     }
-    let calls = CountingAllocator::calls() - before;
+    let calls = heap_count::calls() - before;
     assert!(tick.totals().shots > 0 && tick.totals().paths > 0, "a game without shots or paths shows little");
     (tick.checksum().to_string(), calls)
 }
@@ -226,7 +227,7 @@ fn main() {
         agents: 128,
         seed: 5,
         threads: 2,
-        heap_calls: Some(CountingAllocator::calls),
+        heap_calls: Some(heap_count::calls),
         ..Config::default()
     };
     // First, because the threads of a pool call the heap while they end, which is after the pool has been dropped.

@@ -12,9 +12,10 @@
 #![expect(unsafe_code, reason = "a global allocator is raw by contract")]
 
 use core::alloc::{GlobalAlloc, Layout};
+use core::marker::PhantomData;
 use core::ptr::{NonNull, null_mut};
 
-use crate::heap::bucket::{self, HeapStats, StdThreads};
+use crate::heap::bucket::{self, HeapStats, StdThreads, TagUse};
 use crate::ledger::Tag;
 use crate::region::AllocError;
 
@@ -39,6 +40,48 @@ impl GlobalHeap {
         bucket::enter::<StdThreads>(tag)
     }
 
+    /// As [`enter`](Self::enter), until the guard is dropped: a part of a program in a scope.
+    ///
+    /// ```
+    /// use arenite::{GlobalHeap, Tag};
+    ///
+    /// #[global_allocator]
+    /// static HEAP: GlobalHeap = GlobalHeap;
+    ///
+    /// let dialogue = Tag::register("game/dialogue")?;
+    /// let lines = {
+    ///     let _under = GlobalHeap::within(dialogue)?;
+    ///     vec![String::from("Halt! Who goes there?")]
+    /// };
+    /// assert_eq!(GlobalHeap::stats(Some(dialogue)).live(), 2); // the text, and the vector
+    /// drop(lines); // blocks stay under their tag, wherever they are freed
+    /// assert_eq!(GlobalHeap::stats(Some(dialogue)).live(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As `enter`.
+    ///
+    /// # Panics
+    /// As `enter`.
+    pub fn within(tag: Tag) -> Result<WithinTag, AllocError> {
+        Ok(WithinTag { before: Self::enter(tag)?, of_this_thread: PhantomData })
+    }
+
+    /// The tags under which blocks were ever handed out, in the order in which they were registered, each with what it has.
+    /// One walk over the heap, O(pages), when it is called; allocates nothing.
+    ///
+    /// ```
+    /// use arenite::GlobalHeap;
+    ///
+    /// for (tag, figures) in GlobalHeap::by_tag() {
+    ///     println!("{tag}: {} blocks, {} bytes", figures.live, figures.live_bytes);
+    /// }
+    /// ```
+    pub fn by_tag() -> impl Iterator<Item = (Tag, TagUse)> {
+        bucket::by_tag()
+    }
+
     /// Figures of one tag, or of all. O(pages of the heap).
     #[must_use]
     pub fn stats(tag: Option<Tag>) -> HeapStats {
@@ -55,6 +98,31 @@ impl GlobalHeap {
     /// many bytes.
     pub fn trim() -> usize {
         bucket::trim::<StdThreads>()
+    }
+}
+
+/// While it is there, its thread allocates under a tag: see [`GlobalHeap::within`]. Guards are to be dropped in the order in
+/// which scopes end, the last one first: each puts back the tag that it found.
+#[derive(Debug)]
+#[must_use = "dropping it enters the tag of before"]
+pub struct WithinTag {
+    before: Tag,
+    /// Another thread has another tag to go back to.
+    of_this_thread: PhantomData<*const ()>,
+}
+
+impl WithinTag {
+    /// The tag that will be entered again.
+    #[must_use]
+    pub fn before(&self) -> Tag {
+        self.before
+    }
+}
+
+impl Drop for WithinTag {
+    fn drop(&mut self) {
+        // The thread has been there, so its place is there.
+        let _ = GlobalHeap::enter(self.before);
     }
 }
 

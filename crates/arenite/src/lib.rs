@@ -86,9 +86,9 @@ pub use arena::{
 pub use arenite_derive::Soa;
 pub use base::Bytes;
 #[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
-pub use global::GlobalHeap;
+pub use global::{GlobalHeap, WithinTag};
 #[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
-pub use heap::bucket::{BucketHeap, BucketHeapOptions, HeapStats};
+pub use heap::bucket::{BucketHeap, BucketHeapOptions, HeapStats, TagUse};
 pub use ledger::{AccountSnapshot, Budget, BudgetExceeded, BudgetStatus, Ledger, Tag, TagError};
 #[cfg(feature = "std")]
 pub use manager::{
@@ -103,7 +103,7 @@ pub use pool::{
 pub use pool::{HandlePoolState, StateError};
 pub use region::{AllocError, Region, RegionOptions};
 #[cfg(feature = "std")]
-pub use watch::{Snapshot, TagSnapshot};
+pub use watch::{HeapTagSnapshot, Snapshot, TagSnapshot};
 
 /// The programs of the README are tests, too.
 #[cfg(all(doctest, feature = "std"))]

@@ -338,6 +338,7 @@ mod tests {
             frame_minor_faults: 0,
             warmup_frames: 30,
             tags: Vec::new(),
+            general_heap: Vec::new(),
             frame_ms: FrameMs { p50, p99: 2.0, p999: 3.0, max: 4.0 },
             frame_arena_high_water: 0,
             resident_end: 1 << 20,

@@ -3,17 +3,18 @@
 //! `arenite demo --compare` runs it beside the game on Arenite. It is a program of its own so that the comparison stays honest:
 //! of Arenite nothing but the reading of figures (resident memory, page faults) runs in its process.
 
+use std::alloc::System;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use arenite_demo::config::{Config, Silent};
-use arenite_demo::heap_count::CountingAllocator;
+use arenite_demo::heap_count::{self, CountingAllocator};
 use arenite_demo::plain;
 use clap::Parser;
 
 #[global_allocator]
-static HEAP: CountingAllocator = CountingAllocator::new();
+static HEAP: CountingAllocator<System> = CountingAllocator::new(System);
 
 /// Plays the demo game on plain Rust memory and writes its figures as JSON.
 #[derive(Debug, Parser)]
@@ -60,7 +61,7 @@ impl Arguments {
             seed: self.seed.unwrap_or(usual.seed),
             threads: self.threads.unwrap_or(usual.threads),
             warmup: self.warmup.unwrap_or(usual.warmup),
-            heap_calls: Some(CountingAllocator::calls),
+            heap_calls: Some(heap_count::calls),
             ..usual
         }
     }

@@ -11,15 +11,17 @@ use crate::rules::totals::Totals;
 use crate::wad::LumpName;
 
 /// Runs `game` on a pool of as many threads as the configuration says, on one of those threads: handing each frame's
-/// jobs in from outside would cost every frame a wake-up, and make the pool's queue allocate.
+/// jobs in from outside would cost every frame a wake-up, and make the pool's queue allocate. Each thread calls `begin` first.
 ///
 /// # Errors
 /// The threads can not be started, or what `game` answers.
 pub fn on_pool<R: Send>(
     config: &Config,
+    begin: fn(),
     game: impl FnOnce() -> Result<R, DemoError> + Send,
 ) -> Result<R, DemoError> {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(config.threads).build();
+    let pool =
+        rayon::ThreadPoolBuilder::new().num_threads(config.threads).start_handler(move |_| begin()).build();
     pool.map_err(|error| DemoError::Threads(error.to_string()))?.install(|| {
         // A thread that steals a job for the first time sets up its book-keeping: let each do that now.
         let everybody = std::sync::Barrier::new(config.threads);
@@ -67,6 +69,7 @@ impl<'a> Run<'a> {
             frame_minor_faults: 0,
             warmup_frames: super::warmup(config),
             tags: Vec::new(),
+            general_heap: Vec::new(),
             frame_ms: Default::default(),
             frame_arena_high_water: 0,
             resident_end: 0,

@@ -32,7 +32,7 @@ use scene::Scene;
 /// Whatever is wrong with the configuration or the file; see [`DemoError`].
 pub fn run(config: &Config, observer: &mut dyn Observer) -> Result<Record, DemoError> {
     host::check(config)?;
-    host::on_pool(config, || play(config, observer))
+    host::on_pool(config, || (), || play(config, observer))
 }
 
 fn play(config: &Config, observer: &mut dyn Observer) -> Result<Record, DemoError> {

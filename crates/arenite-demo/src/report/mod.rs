@@ -69,9 +69,10 @@ pub fn render(record: &Record, out: &mut dyn Write) -> fmt::Result {
     }
     tables::scenes(out, outcome)?;
     tables::tags(out, outcome)?;
+    tables::general_heap(out, outcome)?;
     writeln!(
         out,
-        "</main><footer>Sizes are binary: 1 KiB is 1024 bytes. Times and percentiles leave out the first {} frames of each scene; the timelines show every frame. A tag’s figures include its children’s.</footer></body></html>",
+        "</main><footer>Sizes are binary: 1 KiB is 1024 bytes. Times and percentiles leave out the first {} frames of each scene; the timelines show every frame. A tag’s figures include its children’s, but for those of the general heap.</footer></body></html>",
         outcome.warmup_frames
     )
 }

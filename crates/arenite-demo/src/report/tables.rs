@@ -175,3 +175,21 @@ pub(super) fn tags(out: &mut dyn Write, outcome: &Outcome) -> fmt::Result {
     });
     table(out, "Tags", &head, rows)
 }
+
+/// What each tag has of the general heap.
+pub(super) fn general_heap(out: &mut dyn Write, outcome: &Outcome) -> fmt::Result {
+    if outcome.general_heap.is_empty() {
+        return Ok(());
+    }
+    let head = ["Tag", "Blocks handed out", "Live blocks", "Live", "Committed"];
+    let rows = outcome.general_heap.iter().map(|tag| {
+        vec![
+            tag.name.clone(),
+            count(tag.allocs),
+            count(tag.live_blocks),
+            bytes(tag.live_bytes),
+            bytes(tag.committed),
+        ]
+    });
+    table(out, "The general heap, by tag", &head, rows)
+}

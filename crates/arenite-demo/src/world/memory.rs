@@ -3,8 +3,8 @@
 use std::io::Read;
 
 use arenite::{
-    Budget, BuildError, FrameStats, MemoryManager, Resource, ResourceArena, ResourceArenaOptions,
-    ScratchStack, Tag, TagError,
+    Budget, BuildError, FrameStats, GlobalHeap, MemoryManager, Resource, ResourceArena, ResourceArenaOptions,
+    ScratchStack, Tag, TagError, WithinTag,
 };
 
 use crate::config::Config;
@@ -49,6 +49,29 @@ pub(super) fn set_budgets(budgets: &[(String, u64)]) -> Result<(), DemoError> {
 pub(super) fn tag(name: &str) -> Result<Tag, DemoError> {
     Tag::register(name).map_err(|error: TagError| DemoError::Memory(error.to_string()))
 }
+
+/// What this thread asks the general heap for is on the account of a part of the game, until the guard is dropped. (Nothing
+/// comes of it in a program that has another heap than Arenite's.)
+pub(super) fn part(name: &str) -> Result<WithinTag, DemoError> {
+    Ok(GlobalHeap::within(tag(name)?)?)
+}
+
+/// As [`part`], for the threads of the pool and as long as they live.
+pub(super) fn begin_thread() {
+    // A thread that can not say whose its blocks are has them untagged.
+    if let Ok(tag) = tag(THREADS) {
+        let _ = GlobalHeap::enter(tag);
+    }
+}
+
+/// The threads' own: queues, names, book-keeping of who steals from whom.
+pub(super) const THREADS: &str = "heap/threads";
+/// What is decoded and built when a scene is loaded and has no place in an arena.
+pub(super) const SCENES: &str = "heap/scenes";
+/// What is kept for the report: a sample of each frame, pictures, figures.
+pub(super) const RECORD: &str = "heap/record";
+/// The rest of the game.
+pub(super) const GAME: &str = "heap/game";
 
 /// Starts the manager with everything committed that steady frames need, so that none of them calls the system.
 pub(super) fn start(config: &Config) -> Result<MemoryManager, DemoError> {

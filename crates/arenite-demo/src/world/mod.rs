@@ -17,6 +17,8 @@
 //! | `scene` | a scene and its frame |
 //! | `think` | paths in job arenas |
 //!
+//! The general heap has the rest, by part: `heap/threads`, `heap/game`, `heap/scenes` and `heap/record`. Frames leave it alone.
+//!
 //! The rules are those of [`rules`](crate::rules); `plain`, the same game on the standard library, is not known here.
 
 mod agents;
@@ -26,12 +28,12 @@ mod resources;
 mod scene;
 mod think;
 
-use arenite::{MemoryManager, ScratchStack, TagSnapshot};
+use arenite::{HeapTagSnapshot, MemoryManager, ScratchStack, TagSnapshot};
 
 use crate::config::{Config, Observer};
 use crate::error::DemoError;
 use crate::host::{self, Clock, Left, Resident, Run};
-use crate::outcome::{Record, TagOutcome};
+use crate::outcome::{HeapOutcome, Record, TagOutcome};
 use crate::rules::crew::Crew;
 use crate::rules::flight::Crowd;
 use crate::wad::{LumpName, Wad};
@@ -52,7 +54,8 @@ impl From<arenite::AllocError> for DemoError {
 pub fn run(config: &Config, observer: &mut dyn Observer) -> Result<Record, DemoError> {
     host::check(config)?;
     memory::set_budgets(&config.budgets)?;
-    host::on_pool(config, || play(config, observer))
+    let _threads = memory::part(memory::THREADS)?;
+    host::on_pool(config, memory::begin_thread, || play(config, observer))
 }
 
 /// How many maps the run's file has. The file is read as the run reads it: on the account and within the budget of `wad`.
@@ -66,6 +69,7 @@ pub fn count_maps(config: &Config) -> Result<usize, DemoError> {
 }
 
 fn play(config: &Config, observer: &mut dyn Observer) -> Result<Record, DemoError> {
+    let _game = memory::part(memory::GAME)?;
     let file = memory::File::open(config)?;
     let wad = Wad::parse(file.bytes())?;
     let maps = host::maps(&wad, config)?;
@@ -79,7 +83,9 @@ fn play(config: &Config, observer: &mut dyn Observer) -> Result<Record, DemoErro
     let projectiles = flying::projectile_pool(memory::tag("game/projectiles")?)?;
     let mut flying = Flying::try_new(&boxes, &fallen, &projectiles, memory::tag("game/particles")?)?;
     flying.start(config.agents as usize)?;
+    let recording = memory::part(memory::RECORD)?;
     let mut run = Run::new(config, "arenite");
+    drop(recording);
     run.record().sampled_tags = memory::SAMPLED.map(String::from).to_vec();
 
     for (number, &name) in (0..config.scenes).zip(maps.iter().cycle()) {
@@ -97,10 +103,12 @@ fn play(config: &Config, observer: &mut dyn Observer) -> Result<Record, DemoErro
         )?;
     }
 
+    let _recording = memory::part(memory::RECORD)?;
     let snapshot = memory.snapshot();
     let outcome = &mut run.record().outcome;
     outcome.frame_arena_high_water = snapshot.frame.high_water as u64;
     outcome.tags = snapshot.tags.iter().filter(|tag| tag.peak_committed > 0).map(tag_outcome).collect();
+    outcome.general_heap = snapshot.heap.iter().map(heap_outcome).collect();
     Ok(run.finish())
 }
 
@@ -121,6 +129,7 @@ fn scene(
     let map = wad.map(name)?;
     let before = Resident::read().now;
     let loading = Clock::start();
+    let own = memory::part(memory::SCENES)?;
     let mut guard = game.guard();
     let stack = guard.scope();
     let next = memory.try_load_scene()?;
@@ -128,6 +137,7 @@ fn scene(
     let mut level = Level::load(wad, &map, number, config, &stack, &next, crew)?;
     memory.change_scene(next);
     flying.start(crew.len())?;
+    drop(own);
     let load_ms = loading.ms();
     observer.scene_started(&map.name().to_string(), number, config.scenes);
 
@@ -142,6 +152,7 @@ fn scene(
     let loaded = Resident::read().now;
     crew.publish();
     flying.publish();
+    let _recording = memory::part(memory::RECORD)?;
     let (picture, checksum) = (level.picture(&map, crew, flying), level.checksum());
     let (agents, resources) = (crew.len() + flying.fallen.len(), level.resources_loaded());
     let totals = level.totals();
@@ -178,6 +189,16 @@ fn tag_outcome(tag: &TagSnapshot) -> TagOutcome {
         live: tag.live as u64,
         peak: tag.peak_committed as u64,
         budget: tag.budget.map(|budget| budget as u64),
+    }
+}
+
+fn heap_outcome(tag: &HeapTagSnapshot) -> HeapOutcome {
+    HeapOutcome {
+        name: tag.name.clone(),
+        allocs: tag.allocs,
+        live_blocks: tag.live_blocks,
+        live_bytes: tag.live_bytes,
+        committed: tag.committed,
     }
 }
 

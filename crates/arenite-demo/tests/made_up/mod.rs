@@ -1,7 +1,8 @@
 //! Records that no game was run for: every extreme that the page must bear, as a pure function of a number.
 
 use arenite_demo::outcome::{
-    Dot, FrameMs, FrameSample, Line, Outcome, Picture, Record, SAMPLED_TAGS, SceneOutcome, TagOutcome,
+    Dot, FrameMs, FrameSample, HeapOutcome, Line, Outcome, Picture, Record, SAMPLED_TAGS, SceneOutcome,
+    TagOutcome,
 };
 
 /// A small repeatable source of numbers.
@@ -22,6 +23,17 @@ fn tag(name: &str, committed: u64, peak: u64, budget: Option<u64>) -> TagOutcome
         live: committed / 4 * 3,
         peak,
         budget,
+    }
+}
+
+fn heap_tag(name: &str, allocs: u64) -> HeapOutcome {
+    let live_blocks = allocs / 2;
+    HeapOutcome {
+        name: name.to_owned(),
+        allocs,
+        live_blocks,
+        live_bytes: live_blocks * 48,
+        committed: 65_536,
     }
 }
 
@@ -69,6 +81,7 @@ pub(crate) fn ordinary(scenes: u32, frames: u32, lines: u32) -> Record {
             tag("jobs", 524_288, 524_288, None),
             tag("scratch", 0, 131_072, Some(1 << 30)),
         ],
+        general_heap: vec![heap_tag("untagged", 17), heap_tag("heap/scenes", 4321)],
         frame_ms: FrameMs { p50: 0.45, p99: 0.62, p999: 6.4, max: 6.6 },
         frame_arena_high_water: 301_000,
         resident_end: 21 << 20,

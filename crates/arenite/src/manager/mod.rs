@@ -22,7 +22,7 @@ use crate::arena::{FrameArena, FrameError, JobArenas, JobStats, ScratchSlot};
 use crate::ledger::Tag;
 use crate::os;
 use crate::region::AllocError;
-use crate::watch::{Snapshot, TagSnapshot};
+use crate::watch::{HeapTagSnapshot, Snapshot, TagSnapshot};
 
 /// The memory of an engine: a frame arena, job arenas, a scratch stack and the resources of a scene, each charged to a
 /// tag of its own. Pools and heaps live outside it and are charged to tags, too. `Send`.
@@ -177,16 +177,20 @@ impl MemoryManager {
         self.scene.try_trim()
     }
 
-    /// Every account, arena and figure in one value. Allocates, reads the system's figures: not for every frame.
+    /// Every account, arena and figure in one value. Allocates, reads the system's figures, and walks the general heap if there
+    /// is one, whose live bytes it publishes: not for every frame.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         self.scene.publish();
+        #[cfg(all(not(loom), target_pointer_width = "64"))]
+        crate::heap::bucket::publish_live();
         Snapshot {
             time_ns: os::monotonic_ns(),
             frame: self.arena.stats(),
             jobs: self.jobs_last,
             scene: self.scene.stats(),
             tags: TagSnapshot::all(self.arena.tag().ledger()),
+            heap: HeapTagSnapshot::all(),
             process: os::process_memory(),
             machine: os::machine_memory(),
         }

@@ -49,11 +49,13 @@ pub enum Call {
     Unlock,
     /// [`query`]
     Query,
+    /// [`move_pages`]
+    Move,
 }
 
 impl Call {
     /// Every kind of call, for tests that make each of them fail.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Reserve,
         Self::Commit,
         Self::Decommit,
@@ -64,6 +66,7 @@ impl Call {
         Self::Lock,
         Self::Unlock,
         Self::Query,
+        Self::Move,
     ];
 
     const fn name(self) -> &'static str {
@@ -78,6 +81,7 @@ impl Call {
             Self::Lock => "locking pages",
             Self::Unlock => "unlocking pages",
             Self::Query => "querying a page",
+            Self::Move => "moving pages",
         }
     }
 }
@@ -307,6 +311,20 @@ pub unsafe fn decommit(start: NonNull<u8>, size: usize) -> Result<(), OsError> {
 pub unsafe fn discard(start: NonNull<u8>, size: usize) -> Result<(), OsError> {
     // SAFETY: the caller's promise, passed on.
     counted(Call::Decommit, size, || unsafe { imp::discard(start, size) })
+}
+
+/// Moves the memory of whole pages to another place without copying it: `to` has the content of `from` afterwards, and
+/// `from`, still committed, reads as zero. Linux 5.7 and later can do that, others refuse.
+///
+/// # Errors
+/// The system refused or can not do it. Both ranges are as they were, but for what `to` held, which may be gone.
+///
+/// # Safety
+/// Both ranges consist of whole committed, writable pages, each of one reservation that the caller owns; they do not
+/// overlap, and nothing in `to` is in use.
+pub unsafe fn move_pages(from: NonNull<u8>, to: NonNull<u8>, size: usize) -> Result<(), OsError> {
+    // SAFETY: the caller's promise, passed on.
+    counted(Call::Move, size, || unsafe { imp::move_pages(from, to, size) })
 }
 
 /// Changes what committed pages may be used for. They keep their content.

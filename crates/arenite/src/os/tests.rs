@@ -156,6 +156,29 @@ fn locking_works_or_is_refused_with_a_reason() {
 }
 
 #[test]
+fn moved_pages_take_their_content_along_or_nothing_happens() {
+    let page = page_size();
+    let (old, new) = (Reservation::new(granularity() * 8, page), Reservation::new(granularity() * 8, page));
+    // SAFETY: whole committed pages of the reservations above, which do not overlap.
+    unsafe {
+        commit(old.base, old.size).unwrap();
+        commit(new.base, new.size).unwrap();
+        fill(old.base, old.size, 3);
+        match move_pages(old.base, new.base, old.size) {
+            Ok(()) => {
+                assert_eq!((sum(old.base, old.size), sum(new.base, new.size)), (0, 3 * old.size as u64))
+            }
+            Err(error) => {
+                assert!(!cfg!(target_os = "linux"), "{error}");
+                assert_eq!((error.call(), sum(old.base, old.size)), (Call::Move, 3 * old.size as u64));
+            }
+        }
+        fill(old.base, old.size, 1);
+        fill(new.base, new.size, 1);
+    }
+}
+
+#[test]
 fn huge_page_advice_is_a_hint() {
     let Some(huge) = huge_page_size() else { return };
     let range = Reservation::new(huge * 2, huge);

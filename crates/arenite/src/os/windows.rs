@@ -135,6 +135,10 @@ pub(super) unsafe fn discard(start: NonNull<u8>, size: usize) -> Result<(), i32>
     }
 }
 
+pub(super) unsafe fn move_pages(_: NonNull<u8>, _: NonNull<u8>, _: usize) -> Result<(), i32> {
+    Err(ERROR_NOT_SUPPORTED.cast_signed())
+}
+
 pub(super) unsafe fn protect(start: NonNull<u8>, size: usize, access: Access) -> Result<(), i32> {
     if size == 0 {
         return Ok(());

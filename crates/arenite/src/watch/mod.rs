@@ -3,4 +3,4 @@
 mod snapshot;
 
 pub(crate) use snapshot::write_table;
-pub use snapshot::{Snapshot, TagSnapshot};
+pub use snapshot::{HeapTagSnapshot, Snapshot, TagSnapshot};

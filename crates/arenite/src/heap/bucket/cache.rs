@@ -17,6 +17,7 @@ use crate::region::AllocError;
 
 /// Chains of blocks on their way that a thread keeps open.
 const CHAINS: usize = 16;
+const _: () = assert!(CHAINS <= 32);
 /// A chain is sent when it has so many blocks, or so many bytes.
 const CHAIN_BLOCKS: u32 = 32;
 const CHAIN_BYTES: u32 = 16 << 10;
@@ -27,6 +28,9 @@ const HEAPS: usize = 16;
 /// Every so many slow moments a thread looks at the clock.
 const PAUSES: u32 = 8;
 
+/// Caches of ended threads that it looks after then.
+const ENDED: usize = 8;
+
 /// Blocks of one page that other threads' memory is made of, linked, not yet sent.
 struct Open {
     page: AtomicPtr<Page>,
@@ -34,7 +38,7 @@ struct Open {
     /// Of the page, for figures: others can not look there, for it may go at any moment.
     local: AtomicPtr<Local>,
     class: AtomicU32,
-    first: Cell<*mut Block>,
+    first: AtomicPtr<Block>,
     last: Cell<*mut Block>,
 }
 
@@ -47,9 +51,13 @@ pub(super) struct Cache {
     /// The next cache of the process.
     next: AtomicPtr<Cache>,
     chains: [Open; CHAINS],
+    /// Those that may have something: a bit each.
+    filled: Cell<u32>,
     pauses: Cell<u32>,
     purged_at: Cell<u32>,
     pausing: Cell<bool>,
+    /// The next cache to be looked after, if its thread has ended.
+    orphan: Cell<*const Cache>,
     /// Its places of the process's heap, linked.
     places: Cell<*mut Local>,
     /// By the tag's place in the process's ledger.
@@ -176,11 +184,11 @@ impl Cache {
                 return send(page, block, block, 1);
             }
             // Descriptors are 64 bytes apart.
-            let open =
-                &self.chains[(page.addr().get() / 64 + page.addr().get() / super::segment::SEGMENT) % CHAINS];
+            let chain = (page.addr().get() / 64 + page.addr().get() / super::segment::SEGMENT) % CHAINS;
+            let open = &self.chains[chain];
             if open.page.load(Ordering::Relaxed) == page.as_ptr() {
-                block.cast::<Block>().write(Block { next: open.first.get() });
-                open.first.set(block.as_ptr().cast());
+                block.cast::<Block>().write(Block { next: open.first.load(Ordering::Relaxed) });
+                open.first.store(block.as_ptr().cast(), Ordering::Relaxed);
                 let count = open.count.load(Ordering::Relaxed) + 1;
                 open.count.store(count, Ordering::Relaxed);
                 if count >= CHAIN_BLOCKS || count * page.as_ref().block.get() >= CHAIN_BYTES {
@@ -190,20 +198,23 @@ impl Cache {
             }
             open.send();
             block.cast::<Block>().write(Block { next: null_mut() });
-            open.first.set(block.as_ptr().cast());
+            open.first.store(block.as_ptr().cast(), Ordering::Relaxed);
             open.last.set(block.as_ptr().cast());
             open.class.store(page.as_ref().class.get().into(), Ordering::Relaxed);
             // Release: what the place is, for those who have it from here.
             open.local.store(core::ptr::from_ref(local).cast_mut(), Ordering::Release);
             open.count.store(1, Ordering::Relaxed);
             open.page.store(page.as_ptr(), Ordering::Relaxed);
+            self.filled.set(self.filled.get() | 1 << chain);
         }
     }
 
     /// Sends all that is on its way.
     pub(super) fn send_all(&self) {
-        for open in &self.chains {
-            open.send();
+        let mut filled = self.filled.replace(0);
+        while filled != 0 {
+            self.chains[filled.trailing_zeros() as usize].send();
+            filled &= filled - 1;
         }
     }
 
@@ -214,6 +225,16 @@ impl Cache {
             let count = open.count.load(Ordering::Relaxed);
             if count > 0 {
                 see(open.local.load(Ordering::Acquire), open.class.load(Ordering::Relaxed) as usize, count);
+            }
+        }
+    }
+
+    /// Calls `see` with the page, first block and number of the blocks of each chain. By any thread, of no one moment.
+    pub(super) fn each_chain(&self, mut see: impl FnMut(*mut Page, *mut Block, u32)) {
+        for open in &self.chains {
+            let page = open.page.load(Ordering::Relaxed);
+            if !page.is_null() {
+                see(page, open.first.load(Ordering::Relaxed), open.count.load(Ordering::Relaxed));
             }
         }
     }
@@ -236,18 +257,40 @@ impl Cache {
         // What follows may run program code, and so come back here.
         self.pausing.set(true);
         if super::is_process(space) {
-            let mut next = self.places.get();
-            while let Some(place) = NonNull::new(next) {
-                // SAFETY: locals of the process's heap stay.
-                let place = unsafe { place.as_ref() };
-                next = place.sibling.get();
-                place.rest();
-            }
+            self.rest();
+            self.rest_of_ended();
         } else {
             local.rest();
         }
         space.purge(delay);
         self.pausing.set(false);
+    }
+
+    /// Gives back what its places of the process's heap do not seem to need any more.
+    fn rest(&self) {
+        let mut next = self.places.get();
+        while let Some(place) = NonNull::new(next) {
+            // SAFETY: locals of the process's heap stay.
+            let place = unsafe { place.as_ref() };
+            next = place.sibling.get();
+            place.rest();
+        }
+    }
+
+    /// The same for a few of those whose threads have ended, which nobody else does: others may still free what those took.
+    fn rest_of_ended(&self) {
+        let mut next = self.orphan.get();
+        for _ in 0..ENDED {
+            // SAFETY: caches are never given back. Acquire: what was written before it was linked.
+            let cache = unsafe { next.as_ref().or_else(|| CACHES.load(Ordering::Acquire).as_ref()) };
+            let Some(cache) = cache else { return };
+            next = cache.next.load(Ordering::Acquire);
+            if cache.try_hold() {
+                cache.rest();
+                cache.park();
+            }
+        }
+        self.orphan.set(next);
     }
 
     /// Gives back all that no block needs, of all its places in `space`.
@@ -268,7 +311,7 @@ impl Cache {
 impl Open {
     fn send(&self) {
         let Some(page) = NonNull::new(self.page.load(Ordering::Relaxed)) else { return };
-        let (first, last) = (NonNull::new(self.first.get()), NonNull::new(self.last.get()));
+        let (first, last) = (NonNull::new(self.first.load(Ordering::Relaxed)), NonNull::new(self.last.get()));
         let count = self.count.load(Ordering::Relaxed);
         self.page.store(null_mut(), Ordering::Relaxed);
         self.count.store(0, Ordering::Relaxed);

@@ -10,7 +10,7 @@ pub(super) const CLASSES: usize = 1 + 64 + 8 * 5;
 pub(super) const LARGEST: usize = 32 << 10;
 
 /// Sizes up to this one are 16 bytes apart.
-const FINE: usize = 1 << 10;
+pub(super) const FINE: usize = 1 << 10;
 
 /// Every block starts at a multiple of this, and every class is one.
 pub(super) const QUANTUM: usize = 16;

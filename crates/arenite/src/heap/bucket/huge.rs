@@ -22,6 +22,20 @@ use crate::region::AllocError;
 /// A spare that is so many times as large as the block that it is to be gives its end back.
 const SHRINK: usize = 4;
 
+/// A segment of one block.
+#[derive(Clone, Copy)]
+struct Shape {
+    /// Bytes of address space.
+    size: usize,
+    /// How far behind its start the header is.
+    front: usize,
+    /// How far behind the header the block is.
+    ahead: usize,
+    /// Bytes of the block, in whole pages.
+    bytes: usize,
+    align: usize,
+}
+
 impl Space {
     /// A block with a segment of its own: `size` bytes at a multiple of `align`. Charged to `tag`. Answers it, and how many
     /// bytes from its start may hold something.
@@ -48,6 +62,15 @@ impl Space {
         let size = checked_align_up(size, SEGMENT.max(os::granularity()))
             .filter(|size| *size <= isize::MAX as usize)
             .ok_or(too_large)?;
+        tag.try_charge_committed(HEADER + bytes)?;
+        let made = self.make_huge(tag, Shape { size, front, ahead, bytes, align });
+        let segment = made.inspect_err(|_| tag.credit_committed(HEADER + bytes))?;
+        Ok((self.finish_huge(segment, local), 0))
+    }
+
+    /// Reserves and commits a segment for one block. Charges nothing but its address space.
+    fn make_huge(&self, tag: Tag, shape: Shape) -> Result<NonNull<Segment>, AllocError> {
+        let Shape { size, front, ahead, bytes, align } = shape;
         {
             let mut inner = self.inner.lock();
             if self.plan.limit.saturating_sub(inner.reserved) < size {
@@ -59,26 +82,6 @@ impl Space {
             }
             inner.reserved += size;
         }
-        let made = self.make_huge(tag, size, front, ahead, bytes, align);
-        match made {
-            Ok(segment) => Ok((self.finish_huge(segment, local), 0)),
-            Err(error) => {
-                self.inner.lock().reserved -= size;
-                Err(error)
-            }
-        }
-    }
-
-    fn make_huge(
-        &self,
-        tag: Tag,
-        size: usize,
-        front: usize,
-        ahead: usize,
-        bytes: usize,
-        align: usize,
-    ) -> Result<NonNull<Segment>, AllocError> {
-        tag.try_charge_committed(HEADER + bytes)?;
         let made = os::reserve(size, align.max(SEGMENT)).and_then(|base| {
             // SAFETY: all inside the fresh reservation; whole pages.
             let answer = unsafe {
@@ -112,10 +115,61 @@ impl Space {
                 Ok(segment)
             }
             Err(error) => {
-                tag.credit_committed(HEADER + bytes);
+                self.inner.lock().reserved -= size;
                 Err(AllocError::Os { tag, error })
             }
         }
+    }
+
+    /// Moves a block that is charged to `tag` to a segment with room for `bytes` of it, which is more than it has: its pages
+    /// go there as they are, nothing is copied. `None`: it can not be had, and the block is as it was.
+    ///
+    /// # Safety
+    /// The segment of a huge block of this space that is the caller's. From then on it is gone.
+    pub(super) unsafe fn try_move_huge(
+        &self,
+        segment: NonNull<Segment>,
+        tag: Tag,
+        bytes: usize,
+    ) -> Option<NonNull<u8>> {
+        // SAFETY: the caller's.
+        let header = unsafe { segment.as_ref() };
+        let had = header.huge.get();
+        if !cfg!(target_os = "linux") || header.ahead.get() != HEADER {
+            return None;
+        }
+        let size = checked_align_up(bytes.checked_add(HEADER)?, SEGMENT.max(os::granularity()))?;
+        let more = HEADER + bytes - had;
+        tag.try_charge_committed(more).ok()?;
+        let shape = Shape { size, front: 0, ahead: HEADER, bytes, align: HEADER };
+        let Ok(new) = self.make_huge(tag, shape) else {
+            tag.credit_committed(more);
+            return None;
+        };
+        // SAFETY: both behind the headers of segments of ours, whole committed pages; nobody knows of the new one.
+        let moved = unsafe {
+            let (from, to) = (segment.cast::<u8>().add(HEADER), new.cast::<u8>().add(HEADER));
+            os::move_pages(from, to, had)
+        };
+        if moved.is_err() {
+            // Charged to the space's tag, as if it had been a block: with its header alone.
+            // SAFETY: nobody knows of it.
+            unsafe { new.as_ref() }.huge.set(0);
+            tag.credit_committed(more - HEADER);
+            tag.transfer_committed(self.tag(), HEADER);
+            self.release_huge(new);
+            return None;
+        }
+        let local = Segment::page(segment, 0);
+        // SAFETY: the caller's block.
+        let local = unsafe { local.as_ref() }.local.load(Ordering::Relaxed);
+        self.in_use.fetch_sub(had, Ordering::Relaxed);
+        // SAFETY: it is in this list since it was made.
+        unsafe { unlink(&mut self.inner.lock().huge, segment) };
+        header.huge.set(0);
+        tag.transfer_committed(self.tag(), HEADER);
+        self.release_huge(segment);
+        Some(self.finish_huge(new, local))
     }
 
     fn finish_huge(&self, segment: NonNull<Segment>, local: *mut Local) -> NonNull<u8> {

@@ -4,7 +4,7 @@
 use core::ptr::{NonNull, null_mut};
 
 use super::local::Local;
-use super::segment::{HUGE, LARGE, Page, SLOT, Segment};
+use super::segment::{HEADER, HUGE, LARGE, Page, SLOT, Segment};
 use super::space::{Space, pages};
 use crate::base::sync::Ordering;
 use crate::region::AllocError;
@@ -114,6 +114,22 @@ pub(super) unsafe fn usable_of(page: NonNull<Page>) -> usize {
     }
 }
 
+/// Where the block of this page begins.
+///
+/// # Safety
+/// As [`usable_of`].
+pub(super) unsafe fn start_of(page: NonNull<Page>) -> NonNull<u8> {
+    let (segment, _) = Page::place(page);
+    // SAFETY: the caller's promise.
+    unsafe {
+        if page.as_ref().owner.load(Ordering::Relaxed) == HUGE {
+            segment.cast::<u8>().add(segment.as_ref().ahead.get())
+        } else {
+            Page::start(page)
+        }
+    }
+}
+
 /// Takes the block of this page back, on any thread.
 ///
 /// # Safety
@@ -138,7 +154,7 @@ pub(super) unsafe fn free(page: NonNull<Page>) {
     }
 }
 
-/// Makes a large block larger where it is, if its span has the room. Answers whether it now has `size` bytes.
+/// Makes a large block larger where it is, if its span, or what is behind it, has the room. Answers whether it now has `size` bytes.
 ///
 /// # Safety
 /// The page of a large block of the caller's.
@@ -151,18 +167,41 @@ pub(super) unsafe fn grow(page: NonNull<Page>, size: usize) -> bool {
         }
         let (segment, slot) = Page::place(page);
         let charged = &segment.as_ref().charged[slot];
-        let room = usize::from(this.slots.get()) * SLOT - if slot == 0 { super::segment::HEADER } else { 0 };
+        let slots = usize::from(this.slots.get());
+        let room = slots * SLOT - if slot == 0 { HEADER } else { 0 };
         // First of all: the size may be any number.
-        if size > room {
+        if size > MOST_SLOTS * SLOT {
             return false;
         }
-        let (had, bytes) = (charged.get() as usize, pages(size));
+        let (had, mut bytes) = (charged.get() as usize, pages(size));
         if bytes < had {
             return false;
         }
         let local = &*this.local.load(Ordering::Relaxed);
-        if local.tag().try_charge_committed(bytes - had).is_err() {
+        let (space, tag) = (&*local.space.get(), local.tag());
+        let mut behind = None;
+        if bytes > room {
+            let more = (bytes - room).div_ceil(SLOT);
+            let Some(span) = space.take_behind(segment, slot + slots, more) else { return false };
+            // What was in use there is charged, as far as it goes.
+            bytes = bytes.max(if span.touched > 0 { room + span.touched } else { 0 });
+            behind = Some(span);
+        }
+        let held = behind.map_or(0, |span| span.held);
+        let paid = space.tag().try_transfer_committed(tag, held).and_then(|()| {
+            let more = bytes - had - held;
+            tag.try_charge_committed(more).inspect_err(|_| tag.transfer_committed(space.tag(), held))
+        });
+        if paid.is_err() {
+            if let Some(span) = behind {
+                space.give_untouched(span);
+            }
             return false;
+        }
+        if let Some(span) = behind {
+            span.settle(0);
+            space.join(segment, slot, slots + span.slots);
+            this.slots.set((slots + span.slots) as u8);
         }
         charged.set(bytes as u32);
         local.large[BYTES].fetch_add((bytes - had) as u64, Ordering::Relaxed);
@@ -187,6 +226,30 @@ unsafe fn grow_huge(page: NonNull<Page>, size: usize) -> bool {
             local.large[BYTES].fetch_add((bytes - had) as u64, Ordering::Relaxed);
         }
         grown
+    }
+}
+
+/// Makes a huge block larger somewhere else, without copying it, if the system can do that. It keeps its tag. `None`: it is
+/// as it was.
+///
+/// # Safety
+/// The page of a block of the caller's that [`grow`] has left as it was. Its address is no more if this succeeds.
+pub(super) unsafe fn move_huge(page: NonNull<Page>, size: usize, align: usize) -> Option<NonNull<u8>> {
+    // SAFETY: the caller's promise; a local and its space outlive its blocks.
+    unsafe {
+        let this = page.as_ref();
+        if this.owner.load(Ordering::Relaxed) != HUGE || align > HEADER || size > isize::MAX as usize {
+            return None;
+        }
+        let local = &*this.local.load(Ordering::Relaxed);
+        let (segment, _) = Page::place(page);
+        let (had, bytes) = (segment.as_ref().huge.get(), pages(size));
+        if bytes <= had {
+            return None;
+        }
+        let moved = (*local.space.get()).try_move_huge(segment, local.tag(), bytes)?;
+        local.large[BYTES].fetch_add((bytes - had) as u64, Ordering::Relaxed);
+        Some(moved)
     }
 }
 

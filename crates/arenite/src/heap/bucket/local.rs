@@ -17,7 +17,7 @@ use core::cell::Cell;
 use core::ptr::{NonNull, null, null_mut};
 
 use super::cache::Cache;
-use super::class::{CLASSES, QUANTUM, slots_of_class};
+use super::class::{CLASSES, FINE, QUANTUM, slots_of_class};
 use super::mail::Mail;
 use super::remote::Chain;
 use super::segment::{Block, FULL, HUGE, LARGE, NOBODY, Page, Segment};
@@ -39,13 +39,26 @@ struct Bin {
     allocs: AtomicU64,
 }
 
+impl Bin {
+    /// A free block, if there is one.
+    #[inline(always)]
+    fn pop(&self) -> Option<NonNull<u8>> {
+        let block = NonNull::new(self.free.get())?;
+        // SAFETY: a free block of this bin, linked by whoever freed it.
+        self.free.set(unsafe { block.as_ref() }.next);
+        bump(&self.allocs, 1);
+        Some(block.cast())
+    }
+}
+
 /// What a thread has under one tag of one heap. Only the thread that has the cache uses it; others read the figures and
 /// send mail.
 #[repr(C)]
 pub struct Local {
+    /// First of all, so that what they are found by needs nothing added.
+    bins: [Bin; CLASSES],
     /// The cache's id. 0 for those who have nothing.
     owner: Cell<u32>,
-    bins: [Bin; CLASSES],
     /// Blocks that bins ever took from pages; those not handed out are in the bins.
     taken: [AtomicU64; CLASSES],
     /// Pages that have something left.
@@ -81,8 +94,8 @@ impl Local {
     /// Of a thread that has nothing yet: every path ends in the slow one.
     #[expect(clippy::declare_interior_mutable_const, reason = "each use is a place of its own")]
     pub(super) const EMPTY: Self = Self {
-        owner: Cell::new(0),
         bins: [const { Bin { free: Cell::new(null_mut()), allocs: AtomicU64::new(0) } }; CLASSES],
+        owner: Cell::new(0),
         taken: [const { AtomicU64::new(0) }; CLASSES],
         lists: [const { Cell::new(null_mut()) }; CLASSES],
         seen: [const { Cell::new(0) }; CLASSES],
@@ -151,12 +164,18 @@ impl Local {
     pub(super) fn pop(&self, class: usize) -> Option<NonNull<u8>> {
         debug_assert!(class < CLASSES);
         // SAFETY: callers' classes come from `class_of`.
-        let bin = unsafe { self.bins.get_unchecked(class) };
-        let block = NonNull::new(bin.free.get())?;
-        // SAFETY: a free block of this bin, linked by whoever freed it.
-        bin.free.set(unsafe { block.as_ref() }.next);
-        bump(&bin.allocs, 1);
-        Some(block.cast())
+        unsafe { self.bins.get_unchecked(class) }.pop()
+    }
+
+    /// As [`pop`](Self::pop), of the class of a size up to [`FINE`]: sizes there are as far apart as bins, so that the size
+    /// rounded up says where the bin is.
+    #[inline(always)]
+    pub(super) fn pop_fine(&self, size: usize) -> Option<NonNull<u8>> {
+        const { assert!(size_of::<Bin>() == QUANTUM && super::class::class_of(FINE) == FINE / QUANTUM) };
+        debug_assert!(size <= FINE);
+        let offset = (size + (QUANTUM - 1)) & !(QUANTUM - 1);
+        // SAFETY: the bin of a class; a whole number of bins from the first one.
+        unsafe { &*self.bins.as_ptr().byte_add(offset) }.pop()
     }
 
     /// A block of the class, after the bin was found empty.
@@ -392,22 +411,34 @@ impl Local {
         unsafe { &*self.cache.get() }.pause(self);
     }
 
-    /// Gives back what classes keep that have handed out nothing since this was last called.
+    /// Gives back what classes keep that have handed out nothing since this was last called; of the others, pages that other
+    /// threads have emptied.
     pub(super) fn rest(&self) {
         self.read_mail();
         for class in 1..CLASSES {
             let allocs = self.bins[class].allocs.load(Ordering::Relaxed) as u32;
-            if self.seen[class].replace(allocs) == allocs && !self.lists[class].get().is_null() {
+            let idle = self.seen[class].replace(allocs) == allocs;
+            if self.lists[class].get().is_null() {
+                continue;
+            }
+            if idle {
                 self.trim_class(class);
+            } else {
+                self.give_empty(class, false);
             }
         }
     }
 
     /// Gives a listed page back to the space. Nobody has a block of it, and it is not in the mail.
     fn give_back(&self, page: NonNull<Page>) {
+        self.unlist(page);
+        self.give_up(page);
+    }
+
+    /// As [`give_back`](Self::give_back), of a page that is in no list.
+    fn give_up(&self, page: NonNull<Page>) {
         // SAFETY: a page of this thread.
         let this = unsafe { page.as_ref() };
-        self.unlist(page);
         let (segment, slot) = Page::place(page);
         // SAFETY: its segment.
         let charged = unsafe { segment.as_ref() }.charged[slot].replace(0) as usize;
@@ -430,18 +461,43 @@ impl Local {
 
     fn trim_class(&self, class: usize) {
         self.empty_bin(class);
-        self.spare.set(self.spare.get() & !(1 << class));
+        self.give_empty(class, true);
+    }
+
+    /// Gives the pages of a class back of which nobody has a block: of a class that is in use (not `all`) those that other
+    /// threads have emptied, one of which may stay as its spare.
+    fn give_empty(&self, class: usize, all: bool) {
+        let bit = 1 << class;
+        if all {
+            self.spare.set(self.spare.get() & !bit);
+        }
+        // Giving a page back may run program code, which may change the list: first they are all taken out of it.
+        let mut empty = null_mut();
         let mut next = self.lists[class].get();
         while let Some(page) = NonNull::new(next) {
             // SAFETY: a page of this thread, which is listed.
             let this = unsafe { page.as_ref() };
             next = this.next.get();
-            self.take_remote(page);
-            if this.used.load(Ordering::Relaxed) == 0 && !this.remote.in_mail() {
-                // May run program code, which may change the list: begin again.
-                self.give_back(page);
-                next = self.lists[class].get();
+            let (came, used) = (this.remote.count(), this.used.load(Ordering::Relaxed));
+            if (came != used || came == 0) && !all {
+                continue;
             }
+            self.take_remote(page);
+            if this.used.load(Ordering::Relaxed) > 0 || this.remote.in_mail() {
+                continue;
+            }
+            if !all && self.spare.get() & bit == 0 {
+                self.spare.set(self.spare.get() | bit);
+                continue;
+            }
+            self.unlist(page);
+            this.next.set(empty);
+            empty = page.as_ptr();
+        }
+        while let Some(page) = NonNull::new(empty) {
+            // SAFETY: a page of this thread that nobody else knows of.
+            empty = unsafe { page.as_ref() }.next.get();
+            self.give_up(page);
         }
     }
 
@@ -507,36 +563,34 @@ impl Local {
             let page = Page::of(block);
             let this = page.as_ref();
             if this.owner.load(Ordering::Relaxed) != self.owner() {
-                return self.free_slow(page, block);
+                return Self::free_slow(block, page, self);
             }
             block.cast::<Block>().write(Block { next: this.free.get() });
             this.free.set(block.as_ptr().cast());
-            let used = this.used.load(Ordering::Relaxed) - 1;
-            this.used.store(used, Ordering::Relaxed);
-            if used == 0 {
-                retire(page);
-            }
+            one_less(page);
         }
     }
 
+    /// The block comes first, as it came to whoever calls this: so nothing has to be moved for it.
+    ///
     /// # Safety
     /// As [`free`](Self::free); `page` is its page.
     #[cold]
     #[inline(never)]
-    unsafe fn free_slow(&self, page: NonNull<Page>, block: NonNull<u8>) {
+    unsafe fn free_slow(block: NonNull<u8>, page: NonNull<Page>, local: &Self) {
         // SAFETY: the caller's promise.
         unsafe {
             let this = page.as_ref();
             match this.owner.load(Ordering::Relaxed) {
                 LARGE | HUGE => super::large::free(page),
                 NOBODY => super::misuse(block),
-                owner if self.owner() != 0 && owner == self.owner() | FULL => {
-                    self.put(page, block);
+                owner if local.owner() != 0 && owner == local.owner() | FULL => {
+                    local.put(page, block);
                     if this.used.load(Ordering::Relaxed) == 0 {
                         retire(page);
                     }
                 }
-                _ => match self.cache.get().as_ref() {
+                _ => match local.cache.get().as_ref() {
                     Some(cache) => cache.send(page, block),
                     None => send(page, block, block, 1),
                 },
@@ -544,11 +598,47 @@ impl Local {
         }
     }
 
+    /// The first block of a class's bin. By any thread, of this moment.
+    pub(super) fn first_in_bin(&self, class: usize) -> *mut Block {
+        let first = self.bins[class].free.as_ptr();
+        // SAFETY: a word of this place, which others write whole.
+        unsafe { crate::base::sync::AtomicPtr::from_ptr(first) }.load(Ordering::Relaxed)
+    }
+
     /// Blocks handed out of each class, and those that are in the bins. Exact when nobody is at it.
     pub(super) fn counts(&self, class: usize) -> (u64, u64) {
         // In this order: a block is taken before it is handed out.
         let allocs = self.bins[class].allocs.load(Ordering::Relaxed);
         (allocs, self.taken[class].load(Ordering::Relaxed).wrapping_sub(allocs))
+    }
+}
+
+/// Counts a block of a page of the calling thread as back, and retires the page if it was the last.
+#[inline(always)]
+fn one_less(page: NonNull<Page>) {
+    // What a compiler makes of the portable form is a load, a subtraction and a store, for the number is looked at; the
+    // subtraction alone says all there is to know.
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a page's descriptor. Its count is this thread's to change, at once as far as other threads see, who read it.
+    unsafe {
+        core::arch::asm!(
+            "dec dword ptr [{page} + {used}]",
+            "jz {last}",
+            page = in(reg) page.as_ptr(),
+            used = const core::mem::offset_of!(Page, used),
+            last = label { retire(page) },
+            options(nostack),
+        );
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        // SAFETY: a page's descriptor.
+        let used = unsafe { &page.as_ref().used };
+        let left = used.load(Ordering::Relaxed) - 1;
+        used.store(left, Ordering::Relaxed);
+        if left == 0 {
+            retire(page);
+        }
     }
 }
 
@@ -560,7 +650,7 @@ fn retire(page: NonNull<Page>) {
     unsafe { &*page.as_ref().local.load(Ordering::Relaxed) }.retire(page);
 }
 
-fn block_at(page: NonNull<Page>, units: u32) -> *mut Block {
+pub(super) fn block_at(page: NonNull<Page>, units: u32) -> *mut Block {
     Page::start(page).as_ptr().wrapping_add(units as usize * QUANTUM).cast()
 }
 

@@ -13,12 +13,14 @@
 //! freeing needs not be told. Which tag a thread allocates under is one pointer: [`enter`].
 #![expect(unsafe_code, reason = "the heap's own face is raw")]
 
+mod by_tag;
 mod cache;
 mod class;
 mod huge;
 #[cfg(feature = "std")]
 mod instance;
 mod large;
+mod living;
 mod local;
 mod mail;
 mod remote;
@@ -33,15 +35,17 @@ mod threads;
 use core::alloc::Layout;
 use core::ptr::{NonNull, null_mut};
 
+pub use self::by_tag::{TagUse, by_tag, publish_live};
 #[cfg(feature = "std")]
 pub use self::instance::{BucketHeap, BucketHeapOptions};
+pub use self::living::{LiveBlock, live_blocks, tag_of};
 pub use self::local::Local;
 pub use self::stats::{ClassStats, HeapStats, process_stats};
 #[cfg(feature = "std")]
 pub use self::threads::StdThreads;
 
 use self::cache::Cache;
-use self::class::{LARGEST, aligned_class, class_of, size_of_class};
+use self::class::{FINE, LARGEST, aligned_class, class_of, size_of_class};
 use self::segment::{HUGE, LARGE, Page};
 use self::space::{Plan, Space};
 use crate::base::sync::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
@@ -62,6 +66,11 @@ pub unsafe trait Threads {
 
     /// Has [`thread_ends`] called when this thread ends.
     fn enroll() -> bool;
+
+    /// No memory: called before a caller is told so. (Here, so that whoever has to say it in one more way, like C's `errno`,
+    /// needs not look at each answer.)
+    #[inline]
+    fn refused() {}
 }
 
 /// The place of a thread that has none yet.
@@ -219,10 +228,15 @@ pub fn enter<T: Threads>(tag: Tag) -> Result<Tag, AllocError> {
 /// A block of `size` bytes at a multiple of 16. `None`: no memory.
 #[inline(always)]
 pub fn alloc<T: Threads>(size: usize) -> Option<NonNull<u8>> {
-    if size <= LARGEST {
+    // One comparison for most: what is fine needs no second one.
+    if size <= FINE {
         // SAFETY: a place of this thread, or an empty one.
-        let local = unsafe { &*T::current() };
-        if let Some(block) = local.pop(class_of(size)) {
+        if let Some(block) = unsafe { &*T::current() }.pop_fine(size) {
+            return Some(block);
+        }
+    } else if size <= LARGEST {
+        // SAFETY: as above.
+        if let Some(block) = unsafe { &*T::current() }.pop(class_of(size)) {
             return Some(block);
         }
     }
@@ -232,7 +246,17 @@ pub fn alloc<T: Threads>(size: usize) -> Option<NonNull<u8>> {
 #[cold]
 #[inline(never)]
 fn alloc_slow<T: Threads>(size: usize) -> Option<NonNull<u8>> {
-    try_alloc::<T>(size, class::QUANTUM).ok().map(|(block, _)| block)
+    or_refused::<T>(try_alloc::<T>(size, class::QUANTUM))
+}
+
+fn or_refused<T: Threads>(answer: Result<(NonNull<u8>, usize), AllocError>) -> Option<NonNull<u8>> {
+    match answer {
+        Ok((block, _)) => Some(block),
+        Err(_) => {
+            T::refused();
+            None
+        }
+    }
 }
 
 /// As [`alloc`], at a multiple of `align`, a power of two.
@@ -252,7 +276,7 @@ fn alloc_aligned_slow<T: Threads>(size: usize, align: usize) -> Option<NonNull<u
             return Some(block);
         }
     }
-    try_alloc::<T>(size, align).ok().map(|(block, _)| block)
+    or_refused::<T>(try_alloc::<T>(size, align))
 }
 
 /// As [`alloc_aligned`], all bytes zero.
@@ -264,7 +288,9 @@ pub fn alloc_zeroed<T: Threads>(size: usize, align: usize) -> Option<NonNull<u8>
         unsafe { block.write_bytes(0, size) };
         return Some(block);
     }
-    let (block, touched) = try_alloc::<T>(size, align).ok()?;
+    let answer = try_alloc::<T>(size, align);
+    let touched = answer.map_or(0, |(_, touched)| touched);
+    let block = or_refused::<T>(answer)?;
     // SAFETY: as above.
     unsafe { block.write_bytes(0, touched.min(size)) };
     Some(block)
@@ -336,6 +362,9 @@ pub unsafe fn realloc<T: Threads>(block: NonNull<u8>, size: usize, align: usize)
         if stays(block, size) {
             return Some(block);
         }
+        if let Some(moved) = moves(block, size, align) {
+            return Some(moved);
+        }
         let new = alloc_aligned::<T>(size, align)?;
         new.copy_from_nonoverlapping(block, usable_size(block).min(size));
         free::<T>(block);
@@ -351,6 +380,16 @@ unsafe fn stays(block: NonNull<u8>, size: usize) -> bool {
         (size <= has && (size >= has / 2 || has <= 64))
             || (size > has && has > LARGEST && large::grow(Page::of(block), size))
     }
+}
+
+/// The block where it is large enough, if it could be moved there without copying.
+#[inline]
+unsafe fn moves(block: NonNull<u8>, size: usize, align: usize) -> Option<NonNull<u8>> {
+    if size <= LARGEST {
+        return None;
+    }
+    // SAFETY: the caller's.
+    unsafe { large::move_huge(Page::of(block), size, align) }
 }
 
 /// Whether an address lies in the memory of the process's heap. O(segments).

@@ -98,6 +98,14 @@ impl Remote {
         self.0.load(Ordering::Relaxed) & MAIL != 0
     }
 
+    /// What came and was not taken. Of this moment.
+    #[cfg(not(loom))]
+    pub(super) fn peek(&self) -> Option<Chain> {
+        let word = self.0.load(Ordering::Relaxed);
+        let count = ((word & !FLAGS) >> FIRST_BITS) as u32;
+        (count > 0).then_some(Chain { first: word as u32, count })
+    }
+
     /// How many came that were not taken. Of this moment.
     pub(super) fn count(&self) -> u32 {
         ((self.0.load(Ordering::Relaxed) & !FLAGS) / COUNT) as u32

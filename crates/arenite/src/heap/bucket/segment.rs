@@ -44,6 +44,27 @@ pub(super) struct Block {
     pub(super) next: *mut Block,
 }
 
+/// A figure that whoever has the span writes, and that others may read.
+#[derive(Debug)]
+#[repr(transparent)]
+pub(super) struct Charged(AtomicU32);
+
+impl Charged {
+    pub(super) fn get(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set(&self, bytes: u32) {
+        self.0.store(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn replace(&self, bytes: u32) -> u32 {
+        let before = self.get();
+        self.set(bytes);
+        before
+    }
+}
+
 /// The description of a span. But for `owner` and `remote` it belongs to its owner; others read `used`, for figures.
 #[derive(Debug)]
 #[repr(C, align(64))]
@@ -82,7 +103,7 @@ pub(super) struct Segment {
     map: [Cell<u16>; SLOTS],
     /// Of the span that begins with a slot: bytes from its start that are charged to its tag, or, when nobody has it, bytes
     /// of this slot that may hold something.
-    pub(super) charged: [Cell<u32>; SLOTS],
+    pub(super) charged: [Charged; SLOTS],
     /// When the slot became free, in milliseconds of the process.
     pub(super) freed_at: [Cell<u32>; SLOTS],
     /// Links of pages in their owners' mail.

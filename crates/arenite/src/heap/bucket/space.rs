@@ -19,12 +19,16 @@ use crate::ledger::Tag;
 use crate::os;
 use crate::region::AllocError;
 
-/// Dirty memory beyond this, and beyond a quarter of what is in use, goes back at once.
-const DIRTY_MOST: usize = 32 << 20;
+/// Dirty memory beyond this, and beyond a quarter of what is in use, goes back at once. Half as much was too little for a
+/// program that replaces a dozen blocks of some MiB each: it got the same pages again and again.
+const DIRTY_MOST: usize = 64 << 20;
+
+/// Segments with room that are compared before one is taken.
+const LOOK_AT: usize = 8;
 
 /// Freed blocks of their own segments that wait for another use, and what they may be in all.
 const SPARES: usize = 32;
-pub(super) const SPARE_MOST: usize = 32 << 20;
+pub(super) const SPARE_MOST: usize = 64 << 20;
 
 /// How a heap is laid out. Sizes are bytes.
 #[derive(Clone, Copy, Debug)]
@@ -166,6 +170,52 @@ pub(super) unsafe fn link(list: &mut *mut Segment, segment: NonNull<Segment>) {
 fn each(list: *mut Segment) -> impl Iterator<Item = NonNull<Segment>> {
     // SAFETY: the space's lock is held as long as the list is walked.
     core::iter::successors(NonNull::new(list), |segment| NonNull::new(unsafe { segment.as_ref() }.next.get()))
+}
+
+/// A free slot, a dirty one if the first segment with a free one has it.
+fn single(open: *mut Segment) -> Option<(NonNull<Segment>, usize)> {
+    each(open).find_map(|segment| {
+        // SAFETY: a segment of a space, whose lock is held.
+        let header = unsafe { segment.as_ref() };
+        let free = !header.taken.get();
+        let best = if free & header.dirty.get() != 0 { free & header.dirty.get() } else { free };
+        (best != 0).then(|| (segment, best.trailing_zeros() as usize))
+    })
+}
+
+/// A run of free slots, of those in the first segments that have one the run with the most memory in it already: what is
+/// dirty and not used again is memory that is paid for twice.
+fn run_of(open: *mut Segment, slots: usize) -> Option<(NonNull<Segment>, usize)> {
+    let mut best = None;
+    let mut most = 0;
+    for segment in each(open).filter_map(|segment| runs(segment, slots)).take(LOOK_AT) {
+        let (segment, starts) = segment;
+        // SAFETY: as above.
+        let dirty = unsafe { segment.as_ref() }.dirty.get();
+        for slot in bits(starts) {
+            let has = (dirty & mask(slot, slots)).count_ones() as usize;
+            if best.is_none() || has > most {
+                (best, most) = (Some((segment, slot)), has);
+            }
+            if most == slots {
+                return best;
+            }
+        }
+    }
+    best
+}
+
+/// Where so many free slots in a row begin, a bit each, if there are any.
+fn runs(segment: NonNull<Segment>, slots: usize) -> Option<(NonNull<Segment>, u64)> {
+    // SAFETY: as above. Slot 0 is smaller, and of no use here.
+    let mut runs = !unsafe { segment.as_ref() }.taken.get() & !1;
+    let mut have = 1;
+    while have < slots {
+        let step = have.min(slots - have);
+        runs &= runs >> step;
+        have += step;
+    }
+    (runs != 0).then_some((segment, runs))
 }
 
 /// Reserves and commits a segment and fills in its header; charges address space and header to `tag`.
@@ -323,25 +373,40 @@ impl Space {
     }
 
     fn take_from(&self, inner: &mut Inner, slots: usize) -> Option<Span> {
-        let (segment, slot) = each(inner.open).find_map(|segment| {
-            // SAFETY: a segment of this space, whose lock is held.
-            let header = unsafe { segment.as_ref() };
-            let free = !header.taken.get();
-            if slots == 1 {
-                let best = if free & header.dirty.get() != 0 { free & header.dirty.get() } else { free };
-                return (best != 0).then(|| (segment, best.trailing_zeros() as usize));
-            }
-            // Bit `i` stays if `slots` bits from there are set. Slot 0 is smaller, and of no use here.
-            let mut runs = free & !1;
-            let mut have = 1;
-            while have < slots {
-                let step = have.min(slots - have);
-                runs &= runs >> step;
-                have += step;
-            }
-            (runs != 0).then(|| (segment, runs.trailing_zeros() as usize))
-        })?;
-        // SAFETY: as above.
+        let (segment, slot) = if slots == 1 { single(inner.open) } else { run_of(inner.open, slots) }?;
+        Some(self.take_run(inner, segment, slot, slots))
+    }
+
+    /// The `more` slots behind a span, if nobody has them: a span of their own, until they are [joined](Segment::join) to it.
+    ///
+    /// # Safety
+    /// The span is the caller's.
+    pub(super) unsafe fn take_behind(
+        &self,
+        segment: NonNull<Segment>,
+        slot: usize,
+        more: usize,
+    ) -> Option<Span> {
+        let mut inner = self.inner.lock();
+        // SAFETY: a segment of this space, whose lock is held.
+        let taken = unsafe { segment.as_ref() }.taken.get();
+        let free = slot + more <= SLOTS && taken & mask(slot, more) == 0;
+        free.then(|| self.take_run(&mut inner, segment, slot, more))
+    }
+
+    /// All these slots are one span from now on, the first one's.
+    ///
+    /// # Safety
+    /// They are the caller's.
+    pub(super) unsafe fn join(&self, segment: NonNull<Segment>, slot: usize, slots: usize) {
+        let _inner = self.inner.lock();
+        // SAFETY: a segment of this space, whose lock is held.
+        unsafe { segment.as_ref() }.join(slot, slots, true);
+    }
+
+    /// Takes free slots.
+    fn take_run(&self, inner: &mut Inner, segment: NonNull<Segment>, slot: usize, slots: usize) -> Span {
+        // SAFETY: a segment of this space, whose lock is held.
         let header = unsafe { segment.as_ref() };
         let mut span = Span { segment, slot, slots, touched: 0, held: 0 };
         for place in 0..slots {
@@ -363,7 +428,7 @@ impl Space {
                 link(&mut inner.full, segment);
             }
         }
-        Some(span)
+        span
     }
 
     /// Takes a span back whose first `touched` bytes may hold something and are charged to the space's tag. Answers whether
@@ -588,6 +653,27 @@ impl Space {
         for segment in each(inner.huge) {
             see(Segment::page(segment, 0));
         }
+    }
+
+    /// Calls `see` with the page that an address lies in, if somebody has it, under the lock.
+    pub(super) fn page_at<R>(&self, address: *const u8, see: impl FnOnce(NonNull<Page>) -> R) -> Option<R> {
+        let inner = self.inner.lock();
+        let offset = |segment: NonNull<Segment>| {
+            // SAFETY: a segment of this space, whose lock is held.
+            let header = unsafe { segment.as_ref() };
+            let offset = address.addr().wrapping_sub(header.base.get().addr());
+            (offset < header.size.get()).then_some((segment, offset))
+        };
+        let page = if let Some((segment, offset)) = each(inner.open).chain(each(inner.full)).find_map(offset)
+        {
+            // The header is nobody's.
+            (offset >= HEADER).then(|| Segment::page(segment, offset / SLOT))?
+        } else {
+            let (segment, _) = each(inner.huge).find_map(offset)?;
+            Segment::page(segment, 0)
+        };
+        // SAFETY: a descriptor, which stays as long as the lock is held.
+        (unsafe { page.as_ref() }.owner.load(Ordering::Acquire) != NOBODY).then(|| see(page))
     }
 
     /// Whether an address lies in a block, or where one could be.

@@ -160,6 +160,86 @@ fn blocks_grow_and_shrink_with_their_content() {
 }
 
 #[test]
+fn large_blocks_grow_into_the_free_slots_behind_them() {
+    let tag = fresh_tag();
+    let heap = BucketHeap::try_new(tag).unwrap();
+    let layout = |size| Layout::from_size_align(size, 16).unwrap();
+    let slot = 64 << 10;
+    // SAFETY: blocks of this test's, of so many bytes, freed once.
+    unsafe {
+        let [one, two, three] = [(); 3].map(|()| heap.try_alloc(layout(2 * slot)).unwrap());
+        assert_eq!(
+            three.offset_from(one),
+            4 * slot as isize,
+            "what follows counts on their lying side by side"
+        );
+        for (block, seed) in [(one, 1), (two, 2), (three, 3)] {
+            mark(block, 2 * slot, seed);
+        }
+        // Dirty memory in the middle becomes a part of the first one, whose budget pays for it.
+        heap.free(two);
+        let held = tag.account().own.committed;
+        assert_eq!(heap.try_realloc(one, layout(2 * slot), 3 * slot + 5), Ok(one));
+        assert_eq!((heap.usable_size(one), tag.account().own.committed), (4 * slot, held));
+        // Somebody is in the way now.
+        let moved = heap.try_realloc(one, layout(3 * slot + 5), 4 * slot + 1).unwrap();
+        assert!(moved != one && is_marked(moved, 2 * slot, 1) && is_marked(three, 2 * slot, 3));
+        assert_eq!(heap.stats().live(), 2);
+        heap.free(moved);
+        // Sixteen slots are the end of growing in place.
+        let mut size = 2 * slot;
+        let last = loop {
+            let grown = heap.try_realloc(three, layout(size), size + slot).unwrap();
+            size += slot;
+            if grown != three {
+                break grown;
+            }
+        };
+        assert!(size == 17 * slot && is_marked(last, 2 * slot, 3), "{size}");
+    }
+    // SAFETY: nobody uses its blocks any more.
+    unsafe { heap.force_discard() };
+    assert!(nothing_is_charged(tag), "{:?}", tag.account().own);
+}
+
+#[test]
+fn huge_blocks_grow_by_moving_their_pages_or_by_copying() {
+    let tag = fresh_tag();
+    let heap = BucketHeap::try_new(tag).unwrap();
+    let empty = tag.account().own.committed;
+    let layout = |size| Layout::from_size_align(size, 16).unwrap();
+    // SAFETY: blocks of this test's, of so many bytes, freed once.
+    unsafe {
+        for refused in [false, true] {
+            let mut size = 3 << 20;
+            let mut block = heap.try_alloc(layout(size)).unwrap();
+            mark(block, size, 7);
+            let plan = crate::os::fake::fail_after(crate::os::Call::Move, if refused { 0 } else { u64::MAX });
+            for _ in 0..4 {
+                let grown = heap.try_realloc(block, layout(size), size * 2).unwrap();
+                assert_ne!(grown, block);
+                assert!(is_marked(grown, size, 7));
+                (block, size) = (grown, size * 2);
+                grown.add(size - 1).write(1);
+                mark(block, size, 7);
+                assert_eq!((heap.stats().live(), heap.stats().live_bytes()), (1, size as u64));
+                if !refused && cfg!(target_os = "linux") {
+                    let held = tag.account().own.committed - empty;
+                    assert!(held <= size + (64 << 10), "{held} for {size}: the old pages are still charged");
+                }
+            }
+            assert_eq!(plan.seen() >= 4, cfg!(target_os = "linux"), "{}", plan.seen());
+            drop(plan);
+            heap.free(block);
+            heap.trim();
+        }
+    }
+    assert!(tag.account().own.committed < 100 << 10, "{:?}", tag.account().own);
+    drop(heap);
+    assert!(nothing_is_charged(tag), "{:?}", tag.account().own);
+}
+
+#[test]
 fn alignments_above_everything_are_kept() {
     let tag = fresh_tag();
     let heap = BucketHeap::try_new(tag).unwrap();
@@ -389,4 +469,53 @@ fn tags_have_places_of_their_own() {
     })
     .join()
     .unwrap();
+}
+
+#[test]
+fn living_blocks_are_found_wherever_the_free_ones_are() {
+    let heap = BucketHeap::try_new(fresh_tag()).unwrap();
+    let mut random = Random(11);
+    let mut held: Vec<(NonNull<u8>, usize)> = Vec::new();
+    let empty = LiveBlock { address: core::ptr::null(), size: 0, tag: heap.tag() };
+    for round in 0..6 {
+        for _ in 0..3000 {
+            if held.len() > 1000 && random.below(2) == 0 {
+                let (block, _) = held.swap_remove(random.below(held.len()));
+                // SAFETY: a block of this test's, freed once.
+                unsafe { heap.free(block) };
+            } else {
+                let size = if round == 3 { random.below(9 << 20) } else { random.size() };
+                held.push((heap.try_alloc(Layout::from_size_align(size, 16).unwrap()).unwrap(), size));
+                if round == 3 && !held.len().is_multiple_of(3) {
+                    break;
+                }
+            }
+        }
+        // Some go by way of another thread, and lie in lists that this one has not looked at.
+        let going: Vec<usize> =
+            held.drain(..held.len() / 3).map(|(block, _)| block.as_ptr().expose_provenance()).collect();
+        let heap = &heap;
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                for address in going {
+                    let block = NonNull::new(core::ptr::with_exposed_provenance_mut(address)).unwrap();
+                    // SAFETY: blocks of this test's, freed once.
+                    unsafe { heap.free(block) };
+                }
+            });
+        });
+        let mut list = std::vec![empty; held.len() + 10];
+        assert_eq!(heap.live_blocks(&mut list), held.len());
+        list.truncate(held.len());
+        list.sort_by_key(|block| block.address);
+        held.sort_by_key(|(block, _)| *block);
+        for (found, (block, size)) in list.iter().zip(&held) {
+            assert_eq!((found.address, found.tag), (block.as_ptr().cast_const(), heap.tag()));
+            assert!(found.size >= *size);
+        }
+        assert_eq!(heap.live_blocks(&mut []), held.len());
+        assert_eq!(heap.stats().live(), held.len() as u64);
+    }
+    // SAFETY: nobody uses its blocks any more.
+    unsafe { heap.force_discard() };
 }

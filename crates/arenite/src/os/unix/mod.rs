@@ -91,6 +91,35 @@ pub(super) unsafe fn discard(start: NonNull<u8>, size: usize) -> Result<(), i32>
         .map_err(errno)
 }
 
+#[cfg(target_os = "linux")]
+pub(super) unsafe fn move_pages(from: NonNull<u8>, to: NonNull<u8>, size: usize) -> Result<(), i32> {
+    // The old place stays mapped, so that nobody else's memory can come to lie inside a reservation. (By number, because
+    // `rustix` names it only when it makes the call itself.)
+    const DONTUNMAP: u32 = 4;
+    let flags = rustix::mm::MremapFlags::MAYMOVE | rustix::mm::MremapFlags::from_bits_retain(DONTUNMAP);
+    // SAFETY: whole pages of the caller's, nothing in the new place is in use (contract of `os::move_pages`).
+    let moved = unsafe { rustix::mm::mremap_fixed(raw(from), size, size, flags, raw(to)) };
+    match moved {
+        Ok(_) => Ok(()),
+        // Refused before anything was done: an old kernel.
+        Err(rustix::io::Errno::INVAL) => Err(errno(rustix::io::Errno::INVAL)),
+        Err(error) => {
+            // What was at the new place may be unmapped by now.
+            let flags = MapFlags::PRIVATE | MapFlags::FIXED | figures::NO_RESERVE;
+            // SAFETY: as above. Refused, it is a hole in the caller's reservation that nothing leads to.
+            let _ = unsafe {
+                rustix::mm::mmap_anonymous(raw(to), size, ProtFlags::READ | ProtFlags::WRITE, flags)
+            };
+            Err(errno(error))
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) unsafe fn move_pages(_: NonNull<u8>, _: NonNull<u8>, _: usize) -> Result<(), i32> {
+    Err(errno(rustix::io::Errno::NOTSUP))
+}
+
 pub(super) unsafe fn protect(start: NonNull<u8>, size: usize, access: Access) -> Result<(), i32> {
     let flags = match access {
         Access::None => MprotectFlags::empty(),

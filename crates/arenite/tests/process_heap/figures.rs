@@ -1,0 +1,125 @@
+//! Figures by tag, and what they cost.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use arenite::{GlobalHeap, HeapTagSnapshot, Tag, TagUse};
+
+use super::turn;
+
+fn of(tag: Tag) -> TagUse {
+    GlobalHeap::by_tag().find(|(found, _)| *found == tag).map_or(TagUse::default(), |(_, figures)| figures)
+}
+
+#[test]
+fn every_tag_has_what_was_taken_under_it_on_every_thread() {
+    let _turn = turn();
+    let tags = ["figures/a", "figures/b", "figures/c"].map(|name| Tag::register(name).expect("a tag"));
+    let mut held: Vec<Vec<Vec<u8>>> = Vec::new();
+    for _ in 0..3 {
+        let worker = thread::spawn(move || {
+            let mut blocks: Vec<Vec<u8>> = Vec::with_capacity(400);
+            for (number, tag) in tags.into_iter().enumerate() {
+                let _under = GlobalHeap::within(tag).expect("a place");
+                blocks.extend((0..100).map(|_| Vec::with_capacity(100 + 1000 * number)));
+            }
+            let _under = GlobalHeap::within(tags[2]).expect("a place");
+            blocks.extend([1 << 20, 8 << 20].map(Vec::with_capacity));
+            blocks
+        });
+        held.push(worker.join().expect("no panic"));
+    }
+    let figures = tags.map(of);
+    assert_eq!(figures.map(|figures| (figures.allocs, figures.live)), [(300, 300), (300, 300), (306, 306)]);
+    assert_eq!((figures[0].live_bytes, figures[1].live_bytes), (300 * 112, 300 * 1152));
+    for (tag, figures) in tags.into_iter().zip(figures) {
+        assert_eq!(figures.committed, tag.account().own.committed as u64, "{tag}");
+        assert!(figures.live_bytes <= figures.committed, "{tag}: {figures:?}");
+        let stats = GlobalHeap::stats(Some(tag));
+        let same = (stats.allocs(), stats.live(), stats.live_bytes());
+        assert_eq!((figures.allocs, figures.live, figures.live_bytes), same, "{tag}");
+    }
+    // Freed by a thread that never had anything to do with these tags.
+    drop(held);
+    GlobalHeap::trim();
+    for tag in tags {
+        let figures = of(tag);
+        assert_eq!((figures.live, figures.live_bytes), (0, 0), "{tag}");
+        assert_eq!(figures.committed, tag.account().own.committed as u64, "{tag}");
+    }
+}
+
+#[test]
+fn guards_go_back_to_where_they_came_from() {
+    let _turn = turn();
+    let [outer, inner] = ["figures/outer", "figures/inner"].map(|name| Tag::register(name).expect("a tag"));
+    let now = || {
+        let here = GlobalHeap::enter(outer).expect("a place");
+        GlobalHeap::enter(here).expect("a place");
+        here
+    };
+    let start = now();
+    {
+        let first = GlobalHeap::within(outer).expect("a place");
+        assert_eq!((first.before(), now()), (start, outer));
+        {
+            let second = GlobalHeap::within(inner).expect("a place");
+            assert_eq!((second.before(), now()), (outer, inner));
+        }
+        assert_eq!(now(), outer);
+    }
+    assert_eq!(now(), start);
+}
+
+#[test]
+fn live_bytes_are_published_with_a_snapshot() {
+    let _turn = turn();
+    let tag = Tag::register("figures/live").expect("a tag");
+    let memory = arenite::MemoryManager::builder().build().expect("a manager");
+    let blocks = {
+        let _under = GlobalHeap::within(tag).expect("a place");
+        vec![7u8; 4096]
+    };
+    let snapshot = memory.snapshot();
+    let live = |name: &str| snapshot.tags.iter().find(|found| found.name == name).expect("the tag").live;
+    assert_eq!((live("figures/live"), blocks.len()), (4096, 4096));
+    let heap = snapshot.heap.iter().find(|found| found.name == "figures/live").expect("the tag");
+    assert_eq!((heap.allocs, heap.live_blocks, heap.live_bytes), (1, 1, 4096));
+    drop(blocks);
+    let snapshot = memory.snapshot();
+    assert_eq!(snapshot.tags.iter().find(|found| found.name == "figures/live").expect("the tag").live, 0);
+    assert!(snapshot.to_string().contains("general heap"));
+}
+
+/// Needs a gibibyte and a moment, and a time is no test on a busy machine: by hand,
+/// `cargo test --release -p arenite --test process_heap -- --ignored --nocapture`.
+#[test]
+#[ignore = "takes 1 GiB; a time is asserted"]
+fn a_gibibyte_in_small_blocks_is_told_of_within_a_millisecond() {
+    let _turn = turn();
+    let tags: Vec<Tag> = (0..32).map(|n| Tag::register(&format!("gibibyte/{n}")).expect("a tag")).collect();
+    let per_tag = (1 << 30) / 64 / tags.len();
+    let mut blocks: Vec<Box<[u64; 8]>> = Vec::with_capacity(per_tag * tags.len());
+    for tag in &tags {
+        let _under = GlobalHeap::within(*tag).expect("a place");
+        blocks.extend((0..per_tag).map(|n| Box::new([n as u64; 8])));
+    }
+    let time = |what: &str, work: &dyn Fn() -> u64| {
+        let mut times: Vec<Duration> = (0..21)
+            .map(|_| {
+                let start = Instant::now();
+                assert!(work() >= 1 << 30);
+                start.elapsed()
+            })
+            .collect();
+        times.sort();
+        println!("{what}: median {:?}, most {:?}", times[10], times[20]);
+        times[10]
+    };
+    let all = time("by_tag", &|| GlobalHeap::by_tag().map(|(_, figures)| figures.live_bytes).sum());
+    let snapshot = time("snapshot", &|| HeapTagSnapshot::all().iter().map(|tag| tag.live_bytes).sum());
+    let stats = time("stats", &|| GlobalHeap::stats(None).live_bytes());
+    for taken in [all, snapshot, stats] {
+        assert!(taken < Duration::from_millis(1), "{taken:?}");
+    }
+}
