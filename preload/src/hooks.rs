@@ -46,6 +46,9 @@ extern "C" fn start() {
     let number = |name| variable(name).and_then(|text| text.to_str().ok()?.parse::<u32>().ok());
     let delay = number(c"ARENITE_PURGE_DELAY").unwrap_or(bucket::PURGE_DELAY);
     bucket::configure(delay, number(c"ARENITE_HUGE_PAGES") == Some(1));
+    if let Some(hardened) = number(c"ARENITE_HARDENED") {
+        bucket::configure_hardened(hardened == 1);
+    }
 }
 
 extern "C" fn end() {

@@ -36,6 +36,8 @@ pub(super) const NOBODY: u32 = FULL - 1;
 pub(super) const LARGE: u32 = FULL - 2;
 /// In a page's `owner`: one block with a segment of its own.
 pub(super) const HUGE: u32 = FULL - 3;
+/// In a page's `owner`: of a hardened space.
+pub(super) const HARD: u32 = FULL - 4;
 
 /// A free block.
 #[derive(Debug)]
