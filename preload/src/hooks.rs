@@ -52,6 +52,7 @@ extern "C" fn start() {
 }
 
 extern "C" fn end() {
+    bucket::audit();
     if let Some(folder) = variable(c"ARENITE_REPORT") {
         text::report_to(folder);
     }

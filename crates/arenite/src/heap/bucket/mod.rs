@@ -108,6 +108,10 @@ pub fn configure(delay: u32, huge_pages: bool) {
 /// feature `hardened`, and with `ARENITE_HARDENED=1` in the environment.
 pub fn configure_hardened(hardened: bool) {
     HARDENED.store(1 + u32::from(hardened), Ordering::Relaxed);
+    if hardened && PROCESS.load(Ordering::Acquire).is_null() {
+        // Somebody may free what is no block before there is a heap.
+        UNCHECKED_ABOVE.store(usize::MAX, Ordering::Relaxed);
+    }
 }
 
 fn is_process(space: *const Space) -> bool {
@@ -364,9 +368,19 @@ pub fn check(block: NonNull<u8>, size: Option<usize>, align: usize) {
     }
 }
 
-fn hardened_process() -> Option<&'static Space> {
+/// If the process's heap is hardened: looks at all of its blocks as if they were freed now, and at what waits, and ends the
+/// process if one was overrun or used after it was freed. For the end of a program. O(blocks).
+pub fn audit() {
     // SAFETY: never given back.
-    unsafe { PROCESS.load(Ordering::Acquire).as_ref() }.filter(|space| space.plan.hardened)
+    if let Some(space) =
+        unsafe { PROCESS.load(Ordering::Acquire).as_ref() }.filter(|space| space.plan.hardened)
+    {
+        hardened::audit(space);
+    }
+}
+
+fn hardened_process() -> Option<&'static Space> {
+    process().ok().filter(|space| space.plan.hardened)
 }
 
 /// How many bytes of a block may be used: what was asked for, and what rounding has added. In a hardened heap nothing is added.

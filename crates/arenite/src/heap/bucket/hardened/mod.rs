@@ -222,6 +222,18 @@ pub(super) fn trim(local: &Local) {
     }
 }
 
+/// Looks at every block of a space that somebody has, or that waits, as if it were freed now.
+pub(super) fn audit(space: &Space) {
+    // No place's lock is held by anybody who waits for the space's.
+    space.each_page(|page| {
+        // SAFETY: a descriptor; a local lasts as long as its space.
+        let (this, local) = unsafe { (page.as_ref(), page.as_ref().local.load(Ordering::Relaxed).as_ref()) };
+        if let Some(local) = local.filter(|_| this.owner.load(Ordering::Acquire) == HARD) {
+            if is_single(page) { single::audit(local, page) } else { small::audit(local, page) }
+        }
+    });
+}
+
 /// Ends the quarantine of all places of a space that is about to go.
 #[cfg(feature = "std")]
 pub(super) fn end(space: &Space) {

@@ -187,6 +187,35 @@ fn live(local: &Local, page: NonNull<Page>, block: NonNull<u8>, stale: bool) -> 
     }
 }
 
+/// Whether what surrounds a live block is what it was.
+fn check_around(page: NonNull<Page>, spot: Spot) {
+    let ((behind, rest), (before, canary)) = (spot.behind(), spot.before());
+    // SAFETY: around the block, as it was protected.
+    unsafe {
+        if let Some((_, last)) = pattern::damage(behind, rest) {
+            fail(page, spot, Misuse::Overflow { bytes: last + 1 });
+        }
+        if pattern::damage(before, canary).is_some() {
+            fail(page, spot, Misuse::Underflow);
+        }
+    }
+}
+
+/// Looks at the block of a page, if it is live.
+pub(super) fn audit(local: &Local, page: NonNull<Page>) {
+    let Some(place) = place::existing(local) else { return };
+    let _inner = place.inner.lock();
+    // SAFETY: a descriptor.
+    let this = unsafe { page.as_ref() };
+    let ours = core::ptr::eq(this.local.load(Ordering::Relaxed), local);
+    if ours
+        && this.carved.get() == LIVE
+        && let Some(spot) = Spot::of(page)
+    {
+        check_around(page, spot);
+    }
+}
+
 /// What was asked for a live block.
 ///
 /// # Safety
@@ -211,15 +240,9 @@ pub(super) unsafe fn free(local: &Local, page: NonNull<Page>, block: NonNull<u8>
         let _inner = place.inner.lock();
         let spot = live(local, page, block, false);
         given.wrong(spot.size, block).into_iter().for_each(|misuse| fail(page, spot, misuse));
-        let ((behind, rest), (before, canary)) = (spot.behind(), spot.before());
-        // SAFETY: around the block, as it was protected.
+        check_around(page, spot);
+        // SAFETY: a descriptor of ours.
         unsafe {
-            if let Some((_, last)) = pattern::damage(behind, rest) {
-                fail(page, spot, Misuse::Overflow { bytes: last + 1 });
-            }
-            if pattern::damage(before, canary).is_some() {
-                fail(page, spot, Misuse::Underflow);
-            }
             page.as_ref().carved.set(WAITING);
             page.as_ref().used.store(0, Ordering::Relaxed);
         }

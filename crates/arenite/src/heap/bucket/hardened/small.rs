@@ -408,6 +408,23 @@ pub(super) unsafe fn asked(local: &Local, page: NonNull<Page>, block: NonNull<u8
     asked
 }
 
+/// Looks at all blocks of a page.
+pub(super) fn audit(local: &Local, page: NonNull<Page>) {
+    let Some(place) = place::existing(local) else { return };
+    let _inner = place.inner.lock();
+    let span = Span::of(page);
+    if !core::ptr::eq(span.page().local.load(Ordering::Relaxed), local) {
+        return;
+    }
+    for index in 0..usize::from(span.page().carved.get()) {
+        match span.state(index).get() >> STATE {
+            LIVE => span.check_around(index),
+            WAITING | FREE => span.check_fill(index),
+            _ => {}
+        }
+    }
+}
+
 /// A block that was freed can be handed out again. Answers its page if that is empty now, and not the only one of its class:
 /// out of the list, to be given back.
 fn release(inner: &mut Inner, span: Span, index: usize) -> Option<NonNull<Page>> {
