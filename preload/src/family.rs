@@ -6,6 +6,7 @@
 use core::ffi::{c_int, c_void};
 use core::ptr::{NonNull, null_mut};
 
+use crate::gate::plain;
 use crate::heap;
 use crate::system::{EINVAL, ENOMEM, page_size, set_errno};
 
@@ -44,16 +45,37 @@ pub extern "C" fn calloc(count: usize, size: usize) -> Block {
     }
 }
 
+/// # Safety
+/// As [`free`]; of this size and alignment, if they are said.
+#[inline(always)]
+unsafe fn release(block: Block, size: Option<usize>, align: usize) {
+    match plain(block) {
+        // SAFETY: the caller's promise.
+        Some(block) => unsafe { heap::free(block) },
+        // SAFETY: as above.
+        None => unsafe { release_slow(block, size, align) },
+    }
+}
+
+/// # Safety
+/// As [`release`].
+#[cold]
+#[inline(never)]
+unsafe fn release_slow(block: Block, size: Option<usize>, align: usize) {
+    if let Some(block) = NonNull::new(block.cast()) {
+        // SAFETY: the caller's promise.
+        unsafe { heap::free_checked(block, size, align) };
+    }
+}
+
 /// `free(3)`: leaves `errno` as it is.
 ///
 /// # Safety
 /// Null, or a block of this family that was not freed yet.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn free(block: Block) {
-    if let Some(block) = NonNull::new(block.cast()) {
-        // SAFETY: the caller's promise.
-        unsafe { heap::free(block) };
-    }
+    // SAFETY: the caller's promise.
+    unsafe { release(block, None, 1) };
 }
 
 /// What glibc once had.
@@ -62,10 +84,8 @@ pub unsafe extern "C" fn free(block: Block) {
 /// As [`free`].
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cfree(block: Block) {
-    if let Some(block) = NonNull::new(block.cast()) {
-        // SAFETY: the caller's promise.
-        unsafe { heap::free(block) };
-    }
+    // SAFETY: the caller's promise.
+    unsafe { release(block, None, 1) };
 }
 
 /// `free_sized` of C23.
@@ -73,11 +93,9 @@ pub unsafe extern "C" fn cfree(block: Block) {
 /// # Safety
 /// As [`free`]; it was asked for with this size.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn free_sized(block: Block, _size: usize) {
-    if let Some(block) = NonNull::new(block.cast()) {
-        // SAFETY: the caller's promise.
-        unsafe { heap::free(block) };
-    }
+pub unsafe extern "C" fn free_sized(block: Block, size: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { release(block, Some(size), 1) };
 }
 
 /// `free_aligned_sized` of C23.
@@ -85,11 +103,9 @@ pub unsafe extern "C" fn free_sized(block: Block, _size: usize) {
 /// # Safety
 /// As [`free`]; it was asked for with this alignment and size.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn free_aligned_sized(block: Block, _align: usize, _size: usize) {
-    if let Some(block) = NonNull::new(block.cast()) {
-        // SAFETY: the caller's promise.
-        unsafe { heap::free(block) };
-    }
+pub unsafe extern "C" fn free_aligned_sized(block: Block, align: usize, size: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { release(block, Some(size), align) };
 }
 
 /// `realloc(3)`. A size of 0 frees and answers null, as glibc does.
@@ -119,15 +135,31 @@ pub unsafe extern "C" fn reallocarray(block: Block, count: usize, size: usize) -
 /// As [`realloc`].
 #[inline(always)]
 unsafe fn resize(block: Block, size: usize) -> Block {
+    match plain(block) {
+        // SAFETY: the caller's promise. A refusal leaves the block as it is.
+        Some(block) if size > 0 => answer(unsafe { heap::resize(block, size) }),
+        // SAFETY: as above.
+        _ => unsafe { resize_slow(block, size) },
+    }
+}
+
+/// # Safety
+/// As [`realloc`].
+#[cold]
+#[inline(never)]
+unsafe fn resize_slow(block: Block, size: usize) -> Block {
     match NonNull::new(block.cast()) {
         None => answer(heap::allocate(size)),
-        Some(block) if size == 0 => {
+        Some(_) if size == 0 => {
             // SAFETY: the caller's promise.
-            unsafe { heap::free(block) };
+            unsafe { release(block, None, 1) };
             null_mut()
         }
-        // SAFETY: the caller's promise. A refusal leaves the block as it is.
-        Some(block) => answer(unsafe { heap::resize(block, size) }),
+        Some(block) => {
+            heap::check(block);
+            // SAFETY: the caller's promise. A refusal leaves the block as it is.
+            answer(unsafe { heap::resize(block, size) })
+        }
     }
 }
 
@@ -189,8 +221,15 @@ pub extern "C" fn pvalloc(size: usize) -> Block {
 /// As [`free`].
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn malloc_usable_size(block: *const c_void) -> usize {
-    // SAFETY: the caller's promise.
-    NonNull::new(block.cast_mut().cast()).map_or(0, |block| unsafe { heap::usable_size(block) })
+    match plain(block) {
+        // SAFETY: the caller's promise.
+        Some(block) => unsafe { heap::usable_size(block) },
+        None => NonNull::new(block.cast_mut().cast()).map_or(0, |block| {
+            heap::check(block);
+            // SAFETY: the caller's promise.
+            unsafe { heap::usable_size(block) }
+        }),
+    }
 }
 
 /// `malloc_trim(3)`: gives back what is free. The pad is not ours to keep.

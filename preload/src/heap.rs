@@ -58,6 +58,18 @@ pub(crate) unsafe fn free(block: NonNull<u8>) {
 }
 
 /// # Safety
+/// As [`free`], unless the heap is hardened: then what is no block of this size and alignment ends the process with a message.
+pub(crate) unsafe fn free_checked(block: NonNull<u8>, size: Option<usize>, align: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { bucket::free_checked::<Here>(block, size, align) };
+}
+
+/// If the heap is hardened: ends the process with a message unless this is a live block.
+pub(crate) fn check(block: NonNull<u8>) {
+    bucket::check(block, None, 1);
+}
+
+/// # Safety
 /// As [`free`]; if another block is answered, it was freed.
 #[inline(always)]
 pub(crate) unsafe fn resize(block: NonNull<u8>, size: usize) -> Option<NonNull<u8>> {

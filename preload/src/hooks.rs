@@ -54,6 +54,7 @@ unsafe extern "C" fn start(
     let number = |name| environment.variable(name).and_then(|text| text.to_str().ok()?.parse::<u32>().ok());
     let delay = number("ARENITE_PURGE_DELAY").unwrap_or(bucket::PURGE_DELAY);
     bucket::configure(delay, number("ARENITE_HUGE_PAGES") == Some(1));
+    bucket::configure_hardened(number("ARENITE_HARDENED") == Some(1));
     STATS.store(number("ARENITE_STATS") == Some(1), Ordering::Relaxed);
     if let Some(folder) = environment.variable("ARENITE_REPORT") {
         text::report_to(folder);
@@ -61,6 +62,7 @@ unsafe extern "C" fn start(
 }
 
 extern "C" fn end() {
+    bucket::audit();
     text::report();
     if STATS.load(Ordering::Relaxed) {
         text::print_stats();

@@ -10,9 +10,11 @@
 //! | `ARENITE_REPORT=FOLDER` | writes the same to a file there, named by the process's number: for `arenite run` |
 //! | `ARENITE_PURGE_DELAY=MS` | how long free memory waits for its next use before it goes back; 200 |
 //! | `ARENITE_HUGE_PAGES=1` | asks the system for huge pages |
+//! | `ARENITE_HARDENED=1` | looks for misuse and ends the program with a message that names it; slower, and larger |
 //!
 //! ```text
 //!   family, extras, operators          the exported functions: thin, none calls another one
+//!     ├─ gate                          null, and everything in hardened mode, is looked at first: one compare
 //!     └─ heap                          the library's heap, by this thread's place
 //!          ├─ slot                     the thread-local word, initial-exec: two instructions
 //!          └─ hooks                    thread end, fork, start and end of the process
@@ -21,6 +23,7 @@
 #![no_std]
 
 mod family;
+mod gate;
 mod heap;
 mod hooks;
 mod operators;

@@ -24,6 +24,10 @@ use crate::region::AllocError;
 ///
 /// A refusal (a hard budget, the system) is a null pointer, of which `try_reserve` makes an error and `Vec::push` the end of
 /// the process. Nothing unwinds out of it, and the ledger's callbacks may allocate.
+///
+/// With the feature `hardened`, or with `ARENITE_HARDENED=1` in the environment when the heap is first used, it looks for
+/// mistakes and ends the process with a message when it finds one. With the variable alone nothing is known of layouts, and
+/// freeing memory that is not the heap's may fault before it can be named.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct GlobalHeap;
 
@@ -140,9 +144,18 @@ unsafe impl GlobalAlloc for GlobalHeap {
     }
 
     #[inline(always)]
-    unsafe fn dealloc(&self, block: *mut u8, _layout: Layout) {
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         // SAFETY: by the contract it came from `alloc`, so it is not null, and is freed once.
-        unsafe { bucket::free::<StdThreads>(NonNull::new_unchecked(block)) };
+        unsafe {
+            let block = NonNull::new_unchecked(block);
+            #[cfg(feature = "hardened")]
+            bucket::free_checked::<StdThreads>(block, Some(layout.size()), layout.align());
+            #[cfg(not(feature = "hardened"))]
+            {
+                let _ = layout;
+                bucket::free::<StdThreads>(block);
+            }
+        }
     }
 
     #[inline]
@@ -153,6 +166,11 @@ unsafe impl GlobalAlloc for GlobalHeap {
     #[inline]
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         // SAFETY: as in `dealloc`; it was asked for with this alignment.
-        unsafe { raw(bucket::realloc::<StdThreads>(NonNull::new_unchecked(block), size, layout.align())) }
+        unsafe {
+            let block = NonNull::new_unchecked(block);
+            #[cfg(feature = "hardened")]
+            bucket::check(block, Some(layout.size()), layout.align());
+            raw(bucket::realloc::<StdThreads>(block, size, layout.align()))
+        }
     }
 }

@@ -426,5 +426,22 @@ pub fn entropy() -> u64 {
     imp::entropy()
 }
 
+/// Whether an environment variable has this value. Allocates nothing. Nobody may change the environment meanwhile, which is
+/// so before a program's own code runs.
+#[must_use]
+pub fn variable_is(name: &core::ffi::CStr, value: &[u8]) -> bool {
+    imp::variable_is(name, value)
+}
+
+/// Writes to standard error, as far as it goes: for messages where nothing may be allocated.
+pub fn write_error(text: &[u8]) {
+    imp::write_error(text);
+}
+
+/// Ends the process as `abort` does, without running anything of the program's first.
+pub fn abort() -> ! {
+    imp::abort()
+}
+
 #[cfg(all(test, feature = "std"))]
 mod tests;

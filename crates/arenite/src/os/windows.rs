@@ -13,6 +13,9 @@ use core::ptr::{self, NonNull};
 
 use windows_sys::Win32::Foundation::{ERROR_INVALID_ADDRESS, ERROR_NOT_SUPPORTED, GetLastError};
 use windows_sys::Win32::Security::Authentication::Identity::RtlGenRandom;
+use windows_sys::Win32::Storage::FileSystem::WriteFile;
+use windows_sys::Win32::System::Console::{GetStdHandle, STD_ERROR_HANDLE};
+use windows_sys::Win32::System::Environment::GetEnvironmentVariableA;
 use windows_sys::Win32::System::Memory::{
     MEM_COMMIT, MEM_DECOMMIT, MEM_FREE, MEM_RELEASE, MEM_RESERVE, MEMORY_BASIC_INFORMATION,
     PAGE_EXECUTE_READ, PAGE_EXECUTE_READWRITE, PAGE_EXECUTE_WRITECOPY, PAGE_GUARD, PAGE_NOACCESS,
@@ -24,7 +27,7 @@ use windows_sys::Win32::System::ProcessStatus::{K32GetProcessMemoryInfo, PROCESS
 use windows_sys::Win32::System::SystemInformation::{
     GetSystemInfo, GlobalMemoryStatusEx, MEMORYSTATUSEX, SYSTEM_INFO,
 };
-use windows_sys::Win32::System::Threading::GetCurrentProcess;
+use windows_sys::Win32::System::Threading::{GetCurrentProcess, TerminateProcess};
 use windows_sys::core::BOOL;
 
 use super::{Access, MachineMemory, PageFaults, PageState, ProcessMemory};
@@ -290,6 +293,31 @@ pub(super) fn entropy() -> u64 {
     let got = unsafe { RtlGenRandom((&raw mut bits).cast(), size_of::<u64>() as u32) };
     // No Windows is known to refuse; if one does, the clock and the address-space layout are left.
     if got { bits } else { monotonic_ns().rotate_left(32) ^ (&raw const bits).addr() as u64 }
+}
+
+pub(super) fn variable_is(name: &core::ffi::CStr, value: &[u8]) -> bool {
+    let mut found = [0u8; 64];
+    // SAFETY: the name ends with a zero; the buffer is valid for writing its own length. What is longer is not written.
+    let length =
+        unsafe { GetEnvironmentVariableA(name.as_ptr().cast(), found.as_mut_ptr(), found.len() as u32) };
+    found.get(..length as usize).is_some_and(|found| length > 0 && found == value)
+}
+
+pub(super) fn write_error(text: &[u8]) {
+    // SAFETY: the bytes are there. What was not written is lost, as it is when nobody listens.
+    unsafe {
+        let mut written = 0;
+        let error = GetStdHandle(STD_ERROR_HANDLE);
+        WriteFile(error, text.as_ptr(), text.len() as u32, &raw mut written, ptr::null_mut());
+    }
+}
+
+pub(super) fn abort() -> ! {
+    // SAFETY: the process itself, by its own handle. 3 is what the C library's `abort` ends with.
+    unsafe { TerminateProcess(GetCurrentProcess(), 3) };
+    loop {
+        core::hint::spin_loop();
+    }
 }
 
 #[cfg(all(test, feature = "std"))]

@@ -5,9 +5,10 @@ use core::ptr::{NonNull, null_mut};
 
 use super::cache;
 use super::class::{CLASSES, size_of_class};
+use super::hardened;
 use super::large;
 use super::local::Local;
-use super::segment::{HEADER, HUGE, LARGE, Page};
+use super::segment::{HARD, HEADER, HUGE, LARGE, Page};
 use super::space::Space;
 use super::{PROCESS, is_process};
 use crate::base::sync::{Lock, Ordering};
@@ -73,7 +74,7 @@ fn sum(space: &Space) -> Sums {
         // SAFETY: locals last as long as their space.
         let this = unsafe { local.as_ref() };
         next = this.next.get();
-        sums[this.tag().place()].add_place(this);
+        sums[this.tag().place()].add_place(this, !space.plan.hardened);
     }
     // Neighbours are mostly of one place.
     let mut last = (null_mut(), 0);
@@ -89,7 +90,12 @@ fn sum(space: &Space) -> Sums {
         let this = unsafe { page.as_ref() };
         let sum = &mut sums[place(this.local.load(Ordering::Relaxed))];
         let owner = this.owner.load(Ordering::Relaxed);
-        if owner == HUGE {
+        if owner == HARD {
+            sum.committed += hardened::committed(page);
+            if !hardened::has_one(page) {
+                sum.add(this.used.load(Ordering::Relaxed).into(), this.block.get() as usize);
+            }
+        } else if owner == HUGE {
             // Its bytes are counted by its place.
             sum.committed += HEADER as u64;
         } else if owner != LARGE {
@@ -115,7 +121,8 @@ impl Sum {
         self.bytes += blocks * size as i64;
     }
 
-    fn add_place(&mut self, local: &Local) {
+    /// `whole`: what is charged for a large block is what it counts for.
+    fn add_place(&mut self, local: &Local, whole: bool) {
         self.tag = Some(local.tag());
         for class in 1..CLASSES {
             let (allocs, idle) = local.counts(class);
@@ -127,7 +134,9 @@ impl Sum {
         self.live = self.live.wrapping_add(blocks as i64);
         self.bytes = self.bytes.wrapping_add(bytes as i64);
         // Sums over places are right; a single place may have freed what another one has handed out.
-        self.committed = self.committed.wrapping_add(bytes);
+        if whole {
+            self.committed = self.committed.wrapping_add(bytes);
+        }
     }
 
     fn figures(&self) -> TagUse {

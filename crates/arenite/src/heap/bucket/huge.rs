@@ -378,7 +378,7 @@ impl Space {
 
     /// Gives a segment of one block back to the system. Answers how many bytes were credited: none if the system refuses,
     /// which will be asked again.
-    fn release_huge(&self, segment: NonNull<Segment>) -> usize {
+    pub(super) fn release_huge(&self, segment: NonNull<Segment>) -> usize {
         // SAFETY: in no list, and its block is nobody's.
         let size = unsafe { segment.as_ref() }.size.get();
         let credited = release_segment(segment, self.tag(), 0);

@@ -5,6 +5,7 @@ use core::alloc::Layout;
 use core::fmt;
 use core::ptr::NonNull;
 
+use super::hardened::{self, Given};
 use super::space::{Plan, Space};
 use super::{HeapStats, Local, SERIALS, StdThreads, alloc_layout, free, stats, with_cache};
 use crate::base::sync::Ordering;
@@ -21,7 +22,8 @@ pub struct BucketHeapOptions {
 impl BucketHeapOptions {
     /// Charged to `tag`; expands as long as there is address space. Free memory waits 200 ms for its next use.
     pub const fn new(tag: Tag) -> Self {
-        Self { plan: Plan { tag, limit: usize::MAX, delay: 200, huge_pages: false } }
+        let hardened = cfg!(feature = "hardened");
+        Self { plan: Plan { tag, limit: usize::MAX, delay: 200, huge_pages: false, hardened } }
     }
 
     /// A fixed range: no more than so much address space, in steps of 4 MiB, of which the heap's own tables are a part.
@@ -36,6 +38,14 @@ impl BucketHeapOptions {
         self
     }
 
+    /// Whether mistakes are looked for: what is written behind or before a block, freed twice, by another heap or with another
+    /// layout, or used after it was freed. The process ends with one line that says what, where, and which tag's. Slower, and
+    /// larger. By default only with the feature `hardened`.
+    pub const fn hardened(mut self, hardened: bool) -> Self {
+        self.plan.hardened = hardened;
+        self
+    }
+
     /// Asks the system to back the heap with huge pages.
     pub const fn huge_pages(mut self, huge: bool) -> Self {
         self.plan.huge_pages = huge;
@@ -47,6 +57,8 @@ impl BucketHeapOptions {
 /// freed on any thread. Dropping the heap needs all of its blocks to be freed, or leaks it whole.
 pub struct BucketHeap {
     space: NonNull<Space>,
+    /// That of the space's plan, where it is at hand.
+    hardened: bool,
 }
 
 // SAFETY: an owner of memory that many threads can use.
@@ -74,7 +86,7 @@ impl BucketHeap {
             return Err(AllocError::Exhausted { tag: plan.tag, reserved, needed });
         }
         let space = Space::try_new(plan, SERIALS.fetch_add(1, Ordering::Relaxed))?;
-        Ok(Self { space })
+        Ok(Self { space, hardened: plan.hardened })
     }
 
     fn space(&self) -> &Space {
@@ -119,6 +131,9 @@ impl BucketHeap {
     /// # Safety
     /// It was handed out by this heap and not freed since, and nobody uses it any more.
     pub unsafe fn free(&self, block: NonNull<u8>) {
+        if self.hardened {
+            return hardened::free_in(self.space(), block, Given::NOTHING);
+        }
         // SAFETY: the caller's promise.
         unsafe { free::<StdThreads>(block) };
     }
@@ -137,6 +152,10 @@ impl BucketHeap {
         layout: Layout,
         size: usize,
     ) -> Result<NonNull<u8>, AllocError> {
+        if self.hardened {
+            let given = Given { size: Some(layout.size()), align: layout.align() };
+            hardened::asked_in(self.space(), block, given);
+        }
         // SAFETY: the caller's promise.
         unsafe {
             if super::stays(block, size) {
@@ -161,6 +180,9 @@ impl BucketHeap {
     /// A block of this heap that was not freed.
     #[must_use]
     pub unsafe fn usable_size(&self, block: NonNull<u8>) -> usize {
+        if self.hardened {
+            return hardened::asked_in(self.space(), block, Given::NOTHING);
+        }
         // SAFETY: the caller's promise.
         unsafe { super::usable_size(block) }
     }
@@ -220,6 +242,9 @@ impl Drop for BucketHeap {
     /// Leaks the heap if any of its blocks is not freed: somebody may use it.
     fn drop(&mut self) {
         if self.stats().live() == 0 {
+            if self.hardened {
+                hardened::end(self.space());
+            }
             // SAFETY: no block is with anybody.
             unsafe { Space::release(self.space) };
         }

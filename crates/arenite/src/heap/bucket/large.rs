@@ -13,9 +13,9 @@ use crate::region::AllocError;
 const MOST_SLOTS: usize = 16;
 
 /// In `Local::large`: blocks and bytes handed out, blocks and bytes that came back.
-const ALLOCS: usize = 0;
+pub(super) const ALLOCS: usize = 0;
 const BYTES: usize = 1;
-const FREES: usize = 2;
+pub(super) const FREES: usize = 2;
 const FREED_BYTES: usize = 3;
 
 /// A block of `size` bytes at a multiple of `align`, and how many bytes from its start may hold something.
@@ -79,7 +79,7 @@ fn finish(
     Ok((block, touched.min(bytes)))
 }
 
-fn count(local: &Local, what: usize, bytes: usize) {
+pub(super) fn count(local: &Local, what: usize, bytes: usize) {
     local.large[what].fetch_add(1, Ordering::Relaxed);
     local.large[what + 1].fetch_add(bytes as u64, Ordering::Relaxed);
 }

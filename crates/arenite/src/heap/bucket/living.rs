@@ -15,7 +15,7 @@ use core::ptr::NonNull;
 
 use super::cache;
 use super::local::block_at;
-use super::segment::{Block, HUGE, LARGE, Page};
+use super::segment::{Block, HARD, HUGE, LARGE, Page};
 use super::space::Space;
 use crate::base::sync::{AtomicPtr, Ordering};
 use crate::ledger::Tag;
@@ -63,7 +63,11 @@ pub(super) fn each(space: &Space, tag: Option<Tag>, mut see: impl FnMut(LiveBloc
             if tag.is_some_and(|tag| tag != of) {
                 return;
             }
-            if matches!(this.owner.load(Ordering::Acquire), LARGE | HUGE) {
+            let owner = this.owner.load(Ordering::Acquire);
+            if owner == HARD {
+                return super::hardened::living(page, &mut see);
+            }
+            if matches!(owner, LARGE | HUGE) {
                 let start = super::large::start_of(page);
                 see(LiveBlock { address: start.as_ptr(), size: super::large::usable_of(page), tag: of });
                 return;

@@ -18,11 +18,12 @@ use core::ptr::{NonNull, null, null_mut};
 
 use super::cache::Cache;
 use super::class::{CLASSES, FINE, QUANTUM, slots_of_class};
+use super::hardened::{self, Place};
 use super::mail::Mail;
 use super::remote::Chain;
-use super::segment::{Block, FULL, HUGE, LARGE, NOBODY, Page, Segment};
+use super::segment::{Block, FULL, HARD, HUGE, LARGE, NOBODY, Page, Segment};
 use super::space::{First, Space, Span, pages};
-use crate::base::sync::{AtomicU64, Ordering};
+use crate::base::sync::{AtomicPtr, AtomicU64, Ordering};
 use crate::ledger::Tag;
 use crate::region::AllocError;
 
@@ -78,6 +79,8 @@ pub struct Local {
     pub(super) next: Cell<*mut Local>,
     /// The next one of the same cache, of the process's heap.
     pub(super) sibling: Cell<*mut Local>,
+    /// What it has in hardened mode, once it has used it.
+    pub(super) hard: AtomicPtr<Place>,
 }
 
 // SAFETY: its cells are touched by the one thread that has the cache, or by none (the empty one, whose bins are empty and
@@ -107,6 +110,7 @@ impl Local {
         space: Cell::new(null()),
         cache: Cell::new(null()),
         next: Cell::new(null_mut()),
+        hard: AtomicPtr::new(null_mut()),
     };
 
     /// Fills in zeroed memory.
@@ -192,6 +196,12 @@ impl Local {
                 return self.pop(class).ok_or(error);
             }
         }
+    }
+
+    /// Counts a block of a class that was handed out past the bins.
+    pub(super) fn count_checked(&self, class: usize) {
+        bump(&self.taken[class], 1);
+        bump(&self.bins[class].allocs, 1);
     }
 
     /// Puts a list of `count` blocks into an empty bin.
@@ -404,7 +414,7 @@ impl Local {
     }
 
     /// The next page of the class that nobody has a block of goes, as if there were a spare one.
-    #[cfg(test)]
+    #[cfg(all(test, not(feature = "hardened")))]
     pub(super) fn has_spare(&self, class: usize) {
         self.spare.set(self.spare.get() | 1 << class);
     }
@@ -457,6 +467,7 @@ impl Local {
 
     /// Gives everything back that no block needs: bins' blocks to their pages, empty pages to the space.
     pub(super) fn trim(&self) {
+        hardened::trim(self);
         self.read_mail();
         for class in 1..CLASSES {
             self.trim_class(class);
@@ -587,7 +598,8 @@ impl Local {
             let this = page.as_ref();
             match this.owner.load(Ordering::Relaxed) {
                 LARGE | HUGE => super::large::free(page),
-                NOBODY => super::misuse(block),
+                HARD => hardened::free(page, block, hardened::Given::NOTHING),
+                NOBODY => hardened::no_block(block),
                 owner if local.owner() != 0 && owner == local.owner() | FULL => {
                     local.put(page, block);
                     if this.used.load(Ordering::Relaxed) == 0 {

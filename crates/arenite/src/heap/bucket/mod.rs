@@ -7,6 +7,7 @@
 //!       large:  blocks with a span or a segment of their own
 //!         space:  segments, spans, memory that nobody has
 //!           segment, class: where things lie; remote, mail, state: where threads meet
+//!   hardened: all of it once more, for finding mistakes: every slow path leads there if the space is a hardened one
 //! ```
 //!
 //! **A tag is a place.** A page's blocks belong to one tag, so what a tag has is known without storing anything per block, and
@@ -16,6 +17,7 @@
 mod by_tag;
 mod cache;
 mod class;
+mod hardened;
 mod huge;
 #[cfg(feature = "std")]
 mod instance;
@@ -46,7 +48,8 @@ pub use self::threads::StdThreads;
 
 use self::cache::Cache;
 use self::class::{FINE, LARGEST, aligned_class, class_of, size_of_class};
-use self::segment::{HUGE, LARGE, Page};
+use self::hardened::Given;
+use self::segment::{HARD, HUGE, LARGE, Page};
 use self::space::{Plan, Space};
 use crate::base::sync::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 use crate::ledger::Tag;
@@ -88,6 +91,12 @@ static SERIALS: AtomicUsize = AtomicUsize::new(1);
 /// What the process's heap is made with: milliseconds that free memory waits, and whether to ask for huge pages.
 static DELAY: AtomicU32 = AtomicU32::new(PURGE_DELAY);
 static HUGE_PAGES: AtomicU32 = AtomicU32::new(0);
+/// Whether it is hardened: 0, the environment says; 1, no; 2, yes.
+static HARDENED: AtomicU32 = AtomicU32::new(0);
+
+/// Addresses above this one can go to [`free`] as they are. What is not above is null; or the heap of the process is hardened,
+/// and [`free_checked`] asks whether the address is a block before anything is read there. One compare for both.
+pub static UNCHECKED_ABOVE: AtomicUsize = AtomicUsize::new(0);
 
 /// Milliseconds that free memory waits for its next use, unless it is told otherwise.
 pub const PURGE_DELAY: u32 = 200;
@@ -104,6 +113,16 @@ pub fn configure(delay: u32, huge_pages: bool) {
     HUGE_PAGES.store(huge_pages.into(), Ordering::Relaxed);
 }
 
+/// Whether the heap of the process looks for mistakes; counts until its first use. Unless this was called, it does with the
+/// feature `hardened`, and with `ARENITE_HARDENED=1` in the environment.
+pub fn configure_hardened(hardened: bool) {
+    HARDENED.store(1 + u32::from(hardened), Ordering::Relaxed);
+    if hardened && PROCESS.load(Ordering::Acquire).is_null() {
+        // Somebody may free what is no block before there is a heap.
+        UNCHECKED_ABOVE.store(usize::MAX, Ordering::Relaxed);
+    }
+}
+
 fn is_process(space: *const Space) -> bool {
     core::ptr::eq(space, PROCESS.load(Ordering::Relaxed))
 }
@@ -117,6 +136,13 @@ fn process() -> Result<&'static Space, AllocError> {
     }
 }
 
+fn wants_hardened() -> bool {
+    match HARDENED.load(Ordering::Relaxed) {
+        0 => cfg!(feature = "hardened") || crate::os::variable_is(c"ARENITE_HARDENED", b"1"),
+        said => said == 2,
+    }
+}
+
 #[cold]
 fn make_process() -> Result<&'static Space, AllocError> {
     let plan = Plan {
@@ -124,11 +150,17 @@ fn make_process() -> Result<&'static Space, AllocError> {
         limit: usize::MAX,
         delay: DELAY.load(Ordering::Relaxed),
         huge_pages: HUGE_PAGES.load(Ordering::Relaxed) != 0,
+        hardened: wants_hardened(),
     };
     let made = Space::try_new(plan, SERIALS.fetch_add(1, Ordering::Relaxed))?;
     match PROCESS.compare_exchange(null_mut(), made.as_ptr(), Ordering::AcqRel, Ordering::Acquire) {
-        // SAFETY: never given back.
-        Ok(_) => Ok(unsafe { made.as_ref() }),
+        Ok(_) => {
+            if plan.hardened {
+                UNCHECKED_ABOVE.store(usize::MAX, Ordering::Relaxed);
+            }
+            // SAFETY: never given back.
+            Ok(unsafe { made.as_ref() })
+        }
         Err(other) => {
             // SAFETY: nobody has seen ours. The other one is never given back.
             unsafe {
@@ -308,16 +340,22 @@ fn alloc_in(local: NonNull<Local>, size: usize, align: usize) -> Result<(NonNull
     let answer = alloc_once(local, size, align);
     match answer {
         Ok(_) | Err(AllocError::TooLarge { .. }) => answer,
-        // What waits for its next use is charged and has its place in the range: once it is gone there may be room.
-        // SAFETY: the calling thread's; a space outlives its locals.
-        Err(_) => match unsafe { &*local.as_ref().space.get() }.purge(0) {
-            0 => answer,
-            _ => alloc_once(local, size, align),
-        },
+        Err(_) => {
+            // What waits for its next use is charged and has its place in the range: once it is gone there may be room.
+            // SAFETY: the calling thread's; a space outlives its locals.
+            let (place, space) = unsafe { (local.as_ref(), &*local.as_ref().space.get()) };
+            let went = space.plan.hardened && hardened::settle(place);
+            if space.purge(0) == 0 && !went { answer } else { alloc_once(local, size, align) }
+        }
     }
 }
 
 fn alloc_once(local: NonNull<Local>, size: usize, align: usize) -> Result<(NonNull<u8>, usize), AllocError> {
+    // SAFETY: the calling thread's; a space outlives its locals.
+    if unsafe { (*local.as_ref().space.get()).plan.hardened } {
+        // SAFETY: as above.
+        return hardened::alloc(unsafe { local.as_ref() }, size, align);
+    }
     match aligned_class(size, align) {
         // SAFETY: the calling thread's.
         Some(class) => unsafe { local.as_ref() }.refill(class).map(|block| (block, size_of_class(class))),
@@ -335,7 +373,42 @@ pub unsafe fn free<T: Threads>(block: NonNull<u8>) {
     unsafe { (*T::current()).free(block) };
 }
 
-/// How many bytes of a block may be used: what was asked for, and what rounding has added.
+/// As [`free`], of what should be a block of the process's heap. If that is hardened, anything else ends the process with a
+/// message before it is touched: another size than what was asked for (if it is known), another alignment, and any address that
+/// is no block. `align` is 1 if it is not known.
+///
+/// # Safety
+/// As [`free`], unless the process's heap is hardened.
+pub unsafe fn free_checked<T: Threads>(block: NonNull<u8>, size: Option<usize>, align: usize) {
+    match hardened_process() {
+        Some(space) => hardened::free_in(space, block, Given { size, align }),
+        // SAFETY: the caller's promise.
+        None => unsafe { free::<T>(block) },
+    }
+}
+
+/// If the process's heap is hardened: ends the process unless this is a live block of it, of that size if it is known.
+pub fn check(block: NonNull<u8>, size: Option<usize>, align: usize) {
+    if let Some(space) = hardened_process() {
+        hardened::asked_in(space, block, Given { size, align });
+    }
+}
+
+/// If the process's heap is hardened: looks at all of its blocks as if they were freed now, and at what waits, and ends the
+/// process if one was overrun or used after it was freed. For the end of a program. O(blocks).
+pub fn audit() {
+    // SAFETY: never given back.
+    let space = unsafe { PROCESS.load(Ordering::Acquire).as_ref() };
+    if let Some(space) = space.filter(|space| space.plan.hardened) {
+        hardened::audit(space);
+    }
+}
+
+fn hardened_process() -> Option<&'static Space> {
+    process().ok().filter(|space| space.plan.hardened)
+}
+
+/// How many bytes of a block may be used: what was asked for, and what rounding has added. In a hardened heap nothing is added.
 ///
 /// # Safety
 /// A block that a heap of ours has handed out and that was not freed since.
@@ -345,6 +418,7 @@ pub unsafe fn usable_size(block: NonNull<u8>) -> usize {
         let page = Page::of(block);
         match page.as_ref().owner.load(Ordering::Relaxed) {
             LARGE | HUGE => large::usable_of(page),
+            HARD => hardened::asked(page, block, Given::NOTHING),
             _ => page.as_ref().block.get() as usize,
         }
     }
@@ -377,6 +451,10 @@ unsafe fn stays(block: NonNull<u8>, size: usize) -> bool {
     // SAFETY: the caller's.
     unsafe {
         let has = usable_size(block);
+        if Page::of(block).as_ref().owner.load(Ordering::Relaxed) == HARD {
+            // What still points to the old place is to be found.
+            return false;
+        }
         (size <= has && (size >= has / 2 || has <= 64))
             || (size > has && has > LARGEST && large::grow(Page::of(block), size))
     }
@@ -420,6 +498,9 @@ pub fn trim<T: Threads>() -> usize {
 pub fn before_fork() {
     // SAFETY: never given back.
     if let Some(space) = unsafe { PROCESS.load(Ordering::Acquire).as_ref() } {
+        if space.plan.hardened {
+            hardened::before_fork(space);
+        }
         space.hold();
     }
     crate::ledger::Ledger::process().hold();
@@ -431,22 +512,10 @@ pub fn after_fork() {
     // SAFETY: never given back.
     if let Some(space) = unsafe { PROCESS.load(Ordering::Acquire).as_ref() } {
         space.let_go();
+        if space.plan.hardened {
+            hardened::after_fork(space);
+        }
     }
-}
-
-/// Ends the process: somebody freed what was not to be freed. Nothing is allocated for it.
-#[cold]
-fn misuse(block: NonNull<u8>) -> ! {
-    let _ = block;
-    #[cfg(feature = "std")]
-    {
-        use std::io::Write as _;
-        // Standard error is not buffered. Nothing is left to do when it is closed.
-        let _ = writeln!(std::io::stderr(), "arenite: the block at {block:p} was freed, but is not in use");
-        std::process::abort();
-    }
-    #[cfg(not(feature = "std"))]
-    panic!("the block at {block:p} was freed, but is not in use");
 }
 
 /// The block of a layout in a place, for heaps of their own.

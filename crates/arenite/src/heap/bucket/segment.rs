@@ -17,7 +17,7 @@ use core::ptr::{NonNull, null_mut};
 
 use super::local::Local;
 use super::remote::Remote;
-use crate::base::sync::{AtomicPtr, AtomicU32, Ordering};
+use crate::base::sync::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
 /// Bytes of a segment, and its alignment.
 pub(super) const SEGMENT: usize = 4 << 20;
@@ -37,6 +37,8 @@ pub(super) const NOBODY: u32 = FULL - 1;
 pub(super) const LARGE: u32 = FULL - 2;
 /// In a page's `owner`: one block with a segment of its own.
 pub(super) const HUGE: u32 = FULL - 3;
+/// In a page's `owner`: of a hardened space.
+pub(super) const HARD: u32 = FULL - 4;
 
 /// A free block.
 #[derive(Debug)]
@@ -46,25 +48,32 @@ pub(super) struct Block {
 }
 
 /// A figure that whoever has the span writes, and that others may read.
-#[derive(Debug)]
-#[repr(transparent)]
-pub(super) struct Charged(AtomicU32);
+macro_rules! figure {
+    ($name:ident, $atomic:ty, $number:ty) => {
+        #[derive(Debug)]
+        #[repr(transparent)]
+        pub(super) struct $name($atomic);
 
-impl Charged {
-    pub(super) fn get(&self) -> u32 {
-        self.0.load(Ordering::Relaxed)
-    }
+        impl $name {
+            pub(super) fn get(&self) -> $number {
+                self.0.load(Ordering::Relaxed)
+            }
 
-    pub(super) fn set(&self, bytes: u32) {
-        self.0.store(bytes, Ordering::Relaxed);
-    }
+            pub(super) fn set(&self, bytes: $number) {
+                self.0.store(bytes, Ordering::Relaxed);
+            }
 
-    pub(super) fn replace(&self, bytes: u32) -> u32 {
-        let before = self.get();
-        self.set(bytes);
-        before
-    }
+            pub(super) fn replace(&self, bytes: $number) -> $number {
+                let before = self.get();
+                self.set(bytes);
+                before
+            }
+        }
+    };
 }
+
+figure!(Charged, AtomicU32, u32);
+figure!(HugeBytes, AtomicUsize, usize);
 
 /// The description of a span. But for `owner` and `remote` it belongs to its owner; others read `used`, for figures.
 #[derive(Debug)]
@@ -120,7 +129,7 @@ pub(super) struct Segment {
     pub(super) base: Cell<*mut u8>,
     pub(super) size: Cell<usize>,
     /// Of a huge block: bytes that it may use, and bytes that are charged.
-    pub(super) huge: Cell<usize>,
+    pub(super) huge: HugeBytes,
     /// Of a huge block: bytes that can be accessed, charged or not.
     pub(super) open: Cell<usize>,
     /// Of a huge block: how far behind the header it is.

@@ -39,6 +39,8 @@ pub(super) struct Plan {
     /// Milliseconds that free memory waits for its next use.
     pub(super) delay: u32,
     pub(super) huge_pages: bool,
+    /// Everything is looked at; see `hardened`.
+    pub(super) hardened: bool,
 }
 
 /// The segments of a heap. Lies in the first of them.
@@ -58,7 +60,7 @@ pub(super) struct Space {
     /// Bytes of spans and huge blocks that somebody has, by slots.
     pub(super) in_use: AtomicUsize,
     /// Bytes that were ever given back to the system.
-    given: AtomicUsize,
+    pub(super) given: AtomicUsize,
 }
 
 pub(super) struct Inner {
@@ -259,6 +261,9 @@ fn make_segment(plan: &Plan, space: *const Space) -> Result<NonNull<Segment>, Al
 impl Space {
     /// A space with one segment, in whose first slot it lies.
     pub(super) fn try_new(plan: Plan, serial: usize) -> Result<NonNull<Self>, AllocError> {
+        if plan.hardened {
+            super::hardened::ready().map_err(|error| AllocError::Os { tag: plan.tag, error })?;
+        }
         let own = size_of::<Self>().next_multiple_of(64);
         let page = os::page_size();
         let first = own.next_multiple_of(page);
@@ -547,6 +552,9 @@ impl Space {
             }
         }
         while let Some(segment) = self.take_empty() {
+            if self.plan.hardened {
+                super::hardened::forget(segment);
+            }
             // SAFETY: nobody has a slot of it, and no list leads to it.
             if unsafe { os::release(segment.cast(), SEGMENT) }.is_err() {
                 let mut inner = self.inner.lock();
@@ -733,6 +741,7 @@ impl Space {
             (lists, inner.meta_bytes)
         };
         let home = Segment::of(this.cast());
+        let hardened = space.plan.hardened;
         let mut last = None;
         for list in lists {
             let mut rest = list;
@@ -740,6 +749,9 @@ impl Space {
                 // SAFETY: a segment that is still there.
                 let header = unsafe { segment.as_ref() };
                 rest = header.next.get();
+                if hardened {
+                    super::hardened::forget(segment);
+                }
                 if segment.as_ptr() == home {
                     last = Some(segment);
                 } else {

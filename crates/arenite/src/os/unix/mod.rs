@@ -185,3 +185,20 @@ pub(super) fn entropy() -> u64 {
     // A kernel that gives nothing (seccomp, very early boot) leaves the clock and the address-space layout.
     if got { bits } else { monotonic_ns().rotate_left(32) ^ (&raw const bytes).addr() as u64 }
 }
+
+pub(super) fn variable_is(name: &core::ffi::CStr, value: &[u8]) -> bool {
+    // SAFETY: the name ends with a zero. What comes back does too, and stays while nobody changes the environment.
+    let found = unsafe { libc::getenv(name.as_ptr()) };
+    // SAFETY: as above.
+    !found.is_null() && unsafe { core::ffi::CStr::from_ptr(found) }.to_bytes() == value
+}
+
+pub(super) fn write_error(text: &[u8]) {
+    // SAFETY: the bytes are there. What was not written is lost, as it is when nobody listens.
+    let _ = unsafe { libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.len()) };
+}
+
+pub(super) fn abort() -> ! {
+    // SAFETY: nothing is required.
+    unsafe { libc::abort() }
+}
