@@ -12,20 +12,18 @@
 //! | `ARENITE_HUGE_PAGES=1` | asks the system for huge pages |
 //!
 //! ```text
-//!   family                             the exported functions: thin, none calls another one
+//!   family, extras, operators          the exported functions: thin, none calls another one
 //!     └─ heap                          the library's heap, by this thread's place
 //!          ├─ slot                     the thread-local word, initial-exec: two instructions
 //!          └─ hooks                    thread end, fork, start and end of the process
 //!               └─ system, text        what the C library is asked for; printing without allocating
 //! ```
-//!
-//! The operators of C++ are the C++ library's own, which call these: what they throw can not pass through code that was
-//! compiled to abort.
 #![no_std]
 
 mod family;
 mod heap;
 mod hooks;
+mod operators;
 mod slot;
 mod system;
 mod text;
@@ -38,7 +36,7 @@ extern "C" fn rust_eh_personality() {}
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
     use core::fmt::Write as _;
-    let mut line = text::Text::new();
+    let mut line = text::Text::<512>::new();
     let _ = writeln!(line, "arenite: {info}");
     system::print_error(line.bytes());
     system::die()

@@ -1,6 +1,7 @@
 //! What the C library, the C++ library and the dynamic linker are asked for.
 
 use core::ffi::{c_char, c_int, c_void};
+use core::ptr::NonNull;
 
 /// Errors of the system, as Linux counts them.
 pub(crate) const ENOMEM: c_int = 12;
@@ -10,7 +11,6 @@ pub(crate) const EINVAL: c_int = 22;
 #[link(name = "c")]
 unsafe extern "C" {
     fn __errno_location() -> *mut c_int;
-    fn getenv(name: *const c_char) -> *const c_char;
     fn pthread_key_create(key: *mut u32, destructor: Option<unsafe extern "C" fn(*mut c_void)>) -> c_int;
     fn pthread_setspecific(key: u32, value: *const c_void) -> c_int;
     fn pthread_atfork(
@@ -32,13 +32,35 @@ pub(crate) fn page_size() -> usize {
     arenite::os::page_size()
 }
 
-/// The value of an environment variable; `name` ends with a zero.
-pub(crate) fn variable(name: &core::ffi::CStr) -> Option<&'static core::ffi::CStr> {
-    // SAFETY: `name` ends with a zero. What comes back does too, and stays as long as nobody changes the environment:
-    // called before the program's own code runs.
-    unsafe {
-        let value = getenv(name.as_ptr());
-        (!value.is_null()).then(|| core::ffi::CStr::from_ptr(value))
+/// The environment that the process was started with: before the C library has begun, nobody else knows of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Environment(*const *const c_char);
+
+impl Environment {
+    /// # Safety
+    /// Null, or what the dynamic linker gives to those who start: texts, the last one followed by null.
+    pub(crate) unsafe fn new(texts: *const *const c_char) -> Self {
+        Self(texts)
+    }
+
+    /// The value of a variable. It lies where the program may write later.
+    pub(crate) fn variable(self, name: &str) -> Option<&'static core::ffi::CStr> {
+        let mut at = self.0;
+        // SAFETY: `new` was promised so; what comes back ends with a zero and stays until the program's own code runs.
+        unsafe {
+            while !at.is_null() && !(*at).is_null() {
+                let text = core::ffi::CStr::from_ptr(*at);
+                if text
+                    .to_bytes()
+                    .strip_prefix(name.as_bytes())
+                    .is_some_and(|rest| rest.first() == Some(&b'='))
+                {
+                    return Some(core::ffi::CStr::from_ptr((*at).add(name.len() + 1)));
+                }
+                at = at.add(1);
+            }
+        }
+        None
     }
 }
 
@@ -126,4 +148,31 @@ pub(crate) fn program_name() -> &'static str {
     // SAFETY: the C library sets it before anything else runs, to text that stays.
     let name = unsafe { core::ffi::CStr::from_ptr(program_invocation_short_name) };
     name.to_str().unwrap_or("?")
+}
+
+#[link(name = "c")]
+unsafe extern "C" {
+    fn dlopen(path: *const c_char, flags: c_int) -> *mut c_void;
+    fn dlsym(library: *mut c_void, name: *const c_char) -> *mut c_void;
+}
+
+/// The C++ library's definition of a symbol, or that of whatever comes after this library. It may allocate.
+pub(crate) fn definition(name: &core::ffi::CStr) -> Option<NonNull<c_void>> {
+    const LAZY: c_int = 1;
+    const NO_LOAD: c_int = 4;
+    const NEXT: *mut c_void = core::ptr::without_provenance_mut(usize::MAX);
+    // By its name first: what `dlopen` has loaded for one module only is not found by looking through the process; and
+    // another library's `new` may come with a `delete` that is not asked.
+    for library in [c"libstdc++.so.6", c"libc++abi.so.1", c"libc++.so.1"] {
+        // SAFETY: texts that end with a zero; only what is loaded already is opened, and is never closed.
+        unsafe {
+            if let Some(library) = NonNull::new(dlopen(library.as_ptr(), LAZY | NO_LOAD))
+                && let Some(found) = NonNull::new(dlsym(library.as_ptr(), name.as_ptr()))
+            {
+                return Some(found);
+            }
+        }
+    }
+    // SAFETY: a text that ends with a zero.
+    NonNull::new(unsafe { dlsym(NEXT, name.as_ptr()) })
 }

@@ -1,5 +1,6 @@
 //! What the process did with its memory, written without allocating.
 
+use core::cell::UnsafeCell;
 use core::ffi::CStr;
 use core::fmt::{self, Write};
 
@@ -9,14 +10,20 @@ use arenite::{Bytes, Ledger, Tag};
 use crate::system::{File, print_error, process_number, program_name};
 
 /// Text of a fixed size; what does not fit is cut.
-pub(crate) struct Text {
-    bytes: [u8; 512],
+pub(crate) struct Text<const ROOM: usize = 512> {
+    bytes: [u8; ROOM],
     len: usize,
 }
 
-impl Text {
+impl<const ROOM: usize> Text<ROOM> {
     pub(crate) const fn new() -> Self {
-        Self { bytes: [0; 512], len: 0 }
+        Self { bytes: [0; ROOM], len: 0 }
+    }
+
+    fn push(&mut self, text: &[u8]) {
+        let taken = text.len().min(ROOM - self.len);
+        self.bytes[self.len..self.len + taken].copy_from_slice(&text[..taken]);
+        self.len += taken;
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
@@ -24,12 +31,9 @@ impl Text {
     }
 }
 
-impl Write for Text {
+impl<const ROOM: usize> Write for Text<ROOM> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let room = self.bytes.len() - self.len;
-        let taken = text.len().min(room);
-        self.bytes[self.len..self.len + taken].copy_from_slice(&text.as_bytes()[..taken]);
-        self.len += taken;
+        self.push(text.as_bytes());
         Ok(())
     }
 }
@@ -54,7 +58,7 @@ impl Figures {
 pub(crate) fn print_stats() {
     let figures = Figures::now();
     let memory = arenite::os::process_memory();
-    let mut text = Text::new();
+    let mut text = Text::<512>::new();
     let _ = writeln!(
         text,
         "arenite: {} allocations, {} frees, {} blocks live ({}); committed {}, peak {}; resident {}, peak {}",
@@ -70,10 +74,37 @@ pub(crate) fn print_stats() {
     print_error(text.bytes());
 }
 
-/// Writes a report to a file of this process's in the folder. What can not be written is not.
+/// The longest name of a folder that reports go to.
+const FOLDER: usize = 4096;
+
+/// Where reports go: written before there is a second thread, empty if nowhere.
+struct Folder(UnsafeCell<[u8; FOLDER]>);
+
+// SAFETY: written once, when the library starts; afterwards it is only read.
+unsafe impl Sync for Folder {}
+
+static REPORTS: Folder = Folder(UnsafeCell::new([0; FOLDER]));
+
+/// From now on reports go to this folder. Called when the library starts, and never again. What is too long is not taken.
 pub(crate) fn report_to(folder: &CStr) {
-    let mut path = Text::new();
-    let _ = write!(path, "{}/{}\0", folder.to_str().unwrap_or("."), process_number());
+    let bytes = folder.to_bytes_with_nul();
+    if bytes.len() <= FOLDER {
+        // SAFETY: nobody else is there yet.
+        unsafe { (&mut *REPORTS.0.get())[..bytes.len()].copy_from_slice(bytes) };
+    }
+}
+
+/// Writes a report to a file of this process's in the folder, if there is one. What can not be written is not.
+pub(crate) fn report() {
+    // SAFETY: nobody writes any more.
+    let Ok(folder) = CStr::from_bytes_until_nul(unsafe { &*REPORTS.0.get() }) else { return };
+    if folder.is_empty() {
+        return;
+    }
+    // A name that is no text can be a folder's all the same.
+    let mut path = Text::<{ FOLDER + 16 }>::new();
+    path.push(folder.to_bytes());
+    let _ = write!(path, "/{}\0", process_number());
     let Ok(path) = CStr::from_bytes_with_nul(path.bytes()) else { return };
     let Some(mut file) = File::create(path) else { return };
     let figures = Figures::now();

@@ -144,7 +144,15 @@ impl Cache {
         }
         let local = match self.find(space) {
             Some(local) => local,
-            None => self.make(space.tag(), space)?,
+            None => {
+                let at = space.try_meta(size_of::<Local>())?;
+                // A callback of the charge may have made one meanwhile. Then this one's memory stays empty.
+                match self.find(space) {
+                    Some(local) => local,
+                    // SAFETY: zeroed memory of the space's, ours alone.
+                    None => unsafe { Local::begin(at, self.id, space.tag(), space, self) },
+                }
+            }
         };
         serial.set(space.serial);
         place.set(local.as_ptr());

@@ -5,7 +5,7 @@ use core::ptr::{NonNull, null_mut};
 
 use super::local::Local;
 use super::segment::{HEADER, HUGE, LARGE, Page, SLOT, Segment};
-use super::space::{Space, pages};
+use super::space::{First, Space, pages};
 use crate::base::sync::Ordering;
 use crate::region::AllocError;
 
@@ -38,18 +38,10 @@ pub(super) fn alloc(
         count(this, ALLOCS, usable(block));
         return Ok((block, touched));
     }
-    // Slot 0 of a segment is smaller and lies elsewhere, so more than one slot is asked for where one would do.
-    let span = this.take_span(slots)?;
-    let (room, bytes) = (span.room(), pages(size));
-    if bytes > room || !Segment::start_of(span.segment, span.slot).addr().get().is_multiple_of(align) {
-        // The first slot of a segment: a run of two is never there.
-        tag.transfer_committed(space.tag(), span.held);
-        tag.credit_committed(span.touched - span.held);
-        // SAFETY: not settled, and nobody has seen it.
-        unsafe { space.give_untouched(span) };
-        let span = this.take_span(2)?;
-        return finish(local, span, bytes);
-    }
+    let bytes = pages(size);
+    let first =
+        if slots == 1 && bytes <= SLOT - HEADER && align <= HEADER { First::IfNeedBe } else { First::Never };
+    let span = this.take_span(slots, first)?;
     finish(local, span, bytes)
 }
 

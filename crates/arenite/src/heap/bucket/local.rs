@@ -21,7 +21,7 @@ use super::class::{CLASSES, FINE, QUANTUM, slots_of_class};
 use super::mail::Mail;
 use super::remote::Chain;
 use super::segment::{Block, FULL, HUGE, LARGE, NOBODY, Page, Segment};
-use super::space::{Space, pages};
+use super::space::{First, Space, Span, pages};
 use crate::base::sync::{AtomicU64, Ordering};
 use crate::ledger::Tag;
 use crate::region::AllocError;
@@ -300,7 +300,7 @@ impl Local {
             return Ok(());
         }
         let slots = slots_of_class(class);
-        let span = self.take_span(slots)?;
+        let span = self.take_span(slots, First::Welcome)?;
         let page = span.page();
         Page::begin(page, self.owner(), class, slots, core::ptr::from_ref(self).cast_mut());
         span.settle(span.touched);
@@ -310,9 +310,9 @@ impl Local {
 
     /// A span whose first `touched` bytes are charged to this place's tag, holes between them included: what lies in the
     /// middle and was never touched would otherwise be in no account when somebody touches it.
-    pub(super) fn take_span(&self, slots: usize) -> Result<super::space::Span, AllocError> {
+    pub(super) fn take_span(&self, slots: usize, first: First) -> Result<Span, AllocError> {
         let (space, tag) = (self.space(), self.tag());
-        let span = space.try_take(slots)?;
+        let span = space.try_take(slots, first)?;
         let answer = space.tag().try_transfer_committed(tag, span.held).and_then(|()| {
             let more = span.touched - span.held;
             tag.try_charge_committed(more).inspect_err(|_| tag.transfer_committed(space.tag(), span.held))

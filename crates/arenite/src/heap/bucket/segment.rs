@@ -25,8 +25,9 @@ pub(super) const SEGMENT: usize = 4 << 20;
 pub(super) const SLOT: usize = 64 << 10;
 /// Slots of a segment.
 pub(super) const SLOTS: usize = SEGMENT / SLOT;
-/// What the header takes of slot 0; the first block there lies at a multiple of it.
-pub(super) const HEADER: usize = 8 << 10;
+/// What the header takes of slot 0, in whole pages; the first block there lies at a multiple of it. (Systems with pages of
+/// 16 KiB run on 64-bit Arm.)
+pub(super) const HEADER: usize = if cfg!(target_arch = "aarch64") { 16 << 10 } else { 8 << 10 };
 
 /// In a page's `owner`: it has no free block and is in no list.
 pub(super) const FULL: u32 = 1 << 31;

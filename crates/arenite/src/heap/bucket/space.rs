@@ -85,6 +85,14 @@ unsafe impl Send for Inner {}
 // SAFETY: the lock guards what changes; the rest is atomics and plain values.
 unsafe impl Sync for Space {}
 
+/// Whether a span of one slot may be the first of a segment, which is smaller and lies elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum First {
+    Welcome,
+    IfNeedBe,
+    Never,
+}
+
 /// A span that was taken: nobody else has it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Span {
@@ -328,7 +336,7 @@ impl Space {
                 tag.credit_committed(missing);
                 continue;
             }
-            let span = self.try_take(1)?;
+            let span = self.try_take(1, First::Welcome)?;
             // What it held is charged to the same tag already; what it holds must be zero.
             let start = Segment::start_of(span.segment, span.slot);
             // SAFETY: nobody else has the span.
@@ -344,11 +352,11 @@ impl Space {
     }
 
     /// Takes a run of slots. What it may hold stays charged to the space's tag; the caller transfers it.
-    pub(super) fn try_take(&self, slots: usize) -> Result<Span, AllocError> {
+    pub(super) fn try_take(&self, slots: usize, first: First) -> Result<Span, AllocError> {
         debug_assert!((1..SLOTS).contains(&slots));
         loop {
             let mut inner = self.inner.lock();
-            if let Some(span) = self.take_from(&mut inner, slots) {
+            if let Some(span) = self.take_from(&mut inner, slots, first) {
                 return Ok(span);
             }
             let tag = self.tag();
@@ -366,14 +374,18 @@ impl Space {
                 Err(error) => {
                     inner.reserved -= SEGMENT;
                     // Callbacks may have given some back.
-                    return self.take_from(&mut inner, slots).ok_or(error);
+                    return self.take_from(&mut inner, slots, first).ok_or(error);
                 }
             }
         }
     }
 
-    fn take_from(&self, inner: &mut Inner, slots: usize) -> Option<Span> {
-        let (segment, slot) = if slots == 1 { single(inner.open) } else { run_of(inner.open, slots) }?;
+    fn take_from(&self, inner: &mut Inner, slots: usize, first: First) -> Option<Span> {
+        let (segment, slot) = match first {
+            First::Welcome if slots == 1 => single(inner.open),
+            First::Welcome | First::Never => run_of(inner.open, slots),
+            First::IfNeedBe => run_of(inner.open, slots).or_else(|| single(inner.open)),
+        }?;
         Some(self.take_run(inner, segment, slot, slots))
     }
 

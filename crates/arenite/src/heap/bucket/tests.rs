@@ -160,6 +160,23 @@ fn blocks_grow_and_shrink_with_their_content() {
 }
 
 #[test]
+fn a_fixed_range_is_used_to_its_last_slot() {
+    let heap = BucketHeap::try_with(BucketHeapOptions::new(fresh_tag()).fixed(4 << 20)).unwrap();
+    let layout = |size| Layout::from_size_align(size, 16).unwrap();
+    // The heap's own structures and a thread's place take the first slot; the others are one block each.
+    let mut blocks: Vec<_> = core::iter::from_fn(|| heap.try_alloc(layout(60 << 10)).ok()).collect();
+    assert_eq!(blocks.len(), 63);
+    // SAFETY: blocks of this test's, freed once.
+    unsafe {
+        for index in [62, 30, 0] {
+            heap.free(blocks.swap_remove(index));
+            blocks.push(heap.try_alloc(layout(64 << 10)).unwrap());
+        }
+        heap.force_discard();
+    }
+}
+
+#[test]
 fn large_blocks_grow_into_the_free_slots_behind_them() {
     let tag = fresh_tag();
     let heap = BucketHeap::try_new(tag).unwrap();
