@@ -83,6 +83,18 @@ fn the_figures_keep_their_promises() {
     }
     let scene = run.tags.iter().find(|tag| tag.name == "scene").expect("the tag of the scene");
     assert_eq!(scene.budget, Some(256 << 20));
+    let heap = |name: &str| run.general_heap.iter().find(|tag| tag.name == name).expect("a tag of the heap");
+    for part in ["heap/program", "heap/threads", "heap/game", "heap/scenes", "heap/record"] {
+        let tag = heap(part);
+        assert!(
+            tag.allocs > 0 && tag.live_blocks <= tag.allocs && tag.live_bytes <= tag.committed,
+            "{tag:?}"
+        );
+    }
+    assert!(heap("heap/record").live_bytes > 100 * 32, "a sample of each frame is kept");
+    assert_eq!(heap("heap/scenes").live_blocks, 0, "scenes leave nothing behind");
+    let live = run.tags.iter().find(|tag| tag.name == "heap/record").expect("the tag").live;
+    assert!(live > 100 * 32, "the ledger knows it, too");
     let times = run.frame_ms;
     assert!(times.p50 > 0.0 && times.p50 <= times.p99 && times.p99 <= times.p999 && times.p999 <= times.max);
 }
@@ -173,6 +185,8 @@ fn both_games_are_compared() {
     let figures: Value =
         serde_json::from_str(&printed(&[&few[..], &["--quiet", "--json", "-"]].concat())).expect("JSON");
     assert_eq!(figures["rounds"], 2);
+    let heaps = |game: &str| figures[game][0]["general_heap"].as_array().expect("a list").len();
+    assert!(heaps("arenite") >= 5 && heaps("plain") == 0, "the plain game is on the system's heap");
     assert_eq!(figures["arenite"][0]["checksum"], figures["plain"][1]["checksum"]);
     assert_eq!(
         (&figures["arenite"][1]["memory"], &figures["plain"][1]["memory"]),

@@ -80,7 +80,7 @@ fn sum(space: &Space) -> Sums {
     let mut last = (null_mut(), 0);
     let mut place = |local: *mut Local| {
         if local != last.0 {
-            // SAFETY: as above; a page that is in use has a place, and so has a chain.
+            // SAFETY: as above; a page that is in use has a place.
             last = (local, unsafe { &*local }.tag().place());
         }
         last.1
@@ -107,8 +107,12 @@ fn sum(space: &Space) -> Sums {
         }
     });
     for cache in cache::all() {
-        cache
-            .each_open(|local, class, count| sums[place(local)].add(-i64::from(count), size_of_class(class)));
+        cache.each_open(|local, class, count| {
+            // How many may be seen before whose.
+            if !local.is_null() {
+                sums[place(local)].add(-i64::from(count), size_of_class(class));
+            }
+        });
     }
     sums
 }

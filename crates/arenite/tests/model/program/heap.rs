@@ -445,7 +445,7 @@ impl Model<'_> {
                     let layout = layout(usize::from(index) * usize::from(take_too), 4);
                     match take(heap, home, layout, false) {
                         Ok(block) => {
-                            brought.push(Held::new(home, 0, block, layout, seed.wrapping_add(index)))
+                            brought.push(Held::new(home, 0, block, layout, seed.wrapping_add(index)));
                         }
                         Err(error) => refused = Some(error),
                     }
