@@ -82,6 +82,8 @@ pub use arena::{
     JobArena, JobArenas, JobArenasOptions, JobError, JobStats, Resource, ResourceArena, ResourceArenaOptions,
     ResourceStats, Scope, ScopeBox, ScratchBusy, ScratchGuard, ScratchSlot, ScratchStack,
 };
+#[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
+pub use arena::{HeapArena, HeapArenaStats, HeapGuard, HeapMark, HeapScope, StaleMark};
 #[cfg(feature = "derive")]
 pub use arenite_derive::Soa;
 pub use base::Bytes;
@@ -89,6 +91,10 @@ pub use base::Bytes;
 pub use global::GlobalHeap;
 #[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
 pub use heap::bucket::{BucketHeap, BucketHeapOptions, HeapStats};
+#[cfg(all(feature = "std", not(loom), target_pointer_width = "64", feature = "allocator-api2"))]
+pub use heap::named::HeapString;
+#[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
+pub use heap::named::{Heap, HeapError, HeapOptions, HeapReport, StillLive, Survivor};
 pub use ledger::{AccountSnapshot, Budget, BudgetExceeded, BudgetStatus, Ledger, Tag, TagError};
 #[cfg(feature = "std")]
 pub use manager::{

@@ -6,6 +6,9 @@
 #[cfg(all(not(loom), target_pointer_width = "64"))]
 pub mod bucket;
 
+#[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
+pub mod named;
+
 #[cfg(all(test, loom))]
 #[path = "bucket/loom_tests.rs"]
 mod bucket_loom_tests;
