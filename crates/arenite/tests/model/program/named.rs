@@ -124,9 +124,13 @@ impl Held {
     }
 }
 
-struct Model {
+/// The heap, and what the program knows of it.
+struct Program {
     heap: Option<Heap>,
-    options: HeapOptions,
+    model: Model,
+}
+
+struct Model {
     tracked: bool,
     fixed: bool,
     clones: Vec<Heap>,
@@ -134,14 +138,12 @@ struct Model {
     made: usize,
 }
 
-/// A heap that goes with everything in it when a program fails, so that the next one begins with nothing.
-impl Drop for Model {
+/// A heap goes with everything in it when a program fails, so that the next one, which is smaller, begins with nothing.
+impl Drop for Program {
     fn drop(&mut self) {
-        if thread::panicking()
-            && let Some(heap) = self.heap.take()
-        {
-            std::mem::take(&mut self.clones).into_iter().for_each(drop);
-            // SAFETY: the program that used its blocks has failed.
+        if let Some(heap) = self.heap.take() {
+            self.model.clones.clear();
+            // SAFETY: the program that used its blocks has failed, and there is no other handle.
             unsafe { heap.force_discard() };
         }
     }
@@ -154,12 +156,12 @@ pub(crate) fn run(ops: &[Op]) {
     let options = HeapOptions::new(world.tag).purge_delay([200, 0, 1][ops.len() % 7 % 3]);
     let options = if fixed { options.fixed(12 << 20) } else { options };
     let options = if tracked { options.track_blocks() } else { options };
-    let mut model =
-        Model { heap: None, options, tracked, fixed, clones: Vec::new(), held: Vec::new(), made: 0 };
+    let model = Model { tracked, fixed, clones: Vec::new(), held: Vec::new(), made: 0 };
+    let mut program = Program { heap: None, model };
     for op in ops {
-        if model.heap.is_none() {
-            match Heap::try_with(model.options) {
-                Ok(heap) => model.heap = Some(heap),
+        if program.heap.is_none() {
+            match Heap::try_with(options) {
+                Ok(heap) => program.heap = Some(heap),
                 Err(error) => {
                     world.believe(error, false);
                     let own = world.own();
@@ -167,33 +169,53 @@ pub(crate) fn run(ops: &[Op]) {
                 }
             }
         }
-        match (op, model.heap.take()) {
-            (Op::Weather(weather), heap) => {
-                model.heap = heap;
-                world.set(*weather);
+        match (op, &program.heap) {
+            (Op::Weather(weather), _) => world.set(*weather),
+            (Op::Discard, _) => program.discard(&mut world),
+            (_, Some(heap)) => {
+                program.model.step(*op, heap, &world);
+                program.model.agree(heap, &world);
             }
             (_, None) => {}
-            (Op::Discard, Some(heap)) => model.discard(heap, &world),
-            (_, Some(heap)) => {
-                model.step(*op, &heap, &world);
-                model.agree(&heap, &world);
-                model.heap = Some(heap);
-            }
         }
     }
     world.wind_down();
-    if let Some(heap) = model.heap.take() {
-        model.step(Op::FreeMany(false), &heap, &world);
+    if let Some(heap) = &program.heap {
+        program.model.step(Op::FreeMany(false), heap, &world);
+    }
+    if let Some(heap) = program.heap.take() {
         // The last of the handles takes the heap along.
-        if ops.len() % 5 == 0 {
-            model.clones.push(heap);
-            model.clones.drain(..).for_each(drop);
+        if ops.len().is_multiple_of(5) {
+            program.model.clones.push(heap);
+            program.model.clones.clear();
         } else {
-            model.clones.clear();
+            program.model.clones.clear();
             heap.try_discard().expect("nothing lives");
         }
     }
     world.end(());
+}
+
+impl Program {
+    fn discard(&mut self, world: &mut World) {
+        let Some(heap) = self.heap.take() else { return };
+        // Address space that the system does not take back is lost, and stays charged.
+        world.set(Weather::Calm);
+        let Model { held, clones, .. } = &self.model;
+        match heap.try_discard() {
+            Ok(()) => {
+                assert!(held.is_empty() && clones.is_empty(), "somebody could use it");
+                let own = world.own();
+                assert_eq!((own.reserved, own.committed), (0, 0), "its pages are gone");
+            }
+            Err(refused) => {
+                let told = (refused.blocks(), refused.handles());
+                self.heap = Some(refused.into_heap());
+                assert_eq!(told, (held.len() as u64, clones.len()));
+                assert!(told != (0, 0), "nothing lives");
+            }
+        }
+    }
 }
 
 impl Model {
@@ -330,22 +352,6 @@ impl Model {
             assert_eq!((survivor.size, survivor.align), (held.layout.size(), held.layout.align()));
         }
         assert!(report.handle_places().count() <= self.clones.len().min(8));
-    }
-
-    fn discard(&mut self, heap: Heap, world: &World) {
-        match heap.try_discard() {
-            Ok(()) => {
-                assert!(self.held.is_empty() && self.clones.is_empty(), "somebody could use it");
-                let own = world.own();
-                assert_eq!((own.reserved, own.committed), (0, 0), "its pages are gone");
-            }
-            Err(refused) => {
-                assert!(!self.held.is_empty() || !self.clones.is_empty(), "nothing lives");
-                let told = (refused.blocks(), refused.handles());
-                assert_eq!(told, (self.held.len() as u64, self.clones.len()));
-                self.heap = Some(refused.into_heap());
-            }
-        }
     }
 
     fn agree(&self, heap: &Heap, world: &World) {
