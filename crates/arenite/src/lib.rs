@@ -9,8 +9,9 @@
 //! | 1 | [`os`] | what an operating system must offer |
 //! | 2 | [`ledger`] | [`Tag`]s, accounts, [`Budget`]s, pressure callbacks |
 //! | 3 | [`region`] | [`Region`]: the only way memory enters the system |
-//! | 4 | [`arena`] | [`FrameArena`], [`ScratchStack`], [`ResourceArena`], [`JobArenas`], [`ArenaVec`], [`ArenaString`] |
+//! | 4 | [`arena`] | [`FrameArena`], [`ScratchStack`], [`ResourceArena`], [`JobArenas`], `HeapArena`, [`ArenaVec`], [`ArenaString`] |
 //! | 4 | [`pool`] | [`BlockPool`], [`Pool`], [`HandlePool`], [`Secondary`], [`Columns`], [`SharedBlockPool`], [`SharedPool`] |
+//! | 4 | [`heap`] | `GlobalHeap`, `Heap` (named), `BucketHeap` |
 //! | 5 | [`watch`] | [`Snapshot`]s |
 //! | 6 | [`manager`] | [`MemoryManager`]: what an engine holds |
 //!
@@ -55,8 +56,8 @@
 //! - `derive` (default): `#[derive(Soa)]` for [`Columns`].
 //! - `serde`: `Serialize` and `Deserialize` for snapshots and statistics; saving and loading of handle pools.
 //! - `rayon`: parallel iteration over handle pools.
-//! - `allocator-api2`: `&FrameArena` (of a manager's frame: `&*frame`), `&Scope` and `&JobArena` are allocators, for
-//!   `hashbrown` maps with its feature of the same name and for `allocator_api2`'s own containers.
+//! - `allocator-api2`: `&FrameArena` (of a manager's frame: `&*frame`), `&Scope`, `&JobArena`, `&HeapArena`, `Heap` and
+//!   `GlobalHeap` are allocators, for `hashbrown` maps with its feature of the same name and for `allocator_api2`'s own containers.
 //! - `hardened`: what debug builds do, in release builds: more frame buffers, poisoned memory, closed stale buffers.
 //! - `fault-injection`: makes calls to the operating system fail, for tests.
 #![no_std]

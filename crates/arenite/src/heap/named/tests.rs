@@ -116,7 +116,7 @@ fn blocks_keep_what_they_hold_at_every_alignment() {
         for (round, align) in (0..24).map(|bit| 1usize << bit).enumerate() {
             for size in [0, 1, 63, 64, 700, 5000, 70_000] {
                 let seed = (round * 7 + size) as u8;
-                let (zeroed, layout) = (seed % 2 == 0, layout(size, align));
+                let (zeroed, layout) = (seed.is_multiple_of(2), layout(size, align));
                 let block =
                     if zeroed { heap.try_alloc_zeroed(layout) } else { heap.try_alloc(layout) }.unwrap();
                 assert!(block.addr().get().is_multiple_of(align), "{layout:?}");

@@ -63,7 +63,7 @@ pub(crate) fn run(ops: &[Op]) {
     let mut world = World::new("heap_arena");
     world.begins = true;
     let options = HeapOptions::new(world.tag).fixed(32 << 20).purge_delay([0, 200][ops.len() % 2]);
-    let options = if ops.len() % 3 == 0 { options.track_blocks() } else { options };
+    let options = if ops.len().is_multiple_of(3) { options.track_blocks() } else { options };
     let heap = Heap::try_with(options).expect("the system is calm");
     let mut arena = HeapArena::try_new(&heap).expect("the system is calm");
     let other = HeapArena::try_new(&heap).expect("the system is calm");
