@@ -5,7 +5,9 @@ mod heap;
 
 use std::hint::black_box;
 
-use arenite::{FrameArena, FrameArenaOptions, FrameRef, JobArenas, Scope, ScratchStack, Tag};
+use arenite::{
+    FrameArena, FrameArenaOptions, FrameRef, Heap, HeapArena, JobArenas, Scope, ScratchStack, Tag,
+};
 
 /// Calls of each function.
 const CALLS: usize = 1000;
@@ -39,6 +41,11 @@ fn frame_alloc_slice_copy<'a>(arena: &'a FrameArena, values: &[u32]) -> &'a mut 
 #[inline(never)]
 fn frame_get(arena: &FrameArena, kept: FrameRef<u64>) -> Option<&u64> {
     arena.get(kept)
+}
+
+#[inline(never)]
+fn heap_arena_alloc_u64(arena: &HeapArena, value: u64) -> &mut u64 {
+    arena.alloc(value)
 }
 
 #[inline(never)]
@@ -136,5 +143,10 @@ pub(crate) fn run() {
         assert_eq!(*f(&jobs, i), i);
     }
     heap::run();
+    let arena = HeapArena::try_new(&Heap::named("pins")).expect("a heap arena");
+    let f: fn(&HeapArena, u64) -> &mut u64 = black_box(heap_arena_alloc_u64);
+    for i in 0..calls as u64 {
+        assert_eq!(*f(&arena, i), i);
+    }
     println!("calls {CALLS}");
 }

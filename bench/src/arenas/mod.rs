@@ -3,6 +3,7 @@
 mod bump;
 mod cold;
 mod frames;
+mod growing;
 mod jobs;
 mod scope;
 mod text;
@@ -12,7 +13,7 @@ use crate::opaque::{digest, hidden, used};
 
 /// Runs the workloads whose name contains `filter`.
 pub(crate) fn run(filter: &str) {
-    let workloads: [(&str, fn()); 14] = [
+    let workloads: [(&str, fn()); 17] = [
         ("bump-16", bump::small),
         ("bump-16-words", bump::small_words),
         ("bump-64", bump::large),
@@ -20,6 +21,9 @@ pub(crate) fn run(filter: &str) {
         ("scope-reserved", scope::reserved),
         ("vec-1000", vec::short),
         ("vec-100k", vec::long),
+        ("growing-fresh", growing::fresh),
+        ("growing-reset", growing::reset),
+        ("growing-scope", growing::scopes),
         ("job", jobs::one_thread),
         ("job-rayon", jobs::rayon),
         ("frame", frames::run),

@@ -1,35 +1,74 @@
-//! A heap for one level of a game: its own tag and budget, given back whole.
+//! A heap for one level of a game: strings, vectors and maps live in it, and when the level ends it goes whole.
 //!
-//! Blocks of a `BucketHeap` are raw, so this program has a few lines of `unsafe`, as a C++ game's level loader would.
-#![expect(unsafe_code, reason = "blocks of a heap are raw")]
+//! Something that still lives is not taken from under its owner: discarding is refused, and the report says what it is, how
+//! large, how old, and where it was made.
+//!
+//! `cargo run --release -p arenite --example level_heap --features allocator-api2`
 
-use std::alloc::Layout;
+use std::error::Error;
+use std::hash::RandomState;
 
-use arenite::{BucketHeap, Budget, Bytes, Tag};
+use arenite::{Budget, Bytes, Heap, HeapArena, HeapOptions, HeapString, MemoryManager};
+use hashbrown::HashMap;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let tag = Tag::register("level")?;
-    tag.set_budget(Budget::hard(8 << 20));
-    let heap = BucketHeap::try_new(tag)?;
+/// A door remembers who came through.
+struct Door {
+    name: HeapString,
+    visitors: allocator_api2::vec::Vec<u32, Heap>,
+}
 
-    // Walls, sounds and scripts of many sizes.
-    let mut blocks = Vec::new();
-    for size in (16..4000).step_by(7) {
-        blocks.push(heap.try_alloc(Layout::from_size_align(size, 16)?)?);
+type Doors = HashMap<u32, Door, RandomState, Heap>;
+
+fn load_doors(level: &Heap) -> Doors {
+    // What this thread makes in tracked heaps is reported under this name, until the end of the function.
+    let _at = level.site("loading doors");
+    let mut doors = HashMap::with_hasher_in(RandomState::new(), level.clone());
+    for id in 0..100u32 {
+        let mut name = level.string();
+        name.push_str("door to room ");
+        name.push_str(if id % 2 == 0 { "left" } else { "right" });
+        doors.insert(id, Door { name, visitors: level.vec() });
     }
-    println!("{} blocks, {} in use", heap.stats().live(), Bytes(heap.stats().live_bytes() as usize));
-    println!("committed: {}", Bytes(tag.account().own.committed));
+    doors
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut memory = MemoryManager::builder().build()?;
+
+    // Its own tag, with a budget. Tracking is for debugging: a release build would leave `track_blocks` out.
+    let level = Heap::try_with(HeapOptions::try_named("level")?.track_blocks())?;
+    let tag = level.tag();
+    tag.set_budget(Budget::hard(8 << 20));
+
+    let mut doors = load_doors(&level);
+    // An arena on the same heap, for what is freed together: here the paths of one frame.
+    let mut paths = HeapArena::try_new(&level)?;
+    for number in 0..60u32 {
+        let frame = memory.begin_frame();
+        let path = paths.alloc_slice_fill_with(500, |step| step as u32 + number);
+        if let Some(door) = doors.get_mut(&(path[0] % 100)) {
+            door.visitors.push(number);
+        }
+        paths.reset();
+        frame.end();
+    }
+    println!("{} came through the {}", doors[&7].visitors.len(), doors[&7].name);
+    println!("the level: {} committed", Bytes(tag.account().own.committed));
 
     // More than the budget allows is an error, not a crash.
-    let refused = heap.try_alloc(Layout::from_size_align(16 << 20, 16)?).unwrap_err();
-    println!("{refused}");
+    let refused = level.vec::<u64>().try_reserve(2 << 20).is_err();
+    assert!(refused && paths.try_alloc_slice_fill_with(16 << 20, |_| 0u8).is_err());
 
-    for block in blocks {
-        // SAFETY: from this heap, freed once, used by nobody.
-        unsafe { heap.free(block) };
-    }
-    assert_eq!(heap.stats().live(), 0);
-    drop(heap);
-    assert_eq!(tag.account().own.committed, 0, "the level has left nothing");
+    // The level ends, but somebody has kept a door.
+    let kept = doors.remove(&7);
+    drop((doors, paths));
+    let still = level.try_discard().expect_err("the door lives");
+    println!("\n{still}\n");
+    assert_eq!(still.blocks(), 2, "its name and its visitors");
+
+    drop(kept);
+    still.into_heap().try_discard()?;
+    println!("the level is gone: {} committed", Bytes(tag.account().own.committed));
+    assert_eq!((tag.account().own.committed, tag.account().own.reserved), (0, 0));
     Ok(())
 }

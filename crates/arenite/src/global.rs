@@ -174,3 +174,119 @@ unsafe impl GlobalAlloc for GlobalHeap {
         }
     }
 }
+
+#[cfg(feature = "allocator-api2")]
+mod face {
+    use core::alloc::Layout;
+    use core::ptr::NonNull;
+
+    use allocator_api2::alloc::{AllocError, Allocator};
+
+    use super::GlobalHeap;
+    use crate::base::align::nowhere;
+    use crate::heap::bucket::{self, StdThreads};
+
+    #[inline(always)]
+    fn sized(block: Option<NonNull<u8>>, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
+        block.map(|block| NonNull::slice_from_raw_parts(block, layout.size())).ok_or(AllocError)
+    }
+
+    impl GlobalHeap {
+        /// # Safety
+        /// As [`Allocator::grow`] or [`Allocator::shrink`].
+        unsafe fn resize(
+            self,
+            block: NonNull<u8>,
+            old: Layout,
+            new: Layout,
+        ) -> Result<NonNull<[u8]>, AllocError> {
+            if new.size() == 0 {
+                // SAFETY: the caller's promise.
+                unsafe { self.deallocate(block, old) };
+                return Ok(NonNull::slice_from_raw_parts(nowhere(new), 0));
+            }
+            if old.size() != 0 && new.align() <= old.align() {
+                // SAFETY: the caller's promise; a block that moves keeps the larger alignment.
+                return sized(unsafe { bucket::realloc::<StdThreads>(block, new.size(), old.align()) }, new);
+            }
+            let moved = self.allocate(new)?;
+            // SAFETY: both have so many bytes, and the old one is still the caller's.
+            unsafe {
+                moved.cast::<u8>().copy_from_nonoverlapping(block, old.size().min(new.size()));
+                self.deallocate(block, old);
+            }
+            Ok(moved)
+        }
+    }
+
+    /// Feature `allocator-api2`: for containers that name the process's heap, whatever the program's global allocator is.
+    // SAFETY: blocks are of the layout and stay until they are freed; the heap is never given back, and all values of this
+    // type are one.
+    unsafe impl Allocator for GlobalHeap {
+        #[inline(always)]
+        fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
+            if layout.size() == 0 {
+                return Ok(NonNull::slice_from_raw_parts(nowhere(layout), 0));
+            }
+            sized(bucket::alloc_aligned::<StdThreads>(layout.size(), layout.align()), layout)
+        }
+
+        #[inline]
+        fn allocate_zeroed(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
+            if layout.size() == 0 {
+                return Ok(NonNull::slice_from_raw_parts(nowhere(layout), 0));
+            }
+            sized(bucket::alloc_zeroed::<StdThreads>(layout.size(), layout.align()), layout)
+        }
+
+        #[inline(always)]
+        unsafe fn deallocate(&self, block: NonNull<u8>, layout: Layout) {
+            if layout.size() != 0 {
+                // SAFETY: the caller's promise.
+                unsafe { bucket::free::<StdThreads>(block) };
+            }
+        }
+
+        unsafe fn grow(
+            &self,
+            block: NonNull<u8>,
+            old: Layout,
+            new: Layout,
+        ) -> Result<NonNull<[u8]>, AllocError> {
+            // SAFETY: the caller's promise.
+            unsafe { self.resize(block, old, new) }
+        }
+
+        unsafe fn grow_zeroed(
+            &self,
+            block: NonNull<u8>,
+            old: Layout,
+            new: Layout,
+        ) -> Result<NonNull<[u8]>, AllocError> {
+            if old.size() == 0 {
+                return self.allocate_zeroed(new);
+            }
+            // SAFETY: the caller's promise; what is behind the old size is the caller's, and holds nothing.
+            unsafe {
+                let grown = self.resize(block, old, new)?;
+                grown.cast::<u8>().add(old.size()).write_bytes(0, new.size() - old.size());
+                Ok(grown)
+            }
+        }
+
+        unsafe fn shrink(
+            &self,
+            block: NonNull<u8>,
+            old: Layout,
+            new: Layout,
+        ) -> Result<NonNull<[u8]>, AllocError> {
+            // SAFETY: the caller's promise.
+            let answer = unsafe { self.resize(block, old, new) };
+            match answer {
+                // No room for a smaller one: the larger one serves.
+                Err(_) if new.align() <= old.align() => Ok(NonNull::slice_from_raw_parts(block, new.size())),
+                answer => answer,
+            }
+        }
+    }
+}

@@ -9,8 +9,9 @@
 //! | 1 | [`os`] | what an operating system must offer |
 //! | 2 | [`ledger`] | [`Tag`]s, accounts, [`Budget`]s, pressure callbacks |
 //! | 3 | [`region`] | [`Region`]: the only way memory enters the system |
-//! | 4 | [`arena`] | [`FrameArena`], [`ScratchStack`], [`ResourceArena`], [`JobArenas`], [`ArenaVec`], [`ArenaString`] |
+//! | 4 | [`arena`] | [`FrameArena`], [`ScratchStack`], [`ResourceArena`], [`JobArenas`], `HeapArena`, [`ArenaVec`], [`ArenaString`] |
 //! | 4 | [`pool`] | [`BlockPool`], [`Pool`], [`HandlePool`], [`Secondary`], [`Columns`], [`SharedBlockPool`], [`SharedPool`] |
+//! | 4 | [`heap`] | `GlobalHeap`, `Heap` (named), `BucketHeap` |
 //! | 5 | [`watch`] | [`Snapshot`]s |
 //! | 6 | [`manager`] | [`MemoryManager`]: what an engine holds |
 //!
@@ -55,8 +56,8 @@
 //! - `derive` (default): `#[derive(Soa)]` for [`Columns`].
 //! - `serde`: `Serialize` and `Deserialize` for snapshots and statistics; saving and loading of handle pools.
 //! - `rayon`: parallel iteration over handle pools.
-//! - `allocator-api2`: `&FrameArena` (of a manager's frame: `&*frame`), `&Scope` and `&JobArena` are allocators, for
-//!   `hashbrown` maps with its feature of the same name and for `allocator_api2`'s own containers.
+//! - `allocator-api2`: `&FrameArena` (of a manager's frame: `&*frame`), `&Scope`, `&JobArena`, `&HeapArena`, `Heap` and
+//!   `GlobalHeap` are allocators, for `hashbrown` maps with its feature of the same name and for `allocator_api2`'s own containers.
 //! - `hardened`: what debug builds do, in release builds: more frame buffers, poisoned memory, closed stale buffers.
 //! - `fault-injection`: makes calls to the operating system fail, for tests.
 #![no_std]
@@ -82,6 +83,8 @@ pub use arena::{
     JobArena, JobArenas, JobArenasOptions, JobError, JobStats, Resource, ResourceArena, ResourceArenaOptions,
     ResourceStats, Scope, ScopeBox, ScratchBusy, ScratchGuard, ScratchSlot, ScratchStack,
 };
+#[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
+pub use arena::{HeapArena, HeapArenaStats, HeapGuard, HeapMark, HeapScope, StaleMark};
 #[cfg(feature = "derive")]
 pub use arenite_derive::Soa;
 pub use base::Bytes;
@@ -89,6 +92,10 @@ pub use base::Bytes;
 pub use global::{GlobalHeap, WithinTag};
 #[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
 pub use heap::bucket::{BucketHeap, BucketHeapOptions, HeapStats, TagUse};
+#[cfg(all(feature = "std", not(loom), target_pointer_width = "64", feature = "allocator-api2"))]
+pub use heap::named::HeapString;
+#[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
+pub use heap::named::{Heap, HeapError, HeapOptions, HeapReport, StillLive, Survivor};
 pub use ledger::{AccountSnapshot, Budget, BudgetExceeded, BudgetStatus, Ledger, Tag, TagError};
 #[cfg(feature = "std")]
 pub use manager::{

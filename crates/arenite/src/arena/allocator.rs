@@ -1,6 +1,6 @@
 //! The allocator face: foreign containers that live in an arena (feature `allocator-api2`).
 //!
-//! `&FrameArena`, `&Scope` and `&JobArena` are allocators, so that any container with an `allocator_api2` parameter
+//! `&FrameArena`, `&Scope`, `&JobArena`, `&HeapArena` and `&HeapScope` are allocators, so that any container with an `allocator_api2` parameter
 //! (`hashbrown` maps, its own `Vec` and `Box`) can live there. Choose [`ArenaVec`](crate::ArenaVec) when a vector is all
 //! you need: it wants no feature.
 //!
@@ -82,8 +82,9 @@ unsafe fn grow(
     new: Layout,
 ) -> Result<NonNull<[u8]>, AllocError> {
     if block.addr().get().is_multiple_of(new.align()) && cursor.grow_in_place(block, old.size(), new.size()) {
-        // The container may have narrowed its pointer to the old size; the base's reaches the new one.
-        let block = cursor.store().base().with_addr(block.addr());
+        // The container may have narrowed its pointer to the old size; the cursor's own reaches the new one.
+        // SAFETY: the address is that of a block.
+        let block = unsafe { NonNull::new_unchecked(cursor.ptr().get().with_addr(block.addr().get())) };
         return Ok(NonNull::slice_from_raw_parts(block, new.size()));
     }
     let moved = allocate(cursor, new)?;
@@ -196,6 +197,17 @@ allocator_face!(
     "Containers live until the scope ends; no nested scope can open while one exists."
 );
 allocator_face!(JobArena<'_>, "Containers live until the job checks its arena in.");
+
+#[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
+allocator_face!(
+    super::heap::HeapArena,
+    "Containers live until the arena is reset, cleared or dropped, none of which it can be while one exists."
+);
+#[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
+allocator_face!(
+    super::heap::HeapScope<'_>,
+    "Containers live until the scope ends; no nested scope can open while one exists."
+);
 
 #[cfg(all(test, feature = "std", not(loom)))]
 mod tests;

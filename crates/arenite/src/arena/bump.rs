@@ -29,7 +29,7 @@ use crate::os::Access;
 use crate::region::{AllocError, Region, Step};
 
 /// Alignments above this go the slow way; every sum of the fast way then fits the address space.
-const MAX_FAST_ALIGN: usize = 1 << 16;
+pub(super) const MAX_FAST_ALIGN: usize = 1 << 16;
 
 /// A bump pointer over a region of its own. One thread at a time: `Send`, not `Sync`. In this order, so that the
 /// pointer pair is found without an offset.
@@ -201,7 +201,15 @@ impl<'b, const LOCAL: bool> Cursor<'b, LOCAL> {
         let Ok(more) = Layout::from_size_align(align_up_wrapping(new, MIN_ALIGN) - old, 1) else {
             return false;
         };
-        let Ok(block) = self.try_alloc(more) else { return false };
+        let block = match self.fast(more) {
+            Some(block) => block,
+            // Another chunk is not behind this one.
+            None if self.store.refill.is_some() => return false,
+            None => match self.try_grow(more) {
+                Ok(block) => block,
+                Err(_) => return false,
+            },
+        };
         if block.as_ptr() == top {
             return true;
         }
@@ -265,6 +273,10 @@ impl Cursor<'_> {
     #[cold]
     #[inline(never)]
     fn try_grow_there(self, layout: Layout) -> Result<NonNull<u8>, AllocError> {
+        if let Some(refill) = self.store.refill {
+            // SAFETY: it lasts as long as the store.
+            return unsafe { refill.as_ref() }.try_refill(self, layout);
+        }
         // Again after each step, from where the pointer then is: the pressure callbacks of its charge may have
         // allocated here, or made room.
         loop {
@@ -308,6 +320,7 @@ impl Bump {
                 grown: Cell::new(false),
                 sealed: false,
                 owned: true,
+                refill: None,
             },
         })
     }

@@ -245,7 +245,7 @@ impl<'g> Scope<'g> {
     }
 }
 
-/// Owns a value in a scratch scope and drops it; the memory goes with the scope.
+/// Owns a value in a scratch scope, or in a heap arena, and drops it; the memory goes with the scope or the arena.
 pub struct ScopeBox<'g, T: ?Sized> {
     value: NonNull<T>,
     owns: PhantomData<(&'g mut (), T)>,
@@ -257,6 +257,15 @@ unsafe impl<T: ?Sized + Send> Send for ScopeBox<'_, T> {}
 unsafe impl<T: ?Sized + Sync> Sync for ScopeBox<'_, T> {}
 
 impl<'g, T> ScopeBox<'g, T> {
+    /// Owns what was written to `value`.
+    ///
+    /// # Safety
+    /// It is initialised, nobody else's, and its memory lives for `'g`.
+    #[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
+    pub(super) const unsafe fn of(value: NonNull<T>) -> Self {
+        Self { value, owns: PhantomData }
+    }
+
     /// Moves the value out.
     #[must_use]
     pub fn into_inner(this: Self) -> T {

@@ -11,6 +11,7 @@ use core::cell::{Cell, UnsafeCell};
 use core::mem::ManuallyDrop;
 use core::ptr::{self, NonNull};
 
+use super::bump::Cursor;
 use crate::base::{HARDENED, POISON};
 use crate::ledger::Tag;
 use crate::region::{AllocError, Region, Step};
@@ -43,6 +44,15 @@ pub(crate) struct Store {
     pub(super) sealed: bool,
     /// Whether `region` is still this store's to drop.
     pub(super) owned: bool,
+    /// Of an arena of chunks: who finds the next one. Its region has no bytes then, `end` is where the present chunk ends,
+    /// and the pointer moves from chunk to chunk. Lasts as long as the store.
+    pub(super) refill: Option<NonNull<dyn Refill>>,
+}
+
+/// Finds room that a pointer does not have where it is.
+pub(super) trait Refill {
+    /// Room for `layout`; the pointer may lie elsewhere afterwards.
+    fn try_refill(&self, cursor: Cursor<'_>, layout: Layout) -> Result<NonNull<u8>, AllocError>;
 }
 
 /// A moment to rewind to.

@@ -1,5 +1,22 @@
 //! Rounding of sizes and addresses. Every function is O(1) and branch-free unless it says otherwise.
 
+use core::alloc::Layout;
+use core::ptr::{NonNull, without_provenance_mut};
+
+/// Where a block without bytes can lie: nowhere, but aligned.
+#[cfg_attr(
+    not(all(feature = "std", not(loom), target_pointer_width = "64")),
+    expect(dead_code, reason = "for the heaps' faces and what stands on them")
+)]
+#[inline]
+pub(crate) const fn nowhere(layout: Layout) -> NonNull<u8> {
+    // An alignment is not zero.
+    match NonNull::new(without_provenance_mut(layout.align())) {
+        Some(place) => place,
+        None => NonNull::dangling(),
+    }
+}
+
 /// Whether `value` is a multiple of `align`, a power of two.
 #[inline]
 #[must_use]

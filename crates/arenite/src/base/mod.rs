@@ -20,6 +20,20 @@ pub(crate) const HARDENED: bool = cfg!(any(debug_assertions, feature = "hardened
 /// What freed memory is filled with in hardened builds.
 pub(crate) const POISON: u8 = 0xDF;
 
+/// Frames that began in this process.
+static FRAMES: AtomicU64 = AtomicU64::new(0);
+
+/// How many frames began in this process, of all managers: what the age of blocks in reports is counted in.
+#[must_use]
+pub fn frames() -> u64 {
+    FRAMES.load(Ordering::Relaxed)
+}
+
+/// Counts a frame. A manager does so; call it once a frame if there is none and reports should tell ages in frames.
+pub fn frame_begins() {
+    FRAMES.fetch_add(1, Ordering::Relaxed);
+}
+
 /// A number that no other call in this process gets, never 0: names one time of one structure, so that one compare
 /// refuses another structure and another time.
 pub(crate) fn next_stamp() -> u64 {

@@ -2,9 +2,18 @@
 //!
 //! Choose another room when you can: what goes together belongs in an [arena](crate::arena), what is of one size in a
 //! [pool](crate::pool). A heap is for the rest.
+//!
+//! | heap | for | gone |
+//! |---|---|---|
+//! | the process's, `GlobalHeap` | whatever nobody has a better place for | never |
+//! | `named`: `Heap` | one part of a program, with a tag of its own | whole, when that part ends and nothing lives in it |
+//! | `bucket`: `BucketHeap` | the raw core of both | when its owner drops it |
 
 #[cfg(all(not(loom), target_pointer_width = "64"))]
 pub mod bucket;
+
+#[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
+pub mod named;
 
 #[cfg(all(test, loom))]
 #[path = "bucket/loom_tests.rs"]

@@ -101,6 +101,7 @@ impl MemoryManager {
 
     fn flip(&mut self) -> Result<(), FrameError> {
         self.arena.try_begin_frame()?;
+        crate::base::frame_begins();
         self.jobs.reset();
         // A scratch guard that was forgotten in the last frame is closed here.
         self.scratch.get_mut();

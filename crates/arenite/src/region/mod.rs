@@ -146,6 +146,14 @@ impl Region {
         Ok(())
     }
 
+    /// A region of no bytes, for a store whose memory comes from elsewhere. Not to be dropped: it owns nothing.
+    #[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
+    pub(crate) fn nowhere(tag: Tag) -> core::mem::ManuallyDrop<Self> {
+        let base = NonNull::<u64>::dangling().cast();
+        let owner = Owner::Alone { base, size: 0 };
+        core::mem::ManuallyDrop::new(Self::with(&RegionOptions::new(tag, 0), base, 0, owner))
+    }
+
     fn with(options: &RegionOptions, base: NonNull<u8>, reserved: usize, owner: Owner) -> Self {
         let unit = commit_unit(options.huge);
         let largest = align_down(usize::MAX, unit);

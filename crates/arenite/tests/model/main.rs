@@ -5,9 +5,9 @@
 mod pressure;
 mod program;
 
-#[cfg(target_pointer_width = "64")]
-use program::heap;
 use program::{columns, frame, growing, handles, job, pools, resource, scratch};
+#[cfg(target_pointer_width = "64")]
+use program::{heap, heap_arena, named};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -65,6 +65,18 @@ proptest! {
         heap::run(&ops);
     }
 
+    #[cfg(target_pointer_width = "64")]
+    #[test]
+    fn named_heaps_agree_with_the_model(ops in program()) {
+        named::run(&ops);
+    }
+
+    #[cfg(target_pointer_width = "64")]
+    #[test]
+    fn heap_arenas_agree_with_the_model(ops in program()) {
+        heap_arena::run(&ops);
+    }
+
     #[test]
     fn pools_agree_with_the_model(ops in program()) {
         pools::run(&ops);
@@ -74,7 +86,7 @@ proptest! {
 #[test]
 fn any_bytes_are_a_program() {
     program::run_any(&[]);
-    for first in 0..10 {
+    for first in 0..12 {
         let bytes: Vec<u8> = (0..4000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
         program::run_any(&[&[first], &*bytes].concat());
     }

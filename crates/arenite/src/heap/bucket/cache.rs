@@ -133,6 +133,15 @@ impl Cache {
         Ok(local)
     }
 
+    /// The place of a heap of its own, if it was asked for not long ago.
+    #[cfg(feature = "std")]
+    #[inline]
+    pub(super) fn known(&self, space: &Space) -> Option<&Local> {
+        let (serial, place) = &self.heaps[space.serial % HEAPS];
+        // SAFETY: a serial number is never given twice, and locals last as long as their space.
+        if serial.get() == space.serial { unsafe { place.get().as_ref() } } else { None }
+    }
+
     /// The place of a heap of its own.
     #[cfg(feature = "std")]
     pub(super) fn of_heap(&self, space: &Space) -> Result<NonNull<Local>, AllocError> {

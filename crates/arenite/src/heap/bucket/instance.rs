@@ -5,9 +5,10 @@ use core::alloc::Layout;
 use core::fmt;
 use core::ptr::NonNull;
 
+use super::class::{LARGEST, QUANTUM, class_of};
 use super::hardened::{self, Given};
 use super::space::{Plan, Space};
-use super::{HeapStats, Local, SERIALS, StdThreads, alloc_layout, free, stats, with_cache};
+use super::{HeapStats, Local, SERIALS, StdThreads, Threads as _, alloc_layout, free, stats, with_cache};
 use crate::base::sync::Ordering;
 use crate::ledger::Tag;
 use crate::region::AllocError;
@@ -111,8 +112,29 @@ impl BucketHeap {
     ///
     /// # Errors
     /// A budget would be broken, the range is used up, the size does not fit the address space, or the system refused.
+    #[inline]
     pub fn try_alloc(&self, layout: Layout) -> Result<NonNull<u8>, AllocError> {
+        if layout.size() <= LARGEST && layout.align() <= QUANTUM {
+            // SAFETY: a place of this thread, or an empty one; it has a cache or none, which is never given back.
+            let cache = unsafe { (*StdThreads::current()).cache.get().as_ref() };
+            if let Some(local) = cache.and_then(|cache| cache.known(self.space()))
+                && let Some(block) = local.pop(class_of(layout.size()))
+            {
+                return Ok(block);
+            }
+        }
+        self.try_alloc_slow(layout)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn try_alloc_slow(&self, layout: Layout) -> Result<NonNull<u8>, AllocError> {
         self.with_local(|local| alloc_layout(local, layout).map(|(block, _)| block))
+    }
+
+    /// Zeroed memory for a small structure, for as long as the heap lasts: no block. Of a page or two at the most.
+    pub(in crate::heap) fn try_meta(&self, size: usize) -> Result<NonNull<u8>, AllocError> {
+        self.space().try_meta(size)
     }
 
     /// As [`try_alloc`](Self::try_alloc), all bytes zero.

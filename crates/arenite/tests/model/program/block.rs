@@ -5,6 +5,8 @@ use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use arenite::{AllocError, FrameArena, JobArena, Scope};
+#[cfg(target_pointer_width = "64")]
+use arenite::{HeapArena, HeapScope};
 
 use super::size;
 use super::world::World;
@@ -63,6 +65,10 @@ macro_rules! face {
 face!('s, FrameArena, |this| this.stats().used);
 face!(['g] 'g, Scope<'g>, |this| this.used());
 face!(['a] 'a, JobArena<'a>, |this| this.used());
+#[cfg(target_pointer_width = "64")]
+face!('s, HeapArena, |this| this.used());
+#[cfg(target_pointer_width = "64")]
+face!(['g] 'g, HeapScope<'g>, |this| this.used());
 
 /// A value that tells which one it is. `Copy`, any alignment.
 pub(crate) trait Mark: Copy + PartialEq + std::fmt::Debug + 'static {
@@ -192,6 +198,8 @@ pub(crate) struct Book {
     base: Option<usize>,
     /// The size of the range.
     reserved: usize,
+    /// There is no one range: blocks lie anywhere. Their starts, in the order in which they were made.
+    scattered: Option<Vec<usize>>,
 }
 
 /// How a block was made.
@@ -205,7 +213,32 @@ pub(crate) enum Place {
 
 impl Book {
     pub(crate) fn new(reserved: usize) -> Self {
-        Self { ranges: BTreeMap::new(), base: None, reserved }
+        Self { ranges: BTreeMap::new(), base: None, reserved, scattered: None }
+    }
+
+    /// For an arena of chunks, whose heap may be used up at any moment.
+    #[cfg(target_pointer_width = "64")]
+    pub(crate) fn scattered() -> Self {
+        Self { scattered: Some(Vec::new()), ..Self::new(0) }
+    }
+
+    /// Blocks so far, for [`rewind_scattered`](Self::rewind_scattered).
+    #[cfg(target_pointer_width = "64")]
+    pub(crate) fn count(&self) -> usize {
+        self.scattered.as_ref().map_or(0, Vec::len)
+    }
+
+    /// Only the first `count` blocks are left.
+    #[cfg(target_pointer_width = "64")]
+    pub(crate) fn rewind_scattered(&mut self, count: usize) {
+        for start in self.scattered.iter_mut().flat_map(|order| order.split_off(count)) {
+            self.ranges.remove(&start);
+        }
+    }
+
+    /// Where the next block has to be. What grows moves from chunk to chunk, and leaves room behind.
+    fn place(&self, world: &World, grows: bool) -> Place {
+        if grows && self.scattered.is_some() { Place::Above } else { world.place(grows) }
     }
 
     pub(crate) fn reserved(&self) -> usize {
@@ -231,11 +264,20 @@ impl Book {
         let align = align_of::<T>().max(8);
         assert!(start.is_multiple_of(align), "{start:#x} is not aligned to {align}");
         let end = start + size.next_multiple_of(8);
-        let base = *self.base.get_or_insert(end - after);
-        assert_eq!(end - base, after, "use is exact");
-        match place {
-            Place::First => assert_eq!(start, (base + before).next_multiple_of(align), "no more padding"),
-            Place::Above => assert!(start >= base + before),
+        if let Some(order) = &mut self.scattered {
+            let more = after - before;
+            let most = if place == Place::First { end - start + align } else { usize::MAX };
+            assert!(end - start <= more && more < most, "{more} bytes more in use for {size}");
+            if size > 0 {
+                order.push(start);
+            }
+        } else {
+            let base = *self.base.get_or_insert(end - after);
+            assert_eq!(end - base, after, "use is exact");
+            match place {
+                Place::First => assert_eq!(start, (base + before).next_multiple_of(align), "no more padding"),
+                Place::Above => assert!(start >= base + before),
+            }
         }
         if size > 0 {
             let below = self.ranges.range(..end).next_back();
@@ -345,7 +387,7 @@ impl<'d> Blocks<'d> {
             Ok(block) => {
                 // What was collected and takes no bytes has no place.
                 if !grows || size_of_val(block) > 0 {
-                    book.insert(block, world.place(grows), before, face.used());
+                    book.insert(block, book.place(world, grows), before, face.used());
                 }
                 self.keep(block, seed);
             }
@@ -367,7 +409,7 @@ impl<'d> Blocks<'d> {
         let before = face.used();
         match make(face, &expected) {
             Ok(text) => {
-                book.insert(text.as_bytes(), world.place(true), before, face.used());
+                book.insert(text.as_bytes(), book.place(world, true), before, face.used());
                 self.live.push(Box::new(move || assert_eq!(*text, *expected)));
             }
             Err(error) => {

@@ -12,11 +12,13 @@
 //! | [`pools`] | pools of blocks and of values, for one thread and shared: misuse told exactly, panics, other threads |
 //! | [`handles`] | handles before, during and after their values, destructors, borrows, secondaries |
 //! | [`heap`] | the general heap: all sizes and alignments, growth, threads that end, trims, a range that is used up |
+//! | [`named`] | named heaps with and without tracking: handles, discards, reports, other threads |
+//! | [`heap_arena`] | arenas of chunks: scopes, marks, resets and clears over a heap that refuses |
 //! | [`growing`] | `ArenaVec` and `ArenaString` against `Vec` and `String` |
 //!
 //! All of them check that live blocks do not overlap, are aligned, and keep their content; that an error says the truth
 //! and changes nothing; that the ledger's accounts equal the figures of the arena; and that they are zero at the end.
-//! Failures of the system and budgets are ops like any other. No `unsafe` but for the heap, whose blocks are
+//! Failures of the system and budgets are ops like any other. No `unsafe` but for the heaps, whose blocks are
 //! raw: scopes are recursion.
 
 pub(crate) mod block;
@@ -26,7 +28,11 @@ pub(crate) mod growing;
 pub(crate) mod handles;
 #[cfg(target_pointer_width = "64")]
 pub(crate) mod heap;
+#[cfg(target_pointer_width = "64")]
+pub(crate) mod heap_arena;
 pub(crate) mod job;
+#[cfg(target_pointer_width = "64")]
+pub(crate) mod named;
 pub(crate) mod pools;
 pub(crate) mod resource;
 pub(crate) mod scratch;
@@ -55,7 +61,7 @@ pub(crate) fn run_any(bytes: &[u8]) {
         program(&decode(bytes));
     }
     let Some((first, rest)) = bytes.split_first() else { return };
-    match first % 10 {
+    match first % 12 {
         0 => run(rest, frame::run),
         1 => run(rest, scratch::run),
         2 => run(rest, resource::run),
@@ -66,6 +72,10 @@ pub(crate) fn run_any(bytes: &[u8]) {
         7 => run(rest, handles::run),
         #[cfg(target_pointer_width = "64")]
         8 => run(rest, heap::run),
+        #[cfg(target_pointer_width = "64")]
+        9 => run(rest, named::run),
+        #[cfg(target_pointer_width = "64")]
+        10 => run(rest, heap_arena::run),
         _ => run(rest, pools::run),
     }
 }

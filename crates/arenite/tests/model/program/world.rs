@@ -43,6 +43,8 @@ pub(crate) struct World {
     limited: bool,
     /// The frame is frozen.
     pub(crate) sealed: bool,
+    /// What is refused may have begun, and is given back after the refusal.
+    pub(crate) begins: bool,
 }
 
 /// Numbers the threads, so that no two programs use one account at the same time.
@@ -57,7 +59,7 @@ impl World {
         let thread = THREAD.with(|thread| *thread);
         let tag = Tag::register(&format!("model/{structure}/{thread}")).expect("a tag");
         tag.set_budget(Budget::NONE);
-        Self { tag, before: tag.account().own, plan: None, limited: false, sealed: false }
+        Self { tag, before: tag.account().own, plan: None, limited: false, sealed: false, begins: false }
     }
 
     /// What is charged for this program.
@@ -112,6 +114,7 @@ impl World {
                     "nothing was refused: {error}"
                 );
             }
+            AllocError::Budget(refused) if self.begins => self.believe_budget(refused),
             AllocError::Budget(refused) => {
                 assert!(self.limited, "no budget is set: {refused}");
                 assert!(refused.in_use + refused.wanted > refused.limit);

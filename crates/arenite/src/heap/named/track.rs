@@ -1,0 +1,355 @@
+//! What a tracked heap keeps of its blocks and handles.
+//!
+//! ```text
+//!   the heap's block:  | padding, if the alignment is large | header, 64 bytes | the program's block …
+//!                                                            linked with the others of the heap
+//! ```
+//!
+//! In front, so that it is found without a search and comes and goes with its block: nothing else has to be had, and
+//! nothing can be refused half-way. One lock guards the links and is never held while the heap is asked for anything.
+#![expect(unsafe_code, reason = "keeps headers in front of blocks and links them by pointer")]
+
+use core::alloc::Layout;
+use core::cell::Cell;
+use core::fmt;
+use core::marker::PhantomData;
+use core::panic::Location;
+use core::ptr::{NonNull, null_mut};
+
+use super::{Handle, Shared};
+use crate::base::frames;
+use crate::base::sync::Lock;
+use crate::heap::bucket::BucketHeap;
+use crate::os;
+use crate::region::AllocError;
+
+/// Neighbours in a list of the tracker's; touched under its lock.
+pub(super) struct Links<T> {
+    next: Cell<*mut T>,
+    previous: Cell<*mut T>,
+}
+
+impl<T> Links<T> {
+    #[expect(clippy::declare_interior_mutable_const, reason = "each use is a place of its own")]
+    pub(super) const NONE: Self = Self { next: Cell::new(null_mut()), previous: Cell::new(null_mut()) };
+}
+
+impl<T> fmt::Debug for Links<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Links")
+    }
+}
+
+/// What has links.
+trait Linked: Sized {
+    fn links(&self) -> &Links<Self>;
+}
+
+/// The first of those that are linked.
+struct List<T>(*mut T);
+
+impl<T: Linked> List<T> {
+    /// # Safety
+    /// It is in no list, stays until it is taken out, and the lock is held.
+    unsafe fn push(&mut self, at: NonNull<T>) {
+        // SAFETY: the caller's promise, and of what is in the list already.
+        unsafe {
+            at.as_ref().links().next.set(self.0);
+            at.as_ref().links().previous.set(null_mut());
+            if let Some(first) = self.0.as_ref() {
+                first.links().previous.set(at.as_ptr());
+            }
+        }
+        self.0 = at.as_ptr();
+    }
+
+    /// # Safety
+    /// It is in this list, and the lock is held.
+    unsafe fn remove(&mut self, at: NonNull<T>) {
+        // SAFETY: the caller's promise; neighbours are there as long as they are linked.
+        unsafe {
+            let (next, previous) = (at.as_ref().links().next.get(), at.as_ref().links().previous.get());
+            match previous.as_ref() {
+                Some(previous) => previous.links().next.set(next),
+                None => self.0 = next,
+            }
+            if let Some(next) = next.as_ref() {
+                next.links().previous.set(previous);
+            }
+        }
+    }
+
+    /// # Safety
+    /// The lock is held as long as the answer is used.
+    unsafe fn each<'l>(&self) -> impl Iterator<Item = &'l T>
+    where
+        T: 'l,
+    {
+        // SAFETY: what is linked is there, and the lock keeps it so.
+        core::iter::successors(unsafe { self.0.as_ref() }, |at| unsafe { at.links().next.get().as_ref() })
+    }
+}
+
+impl Linked for Handle {
+    fn links(&self) -> &Links<Self> {
+        &self.links
+    }
+}
+
+/// What stands in front of a block.
+#[derive(Debug)]
+#[repr(C, align(16))]
+pub(super) struct Header {
+    links: Links<Self>,
+    /// What the program asked for.
+    pub(super) size: Cell<usize>,
+    /// When, by [`os::monotonic_ns`].
+    pub(super) made_ns: u64,
+    /// In which frame of the process, cut to 32 bits.
+    pub(super) frame: u32,
+    /// The alignment asked for, as a power of two.
+    align: u32,
+    pub(super) place: &'static Location<'static>,
+    pub(super) label: Option<&'static str>,
+}
+
+const HEAD: usize = 64;
+const _: () = assert!(size_of::<Header>() == HEAD || usize::BITS != 64);
+
+impl Linked for Header {
+    fn links(&self) -> &Links<Self> {
+        &self.links
+    }
+}
+
+impl Header {
+    pub(super) fn align(&self) -> usize {
+        1 << self.align
+    }
+
+    pub(super) fn block(&self) -> *const u8 {
+        core::ptr::from_ref(self).cast::<u8>().wrapping_add(HEAD)
+    }
+
+    /// The header of a block.
+    ///
+    /// # Safety
+    /// A live block of a tracked heap.
+    unsafe fn of(block: NonNull<u8>) -> NonNull<Self> {
+        // SAFETY: it stands in front, by the caller's promise.
+        unsafe { block.sub(HEAD).cast() }
+    }
+}
+
+/// How far a block is behind the start of what the heap was asked for.
+fn ahead(align: usize) -> usize {
+    align.max(HEAD)
+}
+
+/// What the heap is asked for, for a block of `size` bytes at a multiple of `align`.
+fn whole(heap: &BucketHeap, size: usize, align: usize) -> Result<Layout, AllocError> {
+    size.checked_add(ahead(align))
+        .and_then(|whole| Layout::from_size_align(whole, align.max(align_of::<Header>())).ok())
+        .ok_or(AllocError::TooLarge { tag: heap.tag() })
+}
+
+struct Lists {
+    blocks: List<Header>,
+    handles: List<Handle>,
+    /// Records of handles that are no more.
+    free: List<Handle>,
+}
+
+// SAFETY: pointers to what lies in the heap's memory, followed under the lock only.
+unsafe impl Send for Lists {}
+
+#[derive(Debug)]
+pub(super) struct Tracker {
+    lists: Lock<Lists>,
+}
+
+impl Tracker {
+    pub(super) const fn new() -> Self {
+        let lists = Lists { blocks: List(null_mut()), handles: List(null_mut()), free: List(null_mut()) };
+        Self { lists: Lock::new(lists) }
+    }
+
+    /// A record for a handle.
+    pub(super) fn try_enroll(
+        &self,
+        shared: &Shared,
+        place: &'static Location<'static>,
+    ) -> Result<NonNull<Handle>, AllocError> {
+        let free = {
+            let mut lists = self.lists.lock();
+            let free = NonNull::new(lists.free.0);
+            if let Some(record) = free {
+                // SAFETY: it is there, under the lock.
+                unsafe { lists.free.remove(record) };
+            }
+            free
+        };
+        let record = match free {
+            Some(record) => record,
+            None => shared.heap.try_meta(size_of::<Handle>())?.cast(),
+        };
+        // SAFETY: memory of the heap's that nobody else has, as long as the heap lasts.
+        unsafe {
+            record.write(Handle { shared: NonNull::from(shared), place, links: Links::NONE });
+            self.lists.lock().handles.push(record);
+        }
+        Ok(record)
+    }
+
+    /// A handle is no more.
+    pub(super) fn leave(&self, shared: &Shared, handle: NonNull<Handle>) {
+        if handle == NonNull::from(&shared.root) {
+            return;
+        }
+        let mut lists = self.lists.lock();
+        // SAFETY: enrolled once, and its handle leaves once.
+        unsafe {
+            lists.handles.remove(handle);
+            lists.free.push(handle);
+        }
+    }
+
+    pub(super) fn try_alloc(
+        &self,
+        heap: &BucketHeap,
+        layout: Layout,
+        place: &'static Location<'static>,
+        zeroed: bool,
+    ) -> Result<NonNull<u8>, AllocError> {
+        let whole = whole(heap, layout.size(), layout.align())?;
+        let start = if zeroed { heap.try_alloc_zeroed(whole)? } else { heap.try_alloc(whole)? };
+        let label = LABEL.get();
+        // SAFETY: inside the block, whose start is aligned to what is asked for, and so is what lies `ahead` of it.
+        let block = unsafe { start.add(ahead(layout.align())) };
+        // SAFETY: `ahead` is at the least the header's size, and keeps its alignment.
+        let header = unsafe { Header::of(block) };
+        // SAFETY: ours alone until it is linked, and then there until the block is freed.
+        unsafe {
+            header.write(Header {
+                links: Links::NONE,
+                size: Cell::new(layout.size()),
+                made_ns: os::monotonic_ns(),
+                frame: frames() as u32,
+                align: layout.align().trailing_zeros(),
+                place: label.map_or(place, |label| label.place),
+                label: label.map(|label| label.what),
+            });
+            self.lists.lock().blocks.push(header);
+        }
+        Ok(block)
+    }
+
+    /// # Safety
+    /// A live block of this heap that nobody uses any more.
+    pub(super) unsafe fn free(&self, heap: &BucketHeap, block: NonNull<u8>) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let header = Header::of(block);
+            self.lists.lock().blocks.remove(header);
+            heap.free(block.sub(ahead(header.as_ref().align())));
+        }
+    }
+
+    /// # Safety
+    /// As [`free`](Self::free).
+    pub(super) unsafe fn try_realloc(
+        &self,
+        heap: &BucketHeap,
+        block: NonNull<u8>,
+        size: usize,
+    ) -> Result<NonNull<u8>, AllocError> {
+        // SAFETY: the caller's promise. The header moves with what is behind it, so it is out of the list meanwhile; the
+        // start of the whole, its layout and how far the block is behind it are those that it was made with.
+        unsafe {
+            let header = Header::of(block);
+            let (had, align) = (header.as_ref().size.get(), header.as_ref().align());
+            let new = whole(heap, size, align)?;
+            let old = whole(heap, had, align)?;
+            self.lists.lock().blocks.remove(header);
+            let answer = heap.try_realloc(block.sub(ahead(align)), old, new.size());
+            let moved = match answer {
+                Ok(start) => start.add(ahead(align)),
+                Err(_) => block,
+            };
+            let header = Header::of(moved);
+            if answer.is_ok() {
+                header.as_ref().size.set(size);
+            }
+            self.lists.lock().blocks.push(header);
+            answer.map(|_| moved)
+        }
+    }
+
+    /// Notes that a block is smaller than it was and stays where it is.
+    ///
+    /// # Safety
+    /// A live block of this heap.
+    #[cfg(feature = "allocator-api2")]
+    pub(super) unsafe fn note_size(&self, block: NonNull<u8>, size: usize) {
+        let _lists = self.lists.lock();
+        // SAFETY: the caller's promise; others read it under the lock.
+        unsafe { Header::of(block).as_ref() }.size.set(size);
+    }
+
+    /// Calls `see` with each block that lives. Others wait meanwhile.
+    pub(super) fn each_block(&self, see: impl FnMut(&Header)) {
+        let lists = self.lists.lock();
+        // SAFETY: the lock is held.
+        unsafe { lists.blocks.each() }.for_each(see);
+    }
+
+    /// Calls `see` with the place where each handle but one was made.
+    pub(super) fn each_handle(&self, but: NonNull<Handle>, mut see: impl FnMut(&'static Location<'static>)) {
+        let lists = self.lists.lock();
+        // SAFETY: the lock is held.
+        for handle in unsafe { lists.handles.each() } {
+            if NonNull::from(handle) != but {
+                see(handle.place);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Lists {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Lists")
+    }
+}
+
+/// What the thread does, and where it said so.
+#[derive(Clone, Copy, Debug)]
+struct Label {
+    what: &'static str,
+    place: &'static Location<'static>,
+}
+
+std::thread_local! {
+    // Without a destructor, so that it can be read until the thread is gone.
+    static LABEL: Cell<Option<Label>> = const { Cell::new(None) };
+}
+
+/// Names what the calling thread does; made by [`Heap::site`](super::Heap::site). Dropping it takes the name back.
+#[derive(Debug)]
+#[must_use = "the name is taken back when this is dropped"]
+pub struct Site {
+    before: Option<Label>,
+    /// The name is the thread's.
+    not_send: PhantomData<*mut ()>,
+}
+
+impl Site {
+    pub(super) fn new(what: &'static str, place: &'static Location<'static>) -> Self {
+        Self { before: LABEL.replace(Some(Label { what, place })), not_send: PhantomData }
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        LABEL.set(self.before);
+    }
+}
