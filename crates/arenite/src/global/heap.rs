@@ -1,14 +1,4 @@
-//! The heap as a Rust program's global allocator.
-//!
-//! ```
-//! use arenite::GlobalHeap;
-//!
-//! #[global_allocator]
-//! static HEAP: GlobalHeap = GlobalHeap;
-//!
-//! let text = String::from("from Arenite's heap");
-//! assert!(GlobalHeap::owns(text.as_ptr()));
-//! ```
+//! Our own heap as the global allocator.
 #![expect(unsafe_code, reason = "a global allocator is raw by contract")]
 
 use core::alloc::{GlobalAlloc, Layout};
