@@ -13,6 +13,7 @@
 //! | 4 | [`pool`] | [`BlockPool`], [`Pool`], [`HandlePool`], [`Secondary`], [`Columns`], [`SharedBlockPool`], [`SharedPool`] |
 //! | 5 | [`watch`] | [`Snapshot`]s |
 //! | 6 | [`manager`] | [`MemoryManager`]: what an engine holds |
+//! | 6 | [`global`] | [`GlobalHeap`], [`TrackingAllocator`]; [`Tag::scope`] |
 //!
 //! ```
 //! use arenite::{Budget, MemoryManager, Resource};
@@ -65,7 +66,7 @@ extern crate std;
 
 pub mod arena;
 pub mod base;
-#[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
+#[cfg(all(feature = "std", target_pointer_width = "64"))]
 pub mod global;
 pub mod heap;
 pub mod ledger;
@@ -86,13 +87,19 @@ pub use arena::{
 pub use arenite_derive::Soa;
 pub use base::Bytes;
 #[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
-pub use global::GlobalHeap;
+pub use global::{
+    AllocationDelta, AllocationStats, GlobalHeap, SizeClass, TagScope, TagStats, Tagged, ThreadAllocations,
+    TrackingAllocator, Untagged, last_refusal, max_alloc, no_alloc, thread_allocations,
+};
 #[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
 pub use heap::bucket::{BucketHeap, BucketHeapOptions, HeapStats};
+#[cfg(not(loom))]
+pub use ledger::StaticTag;
 pub use ledger::{AccountSnapshot, Budget, BudgetExceeded, BudgetStatus, Ledger, Tag, TagError};
 #[cfg(feature = "std")]
 pub use manager::{
-    BuildError, Frame, FrameStats, MemoryManager, MemoryManagerBuilder, Scene, SceneReport, ShutdownReport,
+    BuildError, Frame, FramePolicy, FrameStats, MemoryManager, MemoryManagerBuilder, Scene, SceneReport,
+    ShutdownReport,
 };
 pub use pool::{
     Block, BlockPool, BorrowError, Columns, ColumnsStats, DisjointError, FreeError, Handle, HandlePool,

@@ -5,7 +5,7 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::{NonNull, null_mut};
 
 use crate::heap::bucket::{self, HeapStats, StdThreads};
-use crate::ledger::Tag;
+use crate::ledger::{Here, Tag, set_here};
 use crate::region::AllocError;
 
 /// The heap of the process, for `#[global_allocator]`: `Box`, `Vec`, `String` and the rest then live in it, each under the
@@ -18,7 +18,7 @@ pub struct GlobalHeap;
 
 impl GlobalHeap {
     /// From now on the calling thread allocates under `tag` of the process's ledger. Answers the tag until now, at first
-    /// `untagged`.
+    /// `untagged`. [`Tag::scope`] does the same for a while, and cannot be forgotten to be undone.
     ///
     /// # Errors
     /// The tag's place can not be made: a budget would be broken, or the system refused.
@@ -26,7 +26,9 @@ impl GlobalHeap {
     /// # Panics
     /// The tag is of another ledger than the process's.
     pub fn enter(tag: Tag) -> Result<Tag, AllocError> {
-        bucket::enter::<StdThreads>(tag)
+        let before = bucket::enter::<StdThreads>(tag)?;
+        set_here(Here { tag: Some(tag), site: None });
+        Ok(before)
     }
 
     /// Figures of one tag, or of all. O(pages of the heap).

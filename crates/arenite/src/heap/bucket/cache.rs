@@ -250,6 +250,18 @@ impl Cache {
         self.pausing.set(false);
     }
 
+    /// Calls `see` with each of its places of the process's heap. Called by the thread that has the cache.
+    #[cfg(feature = "std")]
+    pub(super) fn each_place(&self, mut see: impl FnMut(&Local)) {
+        let mut next = self.places.get();
+        while let Some(place) = NonNull::new(next) {
+            // SAFETY: locals of the process's heap stay.
+            let place = unsafe { place.as_ref() };
+            next = place.sibling.get();
+            see(place);
+        }
+    }
+
     /// Gives back all that no block needs, of all its places in `space`.
     pub(super) fn trim(&self, space: &Space) {
         self.send_all();
