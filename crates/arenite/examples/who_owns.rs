@@ -67,16 +67,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     drop(samples);
 
     // What did a level leave behind?
-    let before = (GLOBAL.allocation_stats(), GLOBAL.tag_stats(*LEVEL));
+    let mark = GLOBAL.mark();
     let forgotten = play_level();
-    let after = (GLOBAL.allocation_stats().since(&before.0), GLOBAL.tag_stats(*LEVEL));
-    println!(
-        "the level left {} bytes in {} blocks under `{}`",
-        after.1.bytes - before.1.bytes,
-        after.1.blocks - before.1.blocks,
-        *LEVEL
-    );
-    assert_eq!((after.0.bytes, after.0.blocks), (5000, 1));
+    let left = mark.diff();
+    println!("the level left behind: {left}");
+    assert!(left.grown().all(|row| (row.tag, row.blocks, row.bytes) == (*LEVEL, 1, 5000)));
     drop(forgotten);
 
     // And a piece of code that must not allocate at all says so, here and in tests.

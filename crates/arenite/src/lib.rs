@@ -88,8 +88,9 @@ pub use arenite_derive::Soa;
 pub use base::Bytes;
 #[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
 pub use global::{
-    AllocationDelta, AllocationStats, GlobalHeap, SizeClass, TagScope, TagStats, Tagged, ThreadAllocations,
-    TrackingAllocator, Untagged, last_refusal, max_alloc, no_alloc, thread_allocations,
+    AllocationDelta, AllocationDiff, AllocationMark, AllocationStats, GlobalHeap, SizeClass, TagDelta,
+    TagScope, TagStats, Tagged, ThreadAllocations, TrackingAllocator, Untagged, last_refusal, max_alloc,
+    no_alloc, thread_allocations,
 };
 #[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
 pub use heap::bucket::{BucketHeap, BucketHeapOptions, HeapStats};
@@ -110,7 +111,7 @@ pub use pool::{
 pub use pool::{HandlePoolState, StateError};
 pub use region::{AllocError, Region, RegionOptions};
 #[cfg(feature = "std")]
-pub use watch::{Snapshot, TagSnapshot};
+pub use watch::{AccountDelta, Coverage, Mark, MarkDiff, Snapshot, TagSnapshot};
 
 /// The programs of the README are tests, too.
 #[cfg(all(doctest, feature = "std"))]

@@ -28,6 +28,8 @@ mod calls;
 #[cfg(not(loom))]
 mod heap;
 #[cfg(not(loom))]
+mod mark;
+#[cfg(not(loom))]
 mod quiet;
 #[cfg(not(loom))]
 mod scope;
@@ -43,6 +45,8 @@ mod loom_tests;
 
 #[cfg(not(loom))]
 pub use self::heap::GlobalHeap;
+#[cfg(not(loom))]
+pub use self::mark::{AllocationDiff, AllocationMark, TagDelta};
 #[cfg(not(loom))]
 pub(crate) use self::quiet::{Noise, Watch, source};
 #[cfg(not(loom))]
