@@ -130,13 +130,13 @@ impl MemoryManager {
     /// frame.alloc_slice_fill_with(100, |i| i);
     /// frame.end();
     ///
-    /// let told = std::panic::catch_unwind(move || {
+    /// let told = std::thread::spawn(move || {
     ///     let frame = memory.begin_frame();
-    ///     let on_the_heap = vec![0u8; 48];
+    ///     let on_the_heap = std::hint::black_box(vec![0u8; 48]);
     ///     frame.end(); // panics here, not in the allocator
-    ///     on_the_heap
+    ///     drop(on_the_heap);
     /// });
-    /// let told = told.unwrap_err();
+    /// let told = told.join().unwrap_err();
     /// let told = told.downcast_ref::<String>().unwrap();
     /// assert!(told.contains("frame 2") && told.contains("48 bytes"), "{told}");
     /// # Ok::<(), arenite::BuildError>(())
