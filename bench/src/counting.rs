@@ -133,7 +133,7 @@ fn one_thread() {
     Contest::new("counting", "pair", PAIRS)
         .ours("TrackingAllocator", plan.run(&OURS, PAIRS), || used(&plan.run(&OURS, PAIRS)))
         .ours("TrackingAllocator, tagged", plan.run(&OURS_TAGGED, PAIRS), || {
-            used(&plan.run(&OURS_TAGGED, PAIRS))
+            used(&plan.run(&OURS_TAGGED, PAIRS));
         })
         .peer("system, not counted", plan.run(&BARE, PAIRS), || used(&plan.run(&BARE, PAIRS)))
         .peer("stats_alloc", plan.run(&STATS, PAIRS), || used(&plan.run(&STATS, PAIRS)))

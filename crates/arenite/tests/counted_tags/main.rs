@@ -74,11 +74,11 @@ fn alignments_hold_and_zeros_are_zero() {
             // SAFETY: layouts are not empty; blocks are freed once, with theirs.
             unsafe {
                 let (block, zeroed) = (GLOBAL.alloc(layout), GLOBAL.alloc_zeroed(layout));
-                assert!(block.is_aligned_to_multiple(align) && zeroed.is_aligned_to_multiple(align));
+                assert!(block.lies_at_multiple_of(align) && zeroed.lies_at_multiple_of(align));
                 assert!((0..size).all(|at| *zeroed.add(at) == 0));
                 block.write_bytes(0xAB, size);
                 let longer = GLOBAL.realloc(block, layout, size * 3);
-                assert!(longer.is_aligned_to_multiple(align), "{align}");
+                assert!(longer.lies_at_multiple_of(align), "{align}");
                 assert!((0..size).all(|at| *longer.add(at) == 0xAB));
                 let long = Layout::from_size_align(size * 3, align).unwrap();
                 assert_eq!(bytes(*LEVEL), (size * 4) as u64);
@@ -96,12 +96,12 @@ fn alignments_hold_and_zeros_are_zero() {
     assert_eq!(GLOBAL.allocation_stats().failures, before.failures + 1);
 }
 
-trait IsAligned {
-    fn is_aligned_to_multiple(self, align: usize) -> bool;
+trait LiesAt {
+    fn lies_at_multiple_of(self, align: usize) -> bool;
 }
 
-impl IsAligned for *mut u8 {
-    fn is_aligned_to_multiple(self, align: usize) -> bool {
+impl LiesAt for *mut u8 {
+    fn lies_at_multiple_of(self, align: usize) -> bool {
         self.addr() != 0 && self.addr().is_multiple_of(align)
     }
 }
@@ -124,18 +124,17 @@ fn budgets_warn_and_refuse() {
     SOUND.on_pressure(&warned).unwrap();
     let _scope = SOUND.scope();
     let mut samples: Vec<Vec<u8>> = Vec::with_capacity(10_000);
-    let refused = loop {
+    loop {
         let mut sample: Vec<u8> = Vec::new();
         match sample.try_reserve_exact(1000) {
             Ok(()) => samples.push(sample),
-            Err(error) => break error,
+            Err(_) => break,
         }
         let used = bytes(*SOUND) as usize;
         let told = WARNED_AT.load(Ordering::Relaxed);
         assert_eq!(told != 0, used > 8 * MIB / 10 * 8 || told != 0, "{used}");
         assert!(SOUND.account().own.committed >= used);
-    };
-    drop(refused);
+    }
     let at = WARNED_AT.load(Ordering::Relaxed);
     assert!((8 * MIB / 10 * 8..8 * MIB / 10 * 8 + 1000).contains(&at), "warned at {at}");
     let refusal = last_refusal().unwrap();
