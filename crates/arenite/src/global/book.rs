@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   count_alloc, count_free (inline): the thread's own slot, plain loads and stores      ◄── nearly always
-//!     rise: the thread has more than it had since it last told
+//!     rise: the thread has more than it had since it last told;  sink: it has freed `STEP` bytes more
 //!       tell: its bytes go to the total that all threads share, every `BATCH` bytes up or down
 //!   of a thread without a number: one slot for all of them, by atomic additions
 //! ```
@@ -13,12 +13,14 @@
 
 use crate::base::sync::{AtomicU64, Ordering, Padded};
 
-/// Size classes: class `c` has the sizes from 2ᶜ on, below 2ᶜ⁺¹; the last one all above, too. Few under loom, where each
-/// atomic costs.
-pub(super) const CLASSES: usize = if cfg!(loom) { 2 } else { 48 };
+/// Size classes: class `c` has the sizes from 2ᶜ on, below 2ᶜ⁺¹. One for each bit of a size, so that none needs to be compared
+/// with anything; few under loom, where each atomic costs.
+pub(super) const CLASSES: usize = if cfg!(loom) { 2 } else { usize::BITS as usize };
 
-/// A thread tells the others when it has gained or lost so many bytes since it last did.
+/// A thread has always told the others of all that it has gained or lost but this.
 pub(super) const BATCH: i64 = if cfg!(loom) { 4 } else { 64 << 10 };
+/// A thread looks whether it has lost a batch when it has freed so many bytes.
+const STEP: i64 = BATCH / 4;
 
 #[derive(Debug)]
 struct Class {
@@ -30,7 +32,7 @@ struct Class {
 /// What one thread at a time counts, or, of [`Book::shared`], all that have no slot of their own. All zero at the start, so
 /// that a static book takes no room in the program's file; a size that is a power of two, so that finding one is a shift.
 #[derive(Debug)]
-#[cfg_attr(not(loom), repr(C, align(1024)))]
+#[cfg_attr(not(loom), repr(C, align(2048)))]
 struct Slot {
     /// Bytes ever handed out, and taken back. Their difference may be negative: others' blocks are freed here, too.
     allocated: AtomicU64,
@@ -39,6 +41,8 @@ struct Slot {
     top: AtomicU64,
     /// `allocated - freed` as the thread told it last. Signed.
     told: AtomicU64,
+    /// When `freed` is that, it is time to look whether there is something to tell. Never more than [`STEP`] ahead.
+    look: AtomicU64,
     reallocs: AtomicU64,
     failures: AtomicU64,
     classes: [Class; CLASSES],
@@ -75,6 +79,7 @@ pub(super) struct Sums {
 /// The class of a size; of 0, which no allocator is asked for, that of 1.
 #[inline(always)]
 pub(super) fn class_of(size: usize) -> usize {
+    // Without loom there is a class for each, which the compiler knows.
     ((size | 1).ilog2() as usize).min(CLASSES - 1)
 }
 
@@ -94,6 +99,7 @@ impl Slot {
             freed: AtomicU64::new(0),
             top: AtomicU64::new(0),
             told: AtomicU64::new(0),
+            look: AtomicU64::new(0),
             reallocs: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             classes: [const { Class { allocs: AtomicU64::new(0), frees: AtomicU64::new(0) } }; CLASSES],
@@ -108,6 +114,7 @@ impl Slot {
             freed: zero(),
             top: zero(),
             told: zero(),
+            look: zero(),
             reallocs: zero(),
             failures: zero(),
             classes: core::array::from_fn(|_| Class { allocs: zero(), frees: zero() }),
@@ -128,9 +135,8 @@ impl Slot {
     fn count_free(&self, totals: &Totals, size: usize) {
         add(&self.classes[class_of(size)].frees, 1, Ordering::Release);
         let freed = add(&self.freed, size as u64, Ordering::Release);
-        let net = self.allocated.load(Ordering::Relaxed).wrapping_sub(freed) as i64;
-        if net.wrapping_sub(self.told.load(Ordering::Relaxed) as i64) <= -BATCH {
-            self.tell(totals, net);
+        if freed >= self.look.load(Ordering::Relaxed) {
+            self.sink(totals, freed);
         }
     }
 
@@ -145,8 +151,9 @@ impl Slot {
         let net = allocated.wrapping_sub(freed) as i64;
         if net > self.top.load(Ordering::Relaxed) as i64 {
             self.rise(totals, net);
-        } else if net.wrapping_sub(self.told.load(Ordering::Relaxed) as i64) <= -BATCH {
-            self.tell(totals, net);
+        }
+        if freed >= self.look.load(Ordering::Relaxed) {
+            self.sink(totals, freed);
         }
     }
 
@@ -156,6 +163,17 @@ impl Slot {
         if net.wrapping_sub(self.told.load(Ordering::Relaxed) as i64) >= BATCH {
             self.tell(totals, net);
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn sink(&self, totals: &Totals, freed: u64) {
+        let net = self.allocated.load(Ordering::Relaxed).wrapping_sub(freed) as i64;
+        // Until it looks again it loses less than a step.
+        if net.wrapping_sub(self.told.load(Ordering::Relaxed) as i64) <= STEP - BATCH {
+            self.tell(totals, net);
+        }
+        self.look.store(freed.wrapping_add(STEP as u64), Ordering::Relaxed);
     }
 
     /// Adds what the thread has gained to the total of all. What was the most since the last time counts for the peak as if
@@ -310,9 +328,8 @@ mod tests {
 
     #[test]
     fn classes_are_powers_of_two() {
-        let classes = [1, 2, 3, 4, 7, 8, 1023, 1024, 1 << 46, (1 << 47) - 1, 1 << 47, isize::MAX as usize]
-            .map(class_of);
-        assert_eq!(classes, [0, 1, 1, 2, 2, 3, 9, 10, 46, 46, 47, 47]);
+        let classes = [1, 2, 3, 4, 7, 8, 1023, 1024, isize::MAX as usize].map(class_of);
+        assert_eq!(classes, [0, 1, 1, 2, 2, 3, 9, 10, 62]);
     }
 
     #[test]

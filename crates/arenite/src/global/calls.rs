@@ -1,5 +1,5 @@
-//! What each thread asked its counting allocator for, whichever it is: the figures that [`no_alloc`](super::no_alloc) and the
-//! frame policy compare. No thread reads another's, so these are plain cells.
+//! What each thread asks its counting allocator for, whichever it is, while somebody wants to know: the figures that
+//! [`no_alloc`](super::no_alloc) and the frame policy compare. No thread reads another's, so these are plain cells.
 
 use core::alloc::Layout;
 use core::cell::Cell;
@@ -35,28 +35,28 @@ std::thread_local! {
 /// The calling thread has asked for a block.
 #[inline(always)]
 pub(super) fn note(layout: Layout) {
-    CALLS.set(CALLS.get().wrapping_add(1));
-    BYTES.set(BYTES.get().wrapping_add(layout.size() as u64));
     if WATCHED.get() != 0 {
-        offend(layout);
+        write_down(layout);
     }
 }
 
 #[cold]
 #[inline(never)]
-fn offend(layout: Layout) {
+fn write_down(layout: Layout) {
+    CALLS.set(CALLS.get().wrapping_add(1));
+    BYTES.set(BYTES.get().wrapping_add(layout.size() as u64));
     if FIRST.get().is_none() {
         let here = here();
         FIRST.set(Some(Offence { layout, tag: here.tag, site: here.site }));
     }
 }
 
-/// What the calling thread has asked for so far.
+/// What the calling thread has asked for so far, while it was watched.
 pub(super) fn asked() -> Asked {
     Asked { calls: CALLS.get(), bytes: BYTES.get() }
 }
 
-/// From now on the first call of this thread is remembered. Answers what was remembered for those who watch already.
+/// From now on this thread's calls are counted, and the first one is remembered. Answers what was remembered for those who watch already.
 pub(super) fn watch() -> Option<Offence> {
     WATCHED.set(WATCHED.get() + 1);
     FIRST.take()

@@ -33,8 +33,10 @@ pub(crate) fn source() -> Option<Source> {
         TRACKING => return Some(Source::Tracking),
         _ => return Some(Source::Heap),
     }
+    let around = calls::watch();
     let before = (calls::asked(), taken());
     drop(black_box(std::boxed::Box::new(black_box(0u64))));
+    calls::unwatch(around);
     let found = match (calls::asked() != before.0, taken() != before.1) {
         (true, _) => Source::Tracking,
         (false, true) => Source::Heap,

@@ -152,7 +152,10 @@ impl Tagged {
         let ahead = &self.cell(seat, place).ahead;
         loop {
             let has = ahead.load(Ordering::Relaxed) as usize;
-            let Some(missing) = size.checked_sub(has) else { break };
+            if has >= size {
+                break;
+            }
+            let missing = size - has;
             // A warning comes when its mark is reached, not a step before.
             let generous = missing.saturating_add(STEP as usize).min(tag.calm_room()).max(missing);
             let charged = match tag.try_charge_committed(generous) {

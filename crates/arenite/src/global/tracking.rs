@@ -45,7 +45,7 @@ use crate::ledger::{Ledger, Tag};
 /// ```
 ///
 /// To know which [`Tag`] has what, use [`tagged`](TrackingAllocator::tagged), or [`GlobalHeap`](super::GlobalHeap), whose
-/// pages belong to tags. The static takes 257 KiB of addresses, of which each thread touches one.
+/// pages belong to tags. The static takes 514 KiB of addresses, of which each thread touches two.
 pub struct TrackingAllocator<A, M = Untagged> {
     inner: A,
     pub(super) book: Book<THREADS>,

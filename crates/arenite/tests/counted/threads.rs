@@ -14,9 +14,10 @@ pub(crate) fn that_end_leave_exact_figures() {
         for _generation in 0..4 {
             let (give, take): (Vec<_>, Vec<_>) = (0..4).map(|_| mpsc::channel::<Vec<u8>>()).unzip();
             thread::scope(|threads| {
+                let mut all = Vec::new();
                 for (number, take) in take.into_iter().enumerate() {
                     let give = give[(number + 1) % 4].clone();
-                    threads.spawn(move || {
+                    all.push(threads.spawn(move || {
                         let mut kept = Vec::new();
                         for round in 0..2000usize {
                             let mut block = vec![number as u8; round * 37 % 3000 + 1];
@@ -33,9 +34,10 @@ pub(crate) fn that_end_leave_exact_figures() {
                             }
                         }
                         drop(give);
-                    });
+                    }));
                 }
                 drop(give);
+                join(all);
             });
         }
     };
@@ -48,6 +50,13 @@ pub(crate) fn that_end_leave_exact_figures() {
     assert!(more.allocations > 30_000 && more.reallocations > 30_000, "{more:?}");
     assert_eq!(more.allocations, more.deallocations);
     assert_eq!(more.bytes_allocated, more.bytes_deallocated);
+}
+
+/// Waits until threads are gone, their destructors too; the end of a scope only waits for their work.
+fn join(threads: Vec<thread::ScopedJoinHandle<'_, ()>>) {
+    for thread in threads {
+        thread.join().unwrap();
+    }
 }
 
 struct Last(Vec<u8>);
@@ -90,9 +99,10 @@ pub(crate) fn more_than_slots() {
         let barrier = Barrier::new(THREADS);
         let mut seen = 0;
         thread::scope(|threads| {
+            let mut all = Vec::new();
             for _ in 0..THREADS {
                 let small = thread::Builder::new().stack_size(64 << 10);
-                small
+                let one = small
                     .spawn_scoped(threads, || {
                         let mut block = black_box(vec![1u8; 10_000]);
                         barrier.wait();
@@ -100,11 +110,13 @@ pub(crate) fn more_than_slots() {
                         barrier.wait();
                     })
                     .unwrap();
+                all.push(one);
             }
             while seen < 10_000 * THREADS as u64 && stats().blocks < THREADS as u64 {
                 seen = stats().bytes;
                 thread::yield_now();
             }
+            join(all);
         });
     };
     run();

@@ -19,6 +19,7 @@ tags! {
     PATHS = "game/ai/paths";
     SOUND = "game/sound";
     LEVEL = "game/level";
+    FULL = "full";
     WORK_A = "work/a";
     WORK_B = "work/b";
 }
@@ -160,14 +161,34 @@ fn budgets_warn_and_refuse() {
     SOUND.set_budget(Budget::NONE);
 }
 
+/// The last byte of a budget may be had, and not one more, whether others have charged ahead or not.
+fn a_budget_may_be_used_up() {
+    const LIMIT: usize = 300_000;
+    FULL.set_budget(Budget::hard(LIMIT));
+    let _scope = FULL.scope();
+    for first in [1usize, 1000, 65_536, 100_000, LIMIT - 1] {
+        let held: Vec<u8> = Vec::with_capacity(first);
+        let mut rest: Vec<u8> = Vec::new();
+        assert!(rest.try_reserve_exact(LIMIT - first + 1).is_err(), "{first}");
+        rest.try_reserve_exact(LIMIT - first).unwrap();
+        assert_eq!(bytes(*FULL) as usize, LIMIT);
+        assert_eq!(FULL.account().own.committed, LIMIT);
+        assert!(Vec::<u8>::new().try_reserve_exact(1).is_err());
+        drop((held, rest));
+        assert_eq!(bytes(*FULL), 0);
+    }
+    FULL.set_budget(Budget::NONE);
+}
+
 /// Blocks of two tags are passed round, resized and freed by threads under yet other tags, which end.
 fn a_crowd_leaves_every_account_exact() {
     for _generation in 0..3 {
         let (give, take): (Vec<_>, Vec<_>) = (0..4).map(|_| mpsc::channel::<Vec<u8>>()).unzip();
         thread::scope(|threads| {
+            let mut all = Vec::new();
             for (number, take) in take.into_iter().enumerate() {
                 let give = give[(number + 1) % 4].clone();
-                threads.spawn(move || {
+                all.push(threads.spawn(move || {
                     for round in 0..3000usize {
                         let tag = if (round + number).is_multiple_of(2) { *WORK_A } else { *WORK_B };
                         let mut block = tag.in_scope(|| vec![1u8; round * 91 % 9000 + 1]);
@@ -181,9 +202,11 @@ fn a_crowd_leaves_every_account_exact() {
                             other.shrink_to_fit();
                         }
                     }
-                });
+                }));
             }
             drop(give);
+            // Until they are gone; the end of a scope only waits for their work.
+            all.into_iter().for_each(|thread| thread.join().unwrap());
         });
     }
     for tag in [*WORK_A, *WORK_B] {
@@ -209,6 +232,7 @@ fn main() {
         ("blocks_belong_to_the_tag_they_were_made_under", blocks_belong_to_the_tag_they_were_made_under),
         ("alignments_hold_and_zeros_are_zero", alignments_hold_and_zeros_are_zero),
         ("budgets_warn_and_refuse", budgets_warn_and_refuse),
+        ("a_budget_may_be_used_up", a_budget_may_be_used_up),
         ("a_crowd_leaves_every_account_exact", a_crowd_leaves_every_account_exact),
         ("tags_sum_up_to_all", tags_sum_up_to_all),
         // Last: its pool's threads stay, and allocate when they like.
