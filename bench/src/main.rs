@@ -3,10 +3,12 @@
 //! ```text
 //! cargo run --release -p arenite-bench -- arenas [filter]    time the arena workloads whose name contains the filter
 //! cargo run --release -p arenite-bench -- pools [filter]     the same for the pools
+//! cargo run --release -p arenite-bench -- counting [filter]  the same for allocators that count
 //! cargo run --release -p arenite-bench -- pins               call what ci/instructions counts
 //! ```
 
 mod arenas;
+mod counting;
 mod facts;
 mod harness;
 mod opaque;
@@ -24,9 +26,11 @@ fn main() -> ExitCode {
         ["arenas", filter] => arenas::run(filter),
         ["pools"] => pools::run(""),
         ["pools", filter] => pools::run(filter),
+        ["counting"] => counting::run(""),
+        ["counting", filter] => counting::run(filter),
         ["pins"] => pins::run(),
         _ => {
-            eprintln!("usage: arenite-bench arenas [filter] | pools [filter] | pins");
+            eprintln!("usage: arenite-bench arenas [filter] | pools [filter] | counting [filter] | pins");
             return ExitCode::from(2);
         }
     }

@@ -41,7 +41,7 @@ fn main() -> ExitCode {
 fn run() -> Result<ExitCode, Fault> {
     // What the runtime did before this is untagged.
     let tag = Tag::register("heap/program").map_err(Fault::new)?;
-    let _program = GlobalHeap::within(tag).map_err(Fault::new)?;
+    let _program = tag.try_scope().map_err(Fault::new)?;
     match args::read(std::env::args_os())? {
         Request::Print(text) => output::print(&mut io::stdout().lock(), text.as_bytes())?,
         Request::Demo(args) if args.compare => compare::run(&args)?,

@@ -14,6 +14,7 @@
 //! | 4 | [`heap`] | `GlobalHeap`, `Heap` (named), `BucketHeap` |
 //! | 5 | [`watch`] | [`Snapshot`]s |
 //! | 6 | [`manager`] | [`MemoryManager`]: what an engine holds |
+//! | 6 | [`global`] | [`GlobalHeap`], [`TrackingAllocator`]; [`Tag::scope`] |
 //!
 //! ```
 //! use arenite::{Budget, MemoryManager, Resource};
@@ -66,7 +67,7 @@ extern crate std;
 
 pub mod arena;
 pub mod base;
-#[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
+#[cfg(all(feature = "std", target_pointer_width = "64"))]
 pub mod global;
 pub mod heap;
 pub mod ledger;
@@ -89,17 +90,24 @@ pub use arena::{HeapArena, HeapArenaStats, HeapGuard, HeapMark, HeapScope, Stale
 pub use arenite_derive::Soa;
 pub use base::Bytes;
 #[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
-pub use global::{GlobalHeap, WithinTag};
+pub use global::{
+    AllocationDelta, AllocationDiff, AllocationMark, AllocationStats, GlobalHeap, SizeClass, TagDelta,
+    TagScope, TagStats, Tagged, ThreadAllocations, TrackingAllocator, Untagged, last_refusal, max_alloc,
+    no_alloc, thread_allocations,
+};
 #[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
 pub use heap::bucket::{BucketHeap, BucketHeapOptions, HeapStats, TagUse};
 #[cfg(all(feature = "std", not(loom), target_pointer_width = "64", feature = "allocator-api2"))]
 pub use heap::named::HeapString;
 #[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
 pub use heap::named::{Heap, HeapError, HeapOptions, HeapReport, StillLive, Survivor};
+#[cfg(not(loom))]
+pub use ledger::StaticTag;
 pub use ledger::{AccountSnapshot, Budget, BudgetExceeded, BudgetStatus, Ledger, Tag, TagError};
 #[cfg(feature = "std")]
 pub use manager::{
-    BuildError, Frame, FrameStats, MemoryManager, MemoryManagerBuilder, Scene, SceneReport, ShutdownReport,
+    BuildError, Frame, FramePolicy, FrameStats, MemoryManager, MemoryManagerBuilder, Scene, SceneReport,
+    ShutdownReport,
 };
 pub use pool::{
     Block, BlockPool, BorrowError, Columns, ColumnsStats, DisjointError, FreeError, Handle, HandlePool,
@@ -110,7 +118,7 @@ pub use pool::{
 pub use pool::{HandlePoolState, StateError};
 pub use region::{AllocError, Region, RegionOptions};
 #[cfg(feature = "std")]
-pub use watch::{HeapTagSnapshot, Snapshot, TagSnapshot};
+pub use watch::{AccountDelta, Coverage, HeapTagSnapshot, Mark, MarkDiff, Snapshot, TagSnapshot};
 
 /// The programs of the README are tests, too.
 #[cfg(all(doctest, feature = "std"))]

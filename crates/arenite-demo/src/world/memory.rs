@@ -4,7 +4,7 @@ use std::io::Read;
 
 use arenite::{
     Budget, BuildError, FrameStats, GlobalHeap, MemoryManager, Resource, ResourceArena, ResourceArenaOptions,
-    ScratchStack, Tag, TagError, WithinTag,
+    ScratchStack, Tag, TagError, TagScope,
 };
 
 use crate::config::Config;
@@ -52,8 +52,8 @@ pub(super) fn tag(name: &str) -> Result<Tag, DemoError> {
 
 /// What this thread asks the general heap for is on the account of a part of the game, until the guard is dropped. (Nothing
 /// comes of it in a program that has another heap than Arenite's.)
-pub(super) fn part(name: &str) -> Result<WithinTag, DemoError> {
-    Ok(GlobalHeap::within(tag(name)?)?)
+pub(super) fn part(name: &str) -> Result<TagScope, DemoError> {
+    Ok(tag(name)?.try_scope()?)
 }
 
 /// As [`part`], for the threads of the pool and as long as they live.

@@ -31,6 +31,10 @@
 
 mod account;
 mod budget;
+#[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
+mod current;
+#[cfg(not(loom))]
+mod declared;
 mod name;
 mod pressure;
 mod tag;
@@ -48,6 +52,10 @@ use core::fmt;
 
 pub use account::{AccountSnapshot, Figures};
 pub use budget::{Budget, BudgetExceeded, BudgetStatus};
+#[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
+pub(crate) use current::{Here, here, set_here};
+#[cfg(not(loom))]
+pub use declared::StaticTag;
 pub use name::{NAME_MAX, NameFault, TagError};
 pub use pressure::{CALLBACKS_MAX, CallbacksFull, Pressure, PressureCallback, PressureLevel};
 pub use tag::Tag;
@@ -179,6 +187,12 @@ impl Ledger {
     /// The tag at exactly this path, if it is registered. Takes no lock.
     pub fn find(&'static self, path: &str) -> Option<Tag> {
         self.tags().find(|tag| tag.name() == path)
+    }
+
+    /// The tag at this place, if there is one. Takes no lock.
+    #[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
+    pub(crate) fn at(&'static self, place: usize) -> Option<Tag> {
+        self.accounts.get(place)?.get().map(Tag::of)
     }
 
     /// The tag for memory nobody claimed: `untagged`, registered when it is first asked for. Its place is kept.

@@ -3,8 +3,9 @@
 use core::fmt;
 use std::vec::Vec;
 
-use super::MemoryManager;
+use super::policy::Discipline;
 use super::scene::{MAX_SECTIONS, Plan};
+use super::{FramePolicy, MemoryManager};
 use crate::arena::{
     FrameArena, FrameArenaOptions, JobArenas, JobArenasOptions, JobStats, ScratchSlot, ScratchStack,
 };
@@ -35,6 +36,7 @@ pub struct MemoryManagerBuilder {
     prefault: bool,
     heap_calls: Option<fn() -> u64>,
     count_faults: bool,
+    policy: Option<FramePolicy>,
 }
 
 impl MemoryManagerBuilder {
@@ -57,6 +59,7 @@ impl MemoryManagerBuilder {
             prefault: false,
             heap_calls: None,
             count_faults: false,
+            policy: None,
         }
     }
 
@@ -185,6 +188,13 @@ impl MemoryManagerBuilder {
         self
     }
 
+    /// See [`MemoryManager::frame_policy`]; [`build`](Self::build) fails if no counting allocator is installed. Default: frames are
+    /// not judged.
+    pub const fn frame_policy(mut self, policy: FramePolicy) -> Self {
+        self.policy = Some(policy);
+        self
+    }
+
     /// Whether [`FrameStats`](super::FrameStats) counts page faults: two light system calls a frame. Default: no.
     pub const fn count_page_faults(mut self, count: bool) -> Self {
         self.count_faults = count;
@@ -205,6 +215,10 @@ impl MemoryManagerBuilder {
         }
         if let Some((name, _)) = self.budgets.iter().find(|(name, _)| !TAGS.contains(name)) {
             return Err(BuildError::UnknownTag { name });
+        }
+        let mut discipline = Discipline::default();
+        if !discipline.set(self.policy) {
+            return Err(BuildError::NoCountingAllocator);
         }
         for (name, budget) in &self.budgets {
             tag(name)?.set_budget(*budget);
@@ -238,6 +252,7 @@ impl MemoryManagerBuilder {
             jobs_last: JobStats::default(),
             heap_calls: self.heap_calls,
             count_faults: self.count_faults,
+            discipline,
         })
     }
 }
@@ -263,6 +278,8 @@ pub enum BuildError {
         /// The most there can be.
         most: usize,
     },
+    /// A [frame policy](MemoryManager::frame_policy) was asked for, and the program's allocator does not count.
+    NoCountingAllocator,
 }
 
 impl fmt::Display for BuildError {
@@ -273,6 +290,10 @@ impl fmt::Display for BuildError {
             Self::UnknownTag { name } => {
                 write!(f, "the manager has no tag `{name}` to give a budget to; it has {}", TAGS.join(", "))
             }
+            Self::NoCountingAllocator => f.write_str(
+                "no counting allocator is installed, so no frame policy can be kept; make `GlobalHeap` or a \
+                 `TrackingAllocator` the program's `#[global_allocator]`",
+            ),
             Self::TooManySections { most } => write!(f, "a scene can have at most {most} further sections"),
         }
     }

@@ -16,6 +16,16 @@ pub struct Frame<'m> {
     start: Counters,
 }
 
+/// A frame that is dropped is judged as one that ends.
+impl Drop for Frame<'_> {
+    fn drop(&mut self) {
+        let frame = self.memory.arena.frame();
+        if let (_, Some(verdict)) = self.memory.discipline.end(frame) {
+            verdict.carry_out();
+        }
+    }
+}
+
 /// What is counted across a frame, as it stood before the frame began.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Counters {
@@ -52,6 +62,9 @@ pub struct FrameStats {
     /// General-heap calls during the frame, on all threads; `None` when nobody counts them (see
     /// [`heap_calls`](super::MemoryManagerBuilder::heap_calls)).
     pub heap_calls: Option<u64>,
+    /// Blocks that the frame's own thread asked of the general heap; `None` without a
+    /// [policy](super::MemoryManager::frame_policy).
+    pub thread_heap_calls: Option<u64>,
     /// Minor page faults of the process during the frame; `None` when not
     /// [counted](super::MemoryManagerBuilder::count_page_faults).
     pub page_faults: Option<u64>,
@@ -129,32 +142,51 @@ impl<'m> Frame<'m> {
     }
 
     /// Ends the frame and tells what it did.
-    pub fn end(self) -> FrameStats {
+    ///
+    /// # Panics
+    /// The frame asked the general heap for memory and the [policy](super::MemoryManager::frame_policy) is
+    /// [`Panic`](super::FramePolicy::Panic). The frame has ended then.
+    #[track_caller]
+    pub fn end(mut self) -> FrameStats {
         self.finish()
     }
 
     /// Ends the frame and lends what it kept to another thread; see [`FrameArena::freeze`].
+    ///
+    /// # Panics
+    /// As [`end`](Self::end).
     #[must_use]
+    #[track_caller]
     pub fn freeze(self) -> FramePacket {
         self.freeze_with_stats().0
     }
 
     /// As [`freeze`](Self::freeze), and tells what the frame did.
+    ///
+    /// # Panics
+    /// As [`end`](Self::end).
     #[must_use]
-    pub fn freeze_with_stats(self) -> (FramePacket, FrameStats) {
+    #[track_caller]
+    pub fn freeze_with_stats(mut self) -> (FramePacket, FrameStats) {
         // A frame is consumed by this, so it can not have been frozen before; its arena is not to be had mutably.
         let Some(packet) = self.memory.arena.freeze() else { unreachable!("a frame is frozen once") };
         (packet, self.finish())
     }
 
-    fn finish(self) -> FrameStats {
-        let (memory, start) = (self.memory, self.start);
+    #[track_caller]
+    fn finish(&mut self) -> FrameStats {
+        let (memory, start) = (&mut *self.memory, self.start);
+        let (thread_heap_calls, verdict) = memory.discipline.end(memory.arena.frame());
         let end = Counters::read(memory);
         memory.arena.publish();
         memory.jobs.publish();
         memory.jobs_last = memory.jobs.stats();
         let arena = memory.arena.stats();
+        if let Some(verdict) = verdict {
+            verdict.carry_out();
+        }
         FrameStats {
+            thread_heap_calls,
             frame: arena.frame,
             used: arena.used,
             high_water: arena.high_water,

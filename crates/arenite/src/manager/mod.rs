@@ -9,14 +9,16 @@
 
 mod builder;
 mod frame;
+mod policy;
 mod scene;
 
 pub use builder::{BuildError, MemoryManagerBuilder};
 pub use frame::{Frame, FrameStats};
+pub use policy::FramePolicy;
 pub use scene::{Scene, SceneReport};
 
 use std::vec::Vec;
-use std::{fmt, thread, time::Duration};
+use std::{fmt, panic::Location, thread, time::Duration};
 
 use crate::arena::{FrameArena, FrameError, JobArenas, JobStats, ScratchSlot};
 use crate::ledger::Tag;
@@ -60,6 +62,7 @@ pub struct MemoryManager {
     jobs_last: JobStats,
     heap_calls: Option<fn() -> u64>,
     count_faults: bool,
+    discipline: policy::Discipline,
 }
 
 impl MemoryManager {
@@ -79,7 +82,10 @@ impl MemoryManager {
         let mut tries = 0u32;
         loop {
             match self.flip() {
-                Ok(()) => return Frame::new(self, start),
+                Ok(()) => {
+                    self.discipline.begin(Location::caller());
+                    return Frame::new(self, start);
+                }
                 Err(FrameError::Memory(error)) => error.raise(),
                 // A render thread is usually done in a moment; when it is not, do not burn its processor.
                 Err(FrameError::AllInFlight) if tries < 100 => thread::yield_now(),
@@ -93,10 +99,54 @@ impl MemoryManager {
     ///
     /// # Errors
     /// Every buffer is in flight, or the system refuses to make memory accessible.
+    #[track_caller]
     pub fn try_begin_frame(&mut self) -> Result<Frame<'_>, FrameError> {
         let start = frame::Counters::read(self);
         self.flip()?;
+        self.discipline.begin(Location::caller());
         Ok(Frame::new(self, start))
+    }
+
+    /// What is done from the next frame on about calls for memory to the general heap inside a frame. They are those of
+    /// the thread that began the frame, to the program's allocator, which must be one that counts:
+    /// [`GlobalHeap`](crate::GlobalHeap) or a [`TrackingAllocator`](crate::TrackingAllocator). Freeing is allowed.
+    ///
+    /// A `TrackingAllocator` remembers the first call of the frame: its size, its tag, and where the tag's scope was
+    /// opened. `GlobalHeap` by itself has no time for that; it tells how many there were, of how many bytes, and the
+    /// tag of most of them. To judge jobs, too, compare
+    /// [`heap_calls`](MemoryManagerBuilder::heap_calls), which count all threads.
+    ///
+    /// ```
+    /// use std::alloc::System;
+    ///
+    /// use arenite::{FramePolicy, MemoryManager, TrackingAllocator};
+    ///
+    /// #[global_allocator]
+    /// static GLOBAL: TrackingAllocator<System> = TrackingAllocator::new(System);
+    ///
+    /// let mut memory = MemoryManager::builder().build()?;
+    /// memory.frame_policy(FramePolicy::Panic);
+    /// let frame = memory.begin_frame();
+    /// frame.alloc_slice_fill_with(100, |i| i);
+    /// frame.end();
+    ///
+    /// let told = std::thread::spawn(move || {
+    ///     let frame = memory.begin_frame();
+    ///     let on_the_heap = std::hint::black_box(vec![0u8; 48]);
+    ///     frame.end(); // panics here, not in the allocator
+    ///     drop(on_the_heap);
+    /// });
+    /// let told = told.join().unwrap_err();
+    /// let told = told.downcast_ref::<String>().unwrap();
+    /// assert!(told.contains("frame 2") && told.contains("48 bytes"), "{told}");
+    /// # Ok::<(), arenite::BuildError>(())
+    /// ```
+    ///
+    /// # Panics
+    /// No counting allocator is installed.
+    #[track_caller]
+    pub fn frame_policy(&mut self, policy: FramePolicy) {
+        assert!(self.discipline.set(Some(policy)), "{}", BuildError::NoCountingAllocator);
     }
 
     fn flip(&mut self) -> Result<(), FrameError> {

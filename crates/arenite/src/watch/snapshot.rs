@@ -121,7 +121,8 @@ impl fmt::Display for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_table(f, &self.tags)?;
         write_heap(f, &self.heap)?;
-        write!(f, "resident {}, peak {}", Bytes(self.process.resident), Bytes(self.process.resident_peak))
+        write!(f, "resident {}, peak {}", Bytes(self.process.resident), Bytes(self.process.resident_peak))?;
+        write!(f, "; {}", self.coverage())
     }
 }
 

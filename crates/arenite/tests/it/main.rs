@@ -3,3 +3,4 @@
 mod attacks;
 mod manager;
 mod pool_attacks;
+mod quiet;

@@ -20,10 +20,10 @@ fn every_tag_has_what_was_taken_under_it_on_every_thread() {
         let worker = thread::spawn(move || {
             let mut blocks: Vec<Vec<u8>> = Vec::with_capacity(400);
             for (number, tag) in tags.into_iter().enumerate() {
-                let _under = GlobalHeap::within(tag).expect("a place");
+                let _under = tag.try_scope().expect("a place");
                 blocks.extend((0..100).map(|_| Vec::with_capacity(100 + 1000 * number)));
             }
-            let _under = GlobalHeap::within(tags[2]).expect("a place");
+            let _under = tags[2].try_scope().expect("a place");
             blocks.extend([1 << 20, 8 << 20].map(Vec::with_capacity));
             blocks
         });
@@ -60,11 +60,11 @@ fn guards_go_back_to_where_they_came_from() {
     };
     let start = now();
     {
-        let first = GlobalHeap::within(outer).expect("a place");
-        assert_eq!((first.before(), now()), (start, outer));
+        let _first = outer.try_scope().expect("a place");
+        assert_eq!(now(), outer);
         {
-            let second = GlobalHeap::within(inner).expect("a place");
-            assert_eq!((second.before(), now()), (outer, inner));
+            let _second = inner.try_scope().expect("a place");
+            assert_eq!(now(), inner);
         }
         assert_eq!(now(), outer);
     }
@@ -77,7 +77,7 @@ fn live_bytes_are_published_with_a_snapshot() {
     let tag = Tag::register("figures/live").expect("a tag");
     let memory = arenite::MemoryManager::builder().build().expect("a manager");
     let blocks = {
-        let _under = GlobalHeap::within(tag).expect("a place");
+        let _under = tag.try_scope().expect("a place");
         vec![7u8; 4096]
     };
     let snapshot = memory.snapshot();
@@ -101,7 +101,7 @@ fn a_gibibyte_in_small_blocks_is_told_of_within_a_millisecond() {
     let per_tag = (1 << 30) / 64 / tags.len();
     let mut blocks: Vec<Box<[u64; 8]>> = Vec::with_capacity(per_tag * tags.len());
     for tag in &tags {
-        let _under = GlobalHeap::within(*tag).expect("a place");
+        let _under = tag.try_scope().expect("a place");
         blocks.extend((0..per_tag).map(|n| Box::new([n as u64; 8])));
     }
     let time = |what: &str, work: &dyn Fn() -> u64| {

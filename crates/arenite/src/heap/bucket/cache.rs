@@ -285,16 +285,21 @@ impl Cache {
 
     /// Gives back what its places of the process's heap do not seem to need any more.
     fn rest(&self) {
+        self.each_place(Local::rest);
+    }
+
+    /// Calls `see` with each of its places of the process's heap. Called by the thread that has the cache.
+    pub(super) fn each_place(&self, mut see: impl FnMut(&Local)) {
         let mut next = self.places.get();
         while let Some(place) = NonNull::new(next) {
             // SAFETY: locals of the process's heap stay.
             let place = unsafe { place.as_ref() };
             next = place.sibling.get();
-            place.rest();
+            see(place);
         }
     }
 
-    /// The same for a few of those whose threads have ended, which nobody else does: others may still free what those took.
+    /// As [`rest`](Self::rest), for a few of those whose threads have ended, which nobody else does: others may still free what those took.
     fn rest_of_ended(&self) {
         let mut next = self.orphan.get();
         for _ in 0..ENDED {

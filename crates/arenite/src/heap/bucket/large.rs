@@ -251,3 +251,9 @@ pub(super) fn counts(local: &Local) -> (u64, u64, u64) {
         [ALLOCS, BYTES, FREES, FREED_BYTES].map(|what| local.large[what].load(Ordering::Relaxed));
     (allocs, allocs.wrapping_sub(frees), bytes.wrapping_sub(freed))
 }
+
+/// Large and huge blocks that a local ever handed out, and their bytes.
+#[cfg(feature = "std")]
+pub(super) fn handed_out(local: &Local) -> (u64, u64) {
+    (local.large[ALLOCS].load(Ordering::Relaxed), local.large[BYTES].load(Ordering::Relaxed))
+}

@@ -627,6 +627,17 @@ impl Local {
         let allocs = self.bins[class].allocs.load(Ordering::Relaxed);
         (allocs, self.taken[class].load(Ordering::Relaxed).wrapping_sub(allocs))
     }
+
+    /// Blocks that were ever handed out here, large ones too, and their bytes, rounding included.
+    #[cfg(feature = "std")]
+    pub(super) fn taken(&self) -> (u64, u64) {
+        let mut sum = super::large::handed_out(self);
+        for (class, bin) in self.bins.iter().enumerate().skip(1) {
+            let allocs = bin.allocs.load(Ordering::Relaxed);
+            sum = (sum.0 + allocs, sum.1 + allocs * super::class::size_of_class(class) as u64);
+        }
+        sum
+    }
 }
 
 /// Counts a block of a page of the calling thread as back, and retires the page if it was the last.

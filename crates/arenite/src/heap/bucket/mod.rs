@@ -74,6 +74,11 @@ pub unsafe trait Threads {
     /// needs not look at each answer.)
     #[inline]
     fn refused() {}
+
+    /// Which tag of the process's ledger the calling thread begins under.
+    fn tag() -> Tag {
+        Tag::untagged()
+    }
 }
 
 /// The place of a thread that has none yet.
@@ -183,7 +188,7 @@ fn attach<T: Threads>() -> Result<Option<NonNull<Local>>, AllocError> {
     }
     let space = process()?;
     let cache = cache::claim(space)?;
-    let local = cache.of_tag(Tag::untagged(), space).inspect_err(|_| cache.park())?;
+    let local = cache.of_tag(T::tag(), space).inspect_err(|_| cache.park())?;
     // Charging has run program code, which may have attached this thread.
     if !core::ptr::eq(T::current(), nothing()) {
         cache.park();
@@ -468,6 +473,25 @@ unsafe fn moves(block: NonNull<u8>, size: usize, align: usize) -> Option<NonNull
     }
     // SAFETY: the caller's.
     unsafe { large::move_huge(Page::of(block), size, align) }
+}
+
+/// Whether the process has a heap: it has from its first use on.
+#[cfg(feature = "std")]
+pub(crate) fn is_made() -> bool {
+    !PROCESS.load(Ordering::Relaxed).is_null()
+}
+
+/// Calls `see` with each tag under which the calling thread has allocated in the process's heap, how many blocks it took
+/// there, and their bytes, rounding included. O(tags of the thread).
+#[cfg(feature = "std")]
+pub(crate) fn each_taken<T: Threads>(mut see: impl FnMut(Tag, u64, u64)) {
+    // SAFETY: a place of this thread or an empty one; a cache is never given back.
+    if let Some(cache) = unsafe { (*T::current()).cache.get().as_ref() } {
+        cache.each_place(|local| {
+            let (allocs, bytes) = local.taken();
+            see(local.tag(), allocs, bytes);
+        });
+    }
 }
 
 /// Whether an address lies in the memory of the process's heap. O(segments).

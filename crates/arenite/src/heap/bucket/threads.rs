@@ -4,6 +4,7 @@
 use core::cell::Cell;
 
 use super::{Local, Threads, nothing, thread_ends};
+use crate::ledger::{self, Tag};
 
 /// Finds a thread's place by `std`'s thread-local storage: a load in an executable, a call in a shared library.
 #[derive(Clone, Copy, Debug)]
@@ -37,5 +38,9 @@ unsafe impl Threads for StdThreads {
 
     fn enroll() -> bool {
         EXIT.try_with(|_| ()).is_ok()
+    }
+
+    fn tag() -> Tag {
+        ledger::here().tag.unwrap_or_else(Tag::untagged)
     }
 }

@@ -51,7 +51,7 @@ fn main() {
     for _ in 0..ROUNDS {
         let place = random.below(places);
         let size = random.size();
-        let _under = GlobalHeap::within(tags[place * tags.len() / places]).expect("a place for the tag");
+        let _under = tags[place * tags.len() / places].try_scope().expect("a place for the tag");
         let mut block = Vec::with_capacity(size);
         // A byte at each end, and one a page: what is asked for is resident.
         block.resize(1, 1u8);

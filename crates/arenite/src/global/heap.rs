@@ -1,22 +1,11 @@
-//! The heap as a Rust program's global allocator.
-//!
-//! ```
-//! use arenite::GlobalHeap;
-//!
-//! #[global_allocator]
-//! static HEAP: GlobalHeap = GlobalHeap;
-//!
-//! let text = String::from("from Arenite's heap");
-//! assert!(GlobalHeap::owns(text.as_ptr()));
-//! ```
+//! Our own heap as the global allocator.
 #![expect(unsafe_code, reason = "a global allocator is raw by contract")]
 
 use core::alloc::{GlobalAlloc, Layout};
-use core::marker::PhantomData;
 use core::ptr::{NonNull, null_mut};
 
 use crate::heap::bucket::{self, HeapStats, StdThreads, TagUse};
-use crate::ledger::Tag;
+use crate::ledger::{Here, Tag, set_here};
 use crate::region::AllocError;
 
 /// The heap of the process, for `#[global_allocator]`: `Box`, `Vec`, `String` and the rest then live in it, each under the
@@ -33,7 +22,7 @@ pub struct GlobalHeap;
 
 impl GlobalHeap {
     /// From now on the calling thread allocates under `tag` of the process's ledger. Answers the tag until now, at first
-    /// `untagged`.
+    /// `untagged`. [`Tag::scope`] does the same for a while, and cannot be forgotten to be undone.
     ///
     /// # Errors
     /// The tag's place can not be made: a budget would be broken, or the system refused.
@@ -41,35 +30,9 @@ impl GlobalHeap {
     /// # Panics
     /// The tag is of another ledger than the process's.
     pub fn enter(tag: Tag) -> Result<Tag, AllocError> {
-        bucket::enter::<StdThreads>(tag)
-    }
-
-    /// As [`enter`](Self::enter), until the guard is dropped: a part of a program in a scope.
-    ///
-    /// ```
-    /// use arenite::{GlobalHeap, Tag};
-    ///
-    /// #[global_allocator]
-    /// static HEAP: GlobalHeap = GlobalHeap;
-    ///
-    /// let dialogue = Tag::register("game/dialogue")?;
-    /// let lines = {
-    ///     let _under = GlobalHeap::within(dialogue)?;
-    ///     vec![String::from("Halt! Who goes there?")]
-    /// };
-    /// assert_eq!(GlobalHeap::stats(Some(dialogue)).live(), 2); // the text, and the vector
-    /// drop(lines); // blocks stay under their tag, wherever they are freed
-    /// assert_eq!(GlobalHeap::stats(Some(dialogue)).live(), 0);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    /// As `enter`.
-    ///
-    /// # Panics
-    /// As `enter`.
-    pub fn within(tag: Tag) -> Result<WithinTag, AllocError> {
-        Ok(WithinTag { before: Self::enter(tag)?, of_this_thread: PhantomData })
+        let before = bucket::enter::<StdThreads>(tag)?;
+        set_here(Here { tag: Some(tag), site: None });
+        Ok(before)
     }
 
     /// The tags under which blocks were ever handed out, in the order in which they were registered, each with what it has.
@@ -102,31 +65,6 @@ impl GlobalHeap {
     /// many bytes.
     pub fn trim() -> usize {
         bucket::trim::<StdThreads>()
-    }
-}
-
-/// While it is there, its thread allocates under a tag: see [`GlobalHeap::within`]. Guards are to be dropped in the order in
-/// which scopes end, the last one first: each puts back the tag that it found.
-#[derive(Debug)]
-#[must_use = "dropping it enters the tag of before"]
-pub struct WithinTag {
-    before: Tag,
-    /// Another thread has another tag to go back to.
-    of_this_thread: PhantomData<*const ()>,
-}
-
-impl WithinTag {
-    /// The tag that will be entered again.
-    #[must_use]
-    pub fn before(&self) -> Tag {
-        self.before
-    }
-}
-
-impl Drop for WithinTag {
-    fn drop(&mut self) {
-        // The thread has been there, so its place is there.
-        let _ = GlobalHeap::enter(self.before);
     }
 }
 

@@ -1,0 +1,74 @@
+//! What each thread asks its counting allocator for, whichever it is, while somebody wants to know: the figures that
+//! [`no_alloc`](super::no_alloc) and the frame policy compare. No thread reads another's, so these are plain cells.
+
+use core::alloc::Layout;
+use core::cell::Cell;
+use core::panic::Location;
+
+use crate::ledger::{Tag, here};
+
+/// One call for memory while somebody had asked that there be none.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Offence {
+    pub(super) layout: Layout,
+    pub(super) tag: Option<Tag>,
+    /// Where the tag's scope was opened.
+    pub(super) site: Option<&'static Location<'static>>,
+}
+
+/// Calls for memory (a resize is one, of its new size) and their bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Asked {
+    pub(super) calls: u64,
+    pub(super) bytes: u64,
+}
+
+std::thread_local! {
+    // All without a destructor: they are there as long as the thread is.
+    static CALLS: Cell<u64> = const { Cell::new(0) };
+    static BYTES: Cell<u64> = const { Cell::new(0) };
+    /// How many watch this thread at this moment.
+    static WATCHED: Cell<u32> = const { Cell::new(0) };
+    static FIRST: Cell<Option<Offence>> = const { Cell::new(None) };
+}
+
+/// The calling thread has asked for a block.
+#[inline(always)]
+pub(super) fn note(layout: Layout) {
+    if WATCHED.get() != 0 {
+        write_down(layout);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn write_down(layout: Layout) {
+    CALLS.set(CALLS.get().wrapping_add(1));
+    BYTES.set(BYTES.get().wrapping_add(layout.size() as u64));
+    if FIRST.get().is_none() {
+        let here = here();
+        FIRST.set(Some(Offence { layout, tag: here.tag, site: here.site }));
+    }
+}
+
+/// What the calling thread has asked for so far, while it was watched.
+pub(super) fn asked() -> Asked {
+    Asked { calls: CALLS.get(), bytes: BYTES.get() }
+}
+
+/// From now on this thread's calls are counted, and the first one is remembered. Answers what was remembered for those who watch already.
+pub(super) fn watch() -> Option<Offence> {
+    WATCHED.set(WATCHED.get() + 1);
+    FIRST.take()
+}
+
+/// Ends what [`watch`] began, which answered `before`. Answers the first call since.
+pub(super) fn unwatch(before: Option<Offence>) -> Option<Offence> {
+    WATCHED.set(WATCHED.get().saturating_sub(1));
+    let first = FIRST.take();
+    // Those who watch around this one want theirs, or else this one, which was theirs, too.
+    if WATCHED.get() != 0 {
+        FIRST.set(before.or(first));
+    }
+    first
+}
