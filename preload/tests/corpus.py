@@ -27,6 +27,8 @@ def make(program, bug, environment):
         return "-", ""
     if ran.returncode == -signal.SIGABRT:
         return ("named" if ran.stderr.strip() else "ended"), (said[-1] if said else ran.stderr.strip())
+    if ran.returncode in (-signal.SIGILL, -signal.SIGTRAP):
+        return "ended", ""
     if ran.returncode in (-signal.SIGSEGV, -signal.SIGBUS):
         return "fault", ""
     if ran.returncode == 0 and "unnoticed" in ran.stdout:
