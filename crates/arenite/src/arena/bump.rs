@@ -21,6 +21,7 @@ use core::cell::{Cell, UnsafeCell};
 use core::mem::ManuallyDrop;
 use core::ptr::{self, NonNull};
 
+use super::store::Refill;
 pub(crate) use super::store::{MIN_ALIGN, Mark, Place, Store};
 use crate::base::align::align_up_wrapping;
 use crate::base::{HARDENED, POISON};
@@ -204,7 +205,7 @@ impl<'b, const LOCAL: bool> Cursor<'b, LOCAL> {
         let block = match self.fast(more) {
             Some(block) => block,
             // Another chunk is not behind this one.
-            None if self.store.refill.is_some() => return false,
+            None if self.store.chunked => return false,
             None => match self.try_grow(more) {
                 Ok(block) => block,
                 Err(_) => return false,
@@ -248,7 +249,8 @@ impl<'b, const LOCAL: bool> Cursor<'b, LOCAL> {
     /// The mark is this cursor's, not above its pointer, and nothing allocated since is used any more.
     #[inline]
     pub(crate) unsafe fn rewind(self, mark: Mark) {
-        debug_assert!(self.store.floor.as_ptr() <= mark.0 && mark.0 <= self.ptr.get());
+        debug_assert!(self.store.chunked || self.store.floor.as_ptr() <= mark.0);
+        debug_assert!(mark.0 <= self.ptr.get());
         if HARDENED {
             let size = self.ptr.get().addr() - mark.0.addr();
             // SAFETY: between floor and pointer lies committed memory that nobody uses, by the caller's promise.
@@ -273,9 +275,10 @@ impl Cursor<'_> {
     #[cold]
     #[inline(never)]
     fn try_grow_there(self, layout: Layout) -> Result<NonNull<u8>, AllocError> {
-        if let Some(refill) = self.store.refill {
-            // SAFETY: it lasts as long as the store.
-            return unsafe { refill.as_ref() }.try_refill(self, layout);
+        if self.store.chunked {
+            let refill = self.store.floor.cast::<Refill>();
+            // SAFETY: it is one, and lasts as long as the store.
+            return unsafe { (refill.as_ref().find)(refill, self, layout) };
         }
         // Again after each step, from where the pointer then is: the pressure callbacks of its charge may have
         // allocated here, or made room.
@@ -320,7 +323,7 @@ impl Bump {
                 grown: Cell::new(false),
                 sealed: false,
                 owned: true,
-                refill: None,
+                chunked: false,
             },
         })
     }

@@ -44,6 +44,18 @@ struct Chunk {
     size: usize,
     /// Drawn anew each time that the chunk is taken into use: tells whether a mark is of this time.
     stamp: Cell<u64>,
+    /// Where the arena's pointer was bound to before this one was taken.
+    before: Cell<Bounds>,
+}
+
+/// Of the chunk that the pointer is in, and what is in use elsewhere.
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    /// Where the chunk has its first block, and where it ends.
+    start: *mut u8,
+    end: *mut u8,
+    /// Bytes handed out in all other chunks.
+    below: usize,
 }
 
 const HEAD: usize = size_of::<Chunk>();
@@ -64,35 +76,49 @@ impl Chunk {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Spot {
     top: *mut Chunk,
-    /// Of `top`.
-    stamp: u64,
     ptr: *mut u8,
-    end: *mut u8,
-    start: *mut u8,
-    below: usize,
 }
 
 /// The chunks of an arena. Lies in a block of the heap's.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Chunks {
-    pub(super) heap: Heap,
+    /// First, where a store looks for it.
+    refill: Refill,
     top: Cell<*mut Chunk>,
     spare: Cell<*mut Chunk>,
     /// Where the pointer's chunk has its first block.
     start: Cell<*mut u8>,
     /// Bytes handed out in all chunks but the pointer's.
     below: Cell<usize>,
+    high_water: Cell<usize>,
     /// Bytes of all chunks, and how many there are.
     held: Cell<usize>,
     count: Cell<usize>,
-    high_water: Cell<usize>,
+    pub(super) heap: Heap,
     /// The arena's, for marks.
     pub(super) stamp: u64,
 }
 
 /// Where the pointer stands while there is no chunk: no block fits behind it.
-fn nothing() -> *mut u8 {
+const fn nothing() -> *mut u8 {
     without_provenance_mut(MIN_ALIGN)
+}
+
+impl Bounds {
+    const NONE: Self = Self { start: nothing(), end: nothing(), below: 0 };
+}
+
+/// Makes stale pointers visible, in debug and hardened builds.
+///
+/// # Safety
+/// Between the two is memory of one chunk that nobody uses.
+#[inline(always)]
+unsafe fn poison(from: *mut u8, to: *mut u8) {
+    if HARDENED {
+        // SAFETY: the caller's promise.
+        unsafe { from.write_bytes(POISON, to.addr() - from.addr()) };
+    }
 }
 
 impl Store {
@@ -105,15 +131,14 @@ impl Store {
         let tag = unsafe { chunks.as_ref() }.heap.tag();
         Self {
             end: Cell::new(nothing()),
-            // Below every chunk.
-            floor: NonNull::<u64>::dangling().cast(),
+            floor: chunks.cast(),
             reached: Cell::new(null_mut()),
             top: Cell::new(null_mut()),
             region: UnsafeCell::new(Region::nowhere(tag)),
             grown: Cell::new(false),
             sealed: false,
             owned: false,
-            refill: Some(chunks),
+            chunked: true,
         }
     }
 }
@@ -123,6 +148,7 @@ impl Chunks {
     pub(super) fn try_new(heap: Heap) -> Result<(NonNull<Self>, *mut u8), AllocError> {
         let at = heap.try_alloc(Layout::new::<Self>())?.cast::<Self>();
         let this = Self {
+            refill: Refill { find: Self::find },
             heap,
             top: Cell::new(null_mut()),
             spare: Cell::new(null_mut()),
@@ -151,6 +177,7 @@ impl Chunks {
     }
 
     /// Bytes handed out, padding included, when the pointer is here.
+    #[inline(always)]
     pub(super) fn used(&self, ptr: *mut u8) -> usize {
         self.below.get() + (ptr.addr() - self.start.get().addr())
     }
@@ -164,28 +191,26 @@ impl Chunks {
         self.high_water.get().max(self.used(ptr))
     }
 
-    /// Where the arena stands.
-    pub(super) fn spot(&self, cursor: Cursor<'_>) -> Spot {
-        let top = self.top.get();
-        // SAFETY: a chunk of ours, if there is one.
-        let stamp = unsafe { top.as_ref() }.map_or(0, |top| top.stamp.get());
-        Spot {
-            top,
-            stamp,
-            ptr: cursor.ptr().get(),
-            end: cursor.store().end.get(),
-            start: self.start.get(),
-            below: self.below.get(),
-        }
+    /// Where the arena stands, when the pointer is here.
+    #[inline(always)]
+    pub(super) fn spot(&self, ptr: *mut u8) -> Spot {
+        Spot { top: self.top.get(), ptr }
     }
 
     /// Where an arena stands in which nothing is allocated.
     pub(super) fn bottom() -> Spot {
-        Spot { top: null_mut(), stamp: 0, ptr: nothing(), end: nothing(), start: nothing(), below: 0 }
+        Spot { top: null_mut(), ptr: nothing() }
     }
 
-    /// Whether the arena can go back to this spot: it is of this arena, and nothing below it was released since. O(chunks).
-    pub(super) fn is_below(&self, spot: &Spot, ptr: *mut u8) -> bool {
+    /// Of the chunk that was taken last, if there is one: tells this time of it from others.
+    pub(super) fn stamp_of_top(&self) -> u64 {
+        // SAFETY: a chunk of ours, if there is one.
+        unsafe { self.top.get().as_ref() }.map_or(0, |top| top.stamp.get())
+    }
+
+    /// Whether the arena can go back to this spot, of which the stamp was noted: it is of this arena, and nothing below it
+    /// was released since. O(chunks).
+    pub(super) fn is_below(&self, spot: &Spot, stamp: u64, ptr: *mut u8) -> bool {
         let mut next = self.top.get();
         while next != spot.top {
             // SAFETY: chunks of ours.
@@ -195,39 +220,57 @@ impl Chunks {
             }
         }
         // SAFETY: as above; in the list, so it is there.
-        let same = unsafe { next.as_ref() }.is_none_or(|chunk| chunk.stamp.get() == spot.stamp);
-        same && (spot.start != self.start.get() || spot.ptr <= ptr)
+        let same = unsafe { next.as_ref() }.is_none_or(|chunk| chunk.stamp.get() == stamp);
+        same && (spot.top != self.top.get() || spot.ptr <= ptr)
     }
 
     /// Goes back: what was allocated since is free again, and poisoned in debug and hardened builds. Chunks that were taken
-    /// since are spare. O(those chunks).
+    /// since are spare.
     ///
     /// # Safety
     /// A spot of this arena that [`is_below`](Self::is_below); nothing that was allocated since is used any more.
+    #[inline(always)]
     pub(super) unsafe fn release_to(&self, cursor: Cursor<'_>, spot: Spot) {
-        let ptr = cursor.ptr().get();
-        self.high_water.set(self.high_water(ptr));
-        if HARDENED {
-            let to = if self.start.get() == spot.start { ptr } else { spot.end };
-            // SAFETY: from a moment of this chunk to what was handed out of it, or to its end.
-            unsafe { spot.ptr.write_bytes(POISON, to.addr() - spot.ptr.addr()) };
+        let used = self.used(cursor.ptr().get());
+        if used > self.high_water.get() {
+            self.high_water.set(used);
         }
-        while self.top.get() != spot.top
-            && let Some(chunk) = NonNull::new(self.top.get())
-        {
+        if self.top.get() != spot.top {
+            // SAFETY: the caller's promise.
+            unsafe { self.pop_to(cursor, spot) };
+        }
+        // SAFETY: a moment of this chunk; nothing behind it is used.
+        unsafe { poison(spot.ptr, cursor.ptr().get()) };
+        cursor.ptr().set(spot.ptr);
+    }
+
+    /// Makes the chunks spare that were taken since, the one that was taken last first: as a rule the largest. The pointer
+    /// is at the end of the spot's chunk then.
+    ///
+    /// # Safety
+    /// As [`release_to`](Self::release_to); there are such chunks.
+    #[cold]
+    #[inline(never)]
+    unsafe fn pop_to(&self, cursor: Cursor<'_>, spot: Spot) {
+        let first = self.top.get();
+        let mut next = first;
+        while let Some(chunk) = NonNull::new(next) {
             // SAFETY: a chunk of ours in which nothing is used any more.
-            unsafe {
-                self.top.set(chunk.as_ref().next.get());
-                if HARDENED {
-                    Chunk::start(chunk).write_bytes(POISON, chunk.as_ref().size - HEAD);
-                }
-                chunk.as_ref().next.set(self.spare.replace(chunk.as_ptr()));
+            let this = unsafe { chunk.as_ref() };
+            // SAFETY: as above.
+            unsafe { poison(Chunk::start(chunk), Chunk::end(chunk)) };
+            next = this.next.get();
+            if next == spot.top {
+                let Bounds { start, end, below } = this.before.get();
+                this.next.set(self.spare.replace(first));
+                self.top.set(spot.top);
+                self.start.set(start);
+                self.below.set(below);
+                cursor.store().end.set(end);
+                cursor.ptr().set(end);
+                return;
             }
         }
-        cursor.ptr().set(spot.ptr);
-        cursor.store().end.set(spot.end);
-        self.start.set(spot.start);
-        self.below.set(spot.below);
     }
 
     /// Gives spare chunks back to the heap. Answers how many bytes.
@@ -266,36 +309,60 @@ impl Chunks {
         let layout = Layout::from_size_align(size, ALIGN).map_err(|_| too_large)?;
         let at = self.heap.try_alloc(layout)?.cast::<Chunk>();
         // SAFETY: a block of that size, ours alone.
-        unsafe { at.write(Chunk { next: Cell::new(null_mut()), size, stamp: Cell::new(0) }) };
+        unsafe {
+            at.write(Chunk {
+                next: Cell::new(null_mut()),
+                size,
+                stamp: Cell::new(0),
+                before: Cell::new(Bounds::NONE),
+            });
+        };
         self.held.set(self.held.get() + size);
         self.count.set(self.count.get() + 1);
         Ok(at)
     }
 
     /// Puts a chunk on top.
-    fn push(&self, chunk: NonNull<Chunk>) {
+    fn push(&self, chunk: NonNull<Chunk>, cursor: Cursor<'_>) {
         // SAFETY: a chunk of ours, in no list.
         let this = unsafe { chunk.as_ref() };
+        let (start, end, below) = (self.start.get(), cursor.store().end.get(), self.below.get());
+        this.before.set(Bounds { start, end, below });
         this.stamp.set(next_stamp());
         this.next.set(self.top.replace(chunk.as_ptr()));
     }
 
     /// A block with a chunk of its own.
-    fn try_own(&self, need: usize, size: usize, align: usize) -> Result<NonNull<u8>, AllocError> {
+    fn try_own(
+        &self,
+        cursor: Cursor<'_>,
+        need: usize,
+        size: usize,
+        align: usize,
+    ) -> Result<NonNull<u8>, AllocError> {
         let chunk = match self.take_spare(need, need.saturating_mul(2)) {
             Some(chunk) => chunk,
             None => self.try_take(need)?,
         };
-        self.push(chunk);
+        self.push(chunk, cursor);
         self.below.set(self.below.get() + size);
         let start = Chunk::start(chunk);
         let block = start.map_addr(|start| start.next_multiple_of(align));
         // SAFETY: inside the chunk.
         Ok(unsafe { NonNull::new_unchecked(block) })
     }
-}
 
-impl Refill for Chunks {
+    /// # Safety
+    /// The refill of an arena's chunks.
+    unsafe fn find(
+        refill: NonNull<Refill>,
+        cursor: Cursor<'_>,
+        layout: Layout,
+    ) -> Result<NonNull<u8>, AllocError> {
+        // SAFETY: the caller's promise; it stands at their start.
+        unsafe { refill.cast::<Self>().as_ref() }.try_refill(cursor, layout)
+    }
+
     fn try_refill(&self, cursor: Cursor<'_>, layout: Layout) -> Result<NonNull<u8>, AllocError> {
         let (size, align) = (layout.size(), layout.align());
         if size == 0 {
@@ -307,20 +374,23 @@ impl Refill for Chunks {
         let need = size.checked_add(HEAD + align.saturating_sub(ALIGN)).ok_or(too_large)?;
         let usual = self.held.get().next_multiple_of(FIRST).clamp(FIRST, LARGEST);
         if need > usual / OWN || align > MAX_FAST_ALIGN {
-            return self.try_own(need, size, align);
+            return self.try_own(cursor, need, size, align);
         }
-        let chunk = match self.take_spare(need, usize::MAX) {
-            Some(chunk) => chunk,
-            None => self.try_take(usual).or_else(|_| self.try_take(need.next_multiple_of(1 << 10)))?,
-        };
+        // What was a large block's own is for the next one of those, unless nothing else can be had.
+        let chunk =
+            self.take_spare(need, LARGEST).map_or_else(|| self.try_take(usual), Ok).or_else(|_| {
+                let large = self.take_spare(need, usize::MAX);
+                large.map_or_else(|| self.try_take(need.next_multiple_of(1 << 10)), Ok)
+            })?;
         // Charging has run program code: this may have found room since, or have come by another chunk itself.
         if let Some(block) = cursor.fast(layout) {
             // SAFETY: in no list, and nobody's.
             unsafe { chunk.as_ref() }.next.set(self.spare.replace(chunk.as_ptr()));
             return Ok(block);
         }
-        self.below.set(self.used(cursor.ptr().get()));
-        self.push(chunk);
+        let used = self.used(cursor.ptr().get());
+        self.push(chunk, cursor);
+        self.below.set(used);
         self.start.set(Chunk::start(chunk));
         cursor.ptr().set(Chunk::start(chunk));
         cursor.store().end.set(Chunk::end(chunk));

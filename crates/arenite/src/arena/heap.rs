@@ -87,6 +87,8 @@ pub struct HeapArenaStats {
 #[derive(Clone, Copy, Debug)]
 pub struct HeapMark {
     spot: Spot,
+    /// Of the chunk that was taken last then, and of the arena.
+    stamp: u64,
     arena: u64,
 }
 
@@ -123,6 +125,7 @@ impl HeapArena {
         unsafe { Cursor::new(&self.ptr, &self.store) }
     }
 
+    #[inline(always)]
     fn chunks(&self) -> &Chunks {
         // SAFETY: they last as long as the arena.
         unsafe { self.chunks.as_ref() }
@@ -139,13 +142,14 @@ impl HeapArena {
     /// Runs `work` with a scope that is freed when it returns or panics.
     #[inline]
     pub fn scoped<R>(&mut self, work: impl FnOnce(&mut HeapScope<'_>) -> R) -> R {
-        work(&mut self.guard().scope())
+        work(&mut self.guard().fresh())
     }
 
     /// The present moment, for [`release`](Self::release).
     #[must_use]
     pub fn mark(&self) -> HeapMark {
-        HeapMark { spot: self.chunks().spot(self.cursor()), arena: self.chunks().stamp }
+        let chunks = self.chunks();
+        HeapMark { spot: chunks.spot(self.ptr.get()), stamp: chunks.stamp_of_top(), arena: chunks.stamp }
     }
 
     /// Goes back to a moment: what was allocated since is gone, and what was allocated before lies where it did. For what is
@@ -165,7 +169,9 @@ impl HeapArena {
     /// # Errors
     /// [`StaleMark`]. Nothing has changed then.
     pub fn try_release(&mut self, mark: HeapMark) -> Result<(), StaleMark> {
-        if mark.arena != self.chunks().stamp || !self.chunks().is_below(&mark.spot, self.ptr.get()) {
+        if mark.arena != self.chunks().stamp
+            || !self.chunks().is_below(&mark.spot, mark.stamp, self.ptr.get())
+        {
             return Err(StaleMark);
         }
         // SAFETY: asked a line ago; `&mut self` proves that nothing of this arena is used.
@@ -277,13 +283,19 @@ pub struct HeapGuard<'a> {
 impl<'a> HeapGuard<'a> {
     #[inline]
     fn new(arena: &'a HeapArena) -> Self {
-        Self { arena, spot: arena.chunks().spot(arena.cursor()), exclusive: PhantomData }
+        Self { arena, spot: arena.chunks().spot(arena.ptr.get()), exclusive: PhantomData }
     }
 
     /// The scope to allocate in. Called again, it starts over: what an earlier scope of this guard allocated is freed.
     #[inline]
     pub fn scope(&mut self) -> HeapScope<'_> {
         self.free();
+        HeapScope { arena: self.arena, guard: PhantomData }
+    }
+
+    /// The first scope: nothing was allocated since the guard was made.
+    #[inline]
+    fn fresh(&mut self) -> HeapScope<'_> {
         HeapScope { arena: self.arena, guard: PhantomData }
     }
 
@@ -330,7 +342,7 @@ impl<'g> HeapScope<'g> {
     /// Runs `work` with a nested scope that is freed when it returns or panics.
     #[inline]
     pub fn scoped<R>(&mut self, work: impl FnOnce(&mut HeapScope<'_>) -> R) -> R {
-        work(&mut self.guard().scope())
+        work(&mut self.guard().fresh())
     }
 
     /// As [`HeapArena::alloc_box`].

@@ -25,7 +25,7 @@ pub(crate) const MIN_ALIGN: usize = 8;
 pub(crate) struct Store {
     /// The end of what may be handed out without asking the region: its committed watermark.
     pub(super) end: Cell<*mut u8>,
-    /// Where the first block starts; below it lies what the owner keeps at the start of the region.
+    /// Where the first block starts; below it lies what the owner keeps at the start of the region. (But see `chunked`.)
     pub(super) floor: NonNull<u8>,
     /// While a step is charged: how far the blocks reach that pressure callbacks allocated meanwhile. Null otherwise.
     /// A scope that charges has given its pointer by value and does not see it move; so `end` is null for that time, and
@@ -44,16 +44,19 @@ pub(crate) struct Store {
     pub(super) sealed: bool,
     /// Whether `region` is still this store's to drop.
     pub(super) owned: bool,
-    /// Of an arena of chunks: who finds the next one. Its region has no bytes then, `end` is where the present chunk ends,
-    /// and the pointer moves from chunk to chunk. Lasts as long as the store.
-    pub(super) refill: Option<NonNull<dyn Refill>>,
+    /// Of an arena of chunks: `floor` is a [`Refill`], which lasts as long as the store, the region has no bytes, `end` is
+    /// where the present chunk ends, and the pointer moves from chunk to chunk.
+    pub(super) chunked: bool,
 }
 
-/// Finds room that a pointer does not have where it is.
-pub(super) trait Refill {
-    /// Room for `layout`; the pointer may lie elsewhere afterwards.
-    fn try_refill(&self, cursor: Cursor<'_>, layout: Layout) -> Result<NonNull<u8>, AllocError>;
+/// Finds room that a pointer does not have where it is: what an arena of chunks begins with.
+#[derive(Debug)]
+pub(super) struct Refill {
+    /// Room for the layout; the pointer may lie elsewhere afterwards. To be called with the place that this was read from.
+    pub(super) find: Find,
 }
+
+type Find = unsafe fn(NonNull<Refill>, Cursor<'_>, Layout) -> Result<NonNull<u8>, AllocError>;
 
 /// A moment to rewind to.
 #[derive(Clone, Copy, Debug)]
