@@ -11,7 +11,7 @@
 //! | 3 | [`region`] | [`Region`]: the only way memory enters the system |
 //! | 4 | [`arena`] | [`FrameArena`], [`ScratchStack`], [`ResourceArena`], [`JobArenas`], [`ArenaVec`], [`ArenaString`] |
 //! | 4 | [`pool`] | [`BlockPool`], [`Pool`], [`HandlePool`], [`Secondary`], [`Columns`], [`SharedBlockPool`], [`SharedPool`] |
-//! | 5 | [`watch`] | [`Snapshot`]s |
+//! | 5 | [`watch`] | [`Snapshot`]s, [`Trend`]s |
 //! | 6 | [`manager`] | [`MemoryManager`]: what an engine holds |
 //!
 //! ```
@@ -103,7 +103,7 @@ pub use pool::{
 pub use pool::{HandlePoolState, StateError};
 pub use region::{AllocError, Region, RegionOptions};
 #[cfg(feature = "std")]
-pub use watch::{Snapshot, TagSnapshot};
+pub use watch::{Snapshot, TagSnapshot, Trend, TrendReading};
 
 /// The programs of the README are tests, too.
 #[cfg(all(doctest, feature = "std"))]
