@@ -12,6 +12,7 @@
 //! | 4 | [`arena`] | [`FrameArena`], [`ScratchStack`], [`ResourceArena`], [`JobArenas`], [`ArenaVec`], [`ArenaString`] |
 //! | 4 | [`pool`] | [`BlockPool`], [`Pool`], [`HandlePool`], [`Secondary`], [`Columns`], [`SharedBlockPool`], [`SharedPool`] |
 //! | 5 | [`watch`] | [`Snapshot`]s, [`Trend`]s |
+//! | 5 | [`cache`] | [`ResourceCache`]: resources on demand, least recently used unloaded |
 //! | 6 | [`manager`] | [`MemoryManager`]: what an engine holds |
 //!
 //! ```
@@ -65,6 +66,8 @@ extern crate std;
 
 pub mod arena;
 pub mod base;
+#[cfg(all(feature = "std", not(loom)))]
+pub mod cache;
 #[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
 pub mod global;
 pub mod heap;
@@ -82,6 +85,8 @@ pub use arena::{
     JobArena, JobArenas, JobArenasOptions, JobError, JobStats, Resource, ResourceArena, ResourceArenaOptions,
     ResourceStats, Scope, ScopeBox, ScratchBusy, ScratchGuard, ScratchSlot, ScratchStack,
 };
+#[cfg(all(feature = "std", not(loom)))]
+pub use cache::{Pinned, ResourceCache, ResourceCacheOptions, ResourceCacheStats};
 #[cfg(feature = "derive")]
 pub use arenite_derive::Soa;
 pub use base::Bytes;
