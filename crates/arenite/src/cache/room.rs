@@ -97,21 +97,22 @@ impl<'a> Room<'a> {
     }
 
     fn make_room(&self, bytes: usize) -> Result<(), BudgetExceeded> {
+        if bytes == 0 {
+            return Ok(());
+        }
         loop {
-            if self.tag.headroom().saturating_add(self.cache.idle()) >= bytes {
-                // It fits, or will: so go on until nothing has to be told of it.
+            let idle = self.cache.idle();
+            let possible = chain(self.tag).all(|tag| refusal(tag, bytes, idle).is_none());
+            if possible {
+                // It fits, or will: so go on until nobody has to be told of it.
                 while calm_room(self.tag) < bytes && self.cache.unload_one() {}
             }
-            let outcome = self.take(bytes);
-            match outcome {
+            // Asked in vain, too: the tag's pressure callbacks may have something to give.
+            match self.take(bytes) {
                 Ok(()) => return Ok(()),
-                // Another thread was quicker, or what was unloaded did not give its memory back at once.
-                Err(_) if self.tag.headroom().saturating_add(self.cache.idle()) >= bytes => {
-                    if self.tag.headroom() < bytes && !self.cache.unload_one() {
-                        return outcome;
-                    }
-                }
-                Err(_) => return outcome,
+                // Another thread was quicker, or what was unloaded did not give its memory back.
+                Err(_) if possible && self.cache.unload_one() => {}
+                Err(refused) => return Err(refused),
             }
         }
     }
@@ -121,7 +122,7 @@ impl<'a> Room<'a> {
         if self.charges {
             return self.tag.try_charge_committed(bytes);
         }
-        chain(self.tag).find_map(|tag| refusal(tag, bytes)).map_or(Ok(()), Err)
+        chain(self.tag).find_map(|tag| refusal(tag, bytes, 0)).map_or(Ok(()), Err)
     }
 
     /// The refusal after which nothing was claimed any more.
@@ -152,16 +153,13 @@ fn chain(tag: Tag) -> impl Iterator<Item = Tag> {
     std::iter::successors(Some(tag), |tag| tag.parent())
 }
 
-fn refusal(tag: Tag, wanted: usize) -> Option<BudgetExceeded> {
+/// Whether the hard budget of a tag refuses `wanted` bytes more after `given` were given back.
+fn refusal(tag: Tag, wanted: usize, given: usize) -> Option<BudgetExceeded> {
     let account = tag.account();
     let limit = account.budget.limit().filter(|_| account.budget.is_hard())?;
     let in_use = account.subtree.committed;
-    in_use.checked_add(wanted).is_none_or(|sum| sum > limit).then_some(BudgetExceeded {
-        tag,
-        limit,
-        in_use,
-        wanted,
-    })
+    let fits = in_use.saturating_sub(given).checked_add(wanted).is_some_and(|sum| sum <= limit);
+    (!fits).then_some(BudgetExceeded { tag, limit, in_use, wanted })
 }
 
 /// How much may be committed before a tag or one above it reaches its warning mark, or goes over its limit if it has no such

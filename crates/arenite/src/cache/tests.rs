@@ -88,6 +88,21 @@ fn what_can_not_fit_is_an_error_and_unloads_nothing() {
 }
 
 #[test]
+fn a_budget_that_was_lowered_below_what_is_pinned_refuses_at_once() {
+    let cache = cache(8 * KIB);
+    let pins: Vec<_> = (0..4).map(|key| load(&cache, key, KIB).unwrap()).collect();
+    (4..8).for_each(|key| drop(load(&cache, key, KIB).unwrap()));
+    cache.tag().set_budget(Budget::hard(4 * KIB));
+    assert!(matches!(load(&cache, 9, KIB), Err(LoadError::NoRoom(_))));
+    assert_eq!(cache.len(), 8, "four idle ones would not have been enough");
+    assert!(load(&cache, 9, 0).is_ok(), "nothing always fits");
+    drop(pins);
+    drop(load(&cache, 9, 0).unwrap());
+    drop(load(&cache, 10, KIB).unwrap());
+    assert_eq!(cache.stats().bytes, 4 * KIB);
+}
+
+#[test]
 fn a_claim_that_is_refused_half_way_gives_back_the_first_half() {
     let cache = cache(4 * KIB);
     drop(load(&cache, 0, KIB).unwrap());

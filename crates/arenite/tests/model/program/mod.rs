@@ -12,6 +12,7 @@
 //! | [`pools`] | pools of blocks and of values, for one thread and shared: misuse told exactly, panics, other threads |
 //! | [`handles`] | handles before, during and after their values, destructors, borrows, secondaries |
 //! | [`heap`] | the general heap: all sizes and alignments, growth, threads that end, trims, a range that is used up |
+//! | [`cache`] | the resource cache: what is there and in which order it goes, pins, loaders that fail, panic and nest |
 //! | [`growing`] | `ArenaVec` and `ArenaString` against `Vec` and `String` |
 //!
 //! All of them check that live blocks do not overlap, are aligned, and keep their content; that an error says the truth
@@ -20,6 +21,7 @@
 //! raw: scopes are recursion.
 
 pub(crate) mod block;
+pub(crate) mod cache;
 pub(crate) mod columns;
 pub(crate) mod frame;
 pub(crate) mod growing;
@@ -55,7 +57,7 @@ pub(crate) fn run_any(bytes: &[u8]) {
         program(&decode(bytes));
     }
     let Some((first, rest)) = bytes.split_first() else { return };
-    match first % 10 {
+    match first % 11 {
         0 => run(rest, frame::run),
         1 => run(rest, scratch::run),
         2 => run(rest, resource::run),
@@ -64,6 +66,7 @@ pub(crate) fn run_any(bytes: &[u8]) {
         5 => run(rest, columns::run),
         6 => run(rest, pools::run_shared),
         7 => run(rest, handles::run),
+        9 => run(rest, cache::run),
         #[cfg(target_pointer_width = "64")]
         8 => run(rest, heap::run),
         _ => run(rest, pools::run),
