@@ -11,7 +11,7 @@
 //! | 3 | [`region`] | [`Region`]: the only way memory enters the system |
 //! | 4 | [`arena`] | [`FrameArena`], [`ScratchStack`], [`ResourceArena`], [`JobArenas`], [`ArenaVec`], [`ArenaString`] |
 //! | 4 | [`pool`] | [`BlockPool`], [`Pool`], [`HandlePool`], [`Secondary`], [`Columns`], [`SharedBlockPool`], [`SharedPool`] |
-//! | 5 | [`watch`] | [`Snapshot`]s, [`Trend`]s |
+//! | 5 | [`watch`] | [`Snapshot`]s, [`Trend`]s, monitors |
 //! | 5 | [`cache`] | [`ResourceCache`]: resources on demand, least recently used unloaded |
 //! | 6 | [`manager`] | [`MemoryManager`]: what an engine holds |
 //!
@@ -58,6 +58,7 @@
 //! - `rayon`: parallel iteration over handle pools.
 //! - `allocator-api2`: `&FrameArena` (of a manager's frame: `&*frame`), `&Scope` and `&JobArena` are allocators, for
 //!   `hashbrown` maps with its feature of the same name and for `allocator_api2`'s own containers.
+//! - `log`, `tracing`, `metrics`: where a [`watch::Reporter`] tells what monitors see.
 //! - `hardened`: what debug builds do, in release builds: more frame buffers, poisoned memory, closed stale buffers.
 //! - `fault-injection`: makes calls to the operating system fail, for tests.
 #![no_std]
