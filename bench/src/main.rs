@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --release -p arenite-bench -- arenas [filter]    time the arena workloads whose name contains the filter
 //! cargo run --release -p arenite-bench -- pools [filter]     the same for the pools
+//! cargo run --release -p arenite-bench -- watch [filter]     the same for trends and the cache of resources
 //! cargo run --release -p arenite-bench -- pins               call what ci/instructions counts
 //! ```
 
@@ -13,6 +14,7 @@ mod opaque;
 mod pins;
 mod pools;
 mod stats;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -24,9 +26,11 @@ fn main() -> ExitCode {
         ["arenas", filter] => arenas::run(filter),
         ["pools"] => pools::run(""),
         ["pools", filter] => pools::run(filter),
+        ["watch"] => watch::run(""),
+        ["watch", filter] => watch::run(filter),
         ["pins"] => pins::run(),
         _ => {
-            eprintln!("usage: arenite-bench arenas [filter] | pools [filter] | pins");
+            eprintln!("usage: arenite-bench arenas [filter] | pools [filter] | watch [filter] | pins");
             return ExitCode::from(2);
         }
     }

@@ -113,7 +113,7 @@ impl fmt::Display for TrendReading {
 
 /// Says whether a byte count grows, from samples. A plain value of fixed size (below 3 KiB): it never allocates.
 ///
-/// Each sample costs a few nanoseconds, and each time a 32nd of the window is full about a microsecond more: O(1), whatever
+/// Each sample costs a few nanoseconds, and each time a 32nd of the window is full a few microseconds more: O(1), whatever
 /// the window. The time comes from the caller, so it works with a recorded run as well as with a clock.
 ///
 /// With the default window of 480 samples, and one sample a frame, a leak of 1 KiB a frame is found within 600 frames of
