@@ -86,11 +86,11 @@ pub use arena::{
     JobArena, JobArenas, JobArenasOptions, JobError, JobStats, Resource, ResourceArena, ResourceArenaOptions,
     ResourceStats, Scope, ScopeBox, ScratchBusy, ScratchGuard, ScratchSlot, ScratchStack,
 };
-#[cfg(all(feature = "std", not(loom)))]
-pub use cache::{Pinned, ResourceCache, ResourceCacheOptions, ResourceCacheStats};
 #[cfg(feature = "derive")]
 pub use arenite_derive::Soa;
 pub use base::Bytes;
+#[cfg(all(feature = "std", not(loom)))]
+pub use cache::{Pinned, ResourceCache, ResourceCacheOptions, ResourceCacheStats};
 #[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
 pub use global::GlobalHeap;
 #[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
