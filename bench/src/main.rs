@@ -4,6 +4,7 @@
 //! cargo run --release -p arenite-bench -- arenas [filter]    time the arena workloads whose name contains the filter
 //! cargo run --release -p arenite-bench -- pools [filter]     the same for the pools
 //! cargo run --release -p arenite-bench -- counting [filter]  the same for allocators that count
+//! cargo run --release -p arenite-bench -- watch [filter]     the same for trends and the cache of resources
 //! cargo run --release -p arenite-bench -- pins               call what ci/instructions counts
 //! ```
 
@@ -15,6 +16,7 @@ mod opaque;
 mod pins;
 mod pools;
 mod stats;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -28,9 +30,13 @@ fn main() -> ExitCode {
         ["pools", filter] => pools::run(filter),
         ["counting"] => counting::run(""),
         ["counting", filter] => counting::run(filter),
+        ["watch"] => watch::run(""),
+        ["watch", filter] => watch::run(filter),
         ["pins"] => pins::run(),
         _ => {
-            eprintln!("usage: arenite-bench arenas [filter] | pools [filter] | counting [filter] | pins");
+            eprintln!(
+                "usage: arenite-bench arenas [filter] | pools [filter] | counting [filter] | watch [filter] | pins"
+            );
             return ExitCode::from(2);
         }
     }

@@ -83,6 +83,10 @@ pub(crate) struct DemoArgs {
     /// Write one self-contained HTML page with charts to this file.
     #[arg(long, value_name = "FILE.html")]
     pub(crate) report: Option<PathBuf>,
+    /// Serve the figures of every tag to Prometheus while the game runs, at http://ADDRESS/metrics; a port alone is of this
+    /// machine only (127.0.0.1), and 0 is a free one.
+    #[arg(long, value_name = "ADDRESS", value_parser = crate::metrics::parse_address, conflicts_with = "compare")]
+    pub(crate) metrics: Option<std::net::SocketAddr>,
     /// Play the same game with plain Vec, Box and Rc too, and put the two side by side.
     #[arg(long)]
     pub(crate) compare: bool,

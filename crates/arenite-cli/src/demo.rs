@@ -41,6 +41,12 @@ impl Targets {
 pub(crate) fn run(args: &DemoArgs, heap_calls: fn() -> u64) -> Result<(), Fault> {
     let targets = Targets::check(args)?;
     let config = Config { heap_calls: Some(heap_calls), ..configure(args)? };
+    if let Some(address) = args.metrics {
+        let address = crate::metrics::serve(address)?;
+        if !args.quiet {
+            print(&mut io::stderr().lock(), format!("metrics at http://{address}/metrics\n").as_bytes())?;
+        }
+    }
     let record = {
         let mut progress = Progress::new(config.frames, args.quiet);
         world::run(&config, &mut progress)?

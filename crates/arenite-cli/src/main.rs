@@ -6,6 +6,7 @@ mod args;
 mod compare;
 mod demo;
 mod fault;
+mod metrics;
 mod output;
 mod progress;
 mod run;

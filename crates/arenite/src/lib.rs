@@ -12,7 +12,8 @@
 //! | 4 | [`arena`] | [`FrameArena`], [`ScratchStack`], [`ResourceArena`], [`JobArenas`], `HeapArena`, [`ArenaVec`], [`ArenaString`] |
 //! | 4 | [`pool`] | [`BlockPool`], [`Pool`], [`HandlePool`], [`Secondary`], [`Columns`], [`SharedBlockPool`], [`SharedPool`] |
 //! | 4 | [`heap`] | `GlobalHeap`, `Heap` (named), `BucketHeap` |
-//! | 5 | [`watch`] | [`Snapshot`]s |
+//! | 5 | [`watch`] | [`Snapshot`]s, [`Trend`]s, monitors |
+//! | 5 | [`cache`] | [`ResourceCache`]: resources on demand, least recently used unloaded |
 //! | 6 | [`manager`] | [`MemoryManager`]: what an engine holds |
 //! | 6 | [`global`] | [`GlobalHeap`], [`TrackingAllocator`]; [`Tag::scope`] |
 //!
@@ -59,6 +60,7 @@
 //! - `rayon`: parallel iteration over handle pools.
 //! - `allocator-api2`: `&FrameArena` (of a manager's frame: `&*frame`), `&Scope`, `&JobArena`, `&HeapArena`, `Heap` and
 //!   `GlobalHeap` are allocators, for `hashbrown` maps with its feature of the same name and for `allocator_api2`'s own containers.
+//! - `log`, `tracing`, `metrics`: where a [`watch::Reporter`] tells what monitors see.
 //! - `hardened`: what debug builds do, in release builds: more frame buffers, poisoned memory, closed stale buffers.
 //! - `fault-injection`: makes calls to the operating system fail, for tests.
 #![no_std]
@@ -67,6 +69,8 @@ extern crate std;
 
 pub mod arena;
 pub mod base;
+#[cfg(all(feature = "std", not(loom)))]
+pub mod cache;
 #[cfg(all(feature = "std", target_pointer_width = "64"))]
 pub mod global;
 pub mod heap;
@@ -89,6 +93,8 @@ pub use arena::{HeapArena, HeapArenaStats, HeapGuard, HeapMark, HeapScope, Stale
 #[cfg(feature = "derive")]
 pub use arenite_derive::Soa;
 pub use base::Bytes;
+#[cfg(all(feature = "std", not(loom)))]
+pub use cache::{Pinned, ResourceCache, ResourceCacheOptions, ResourceCacheStats};
 #[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
 pub use global::{
     AllocationDelta, AllocationDiff, AllocationMark, AllocationStats, GlobalHeap, SizeClass, TagDelta,
@@ -118,7 +124,9 @@ pub use pool::{
 pub use pool::{HandlePoolState, StateError};
 pub use region::{AllocError, Region, RegionOptions};
 #[cfg(feature = "std")]
-pub use watch::{AccountDelta, Coverage, HeapTagSnapshot, Mark, MarkDiff, Snapshot, TagSnapshot};
+pub use watch::{
+    AccountDelta, Coverage, HeapTagSnapshot, Mark, MarkDiff, Snapshot, TagSnapshot, Trend, TrendReading,
+};
 
 /// The programs of the README are tests, too.
 #[cfg(all(doctest, feature = "std"))]

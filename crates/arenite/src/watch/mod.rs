@@ -1,10 +1,17 @@
-//! Floor 5: looking at memory: snapshots of every account. May import floors 0 to 4; needs `std`.
+//! Floor 5: looking at memory: snapshots of every account, what has changed since, where it is going, and monitors that
+//! tell. May import floors 0 to 4; needs `std`.
 
 mod coverage;
 mod mark;
+mod monitor;
+mod reporter;
 mod snapshot;
+mod trend;
 
 pub use coverage::Coverage;
 pub use mark::{AccountDelta, Mark, MarkDiff};
+pub use monitor::{Figure, Kind, MemoryMonitor, ResourceMonitor, Unit};
+pub use reporter::Reporter;
 pub(crate) use snapshot::write_table;
 pub use snapshot::{HeapTagSnapshot, Snapshot, TagSnapshot};
+pub use trend::{Direction, Trend, TrendReading};

@@ -5,7 +5,7 @@
 mod pressure;
 mod program;
 
-use program::{columns, frame, growing, handles, job, pools, resource, scratch};
+use program::{cache, columns, frame, growing, handles, job, pools, resource, scratch};
 #[cfg(target_pointer_width = "64")]
 use program::{heap, heap_arena, named};
 use proptest::collection::vec;
@@ -59,6 +59,11 @@ proptest! {
         handles::run(&ops);
     }
 
+    #[test]
+    fn caches_agree_with_the_model(ops in program()) {
+        cache::run(&ops);
+    }
+
     #[cfg(target_pointer_width = "64")]
     #[test]
     fn heaps_agree_with_the_model(ops in program()) {
@@ -86,7 +91,7 @@ proptest! {
 #[test]
 fn any_bytes_are_a_program() {
     program::run_any(&[]);
-    for first in 0..12 {
+    for first in 0..13 {
         let bytes: Vec<u8> = (0..4000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
         program::run_any(&[&[first], &*bytes].concat());
     }

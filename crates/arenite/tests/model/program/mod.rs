@@ -14,6 +14,7 @@
 //! | [`heap`] | the general heap: all sizes and alignments, growth, threads that end, trims, a range that is used up |
 //! | [`named`] | named heaps with and without tracking: handles, discards, reports, other threads |
 //! | [`heap_arena`] | arenas of chunks: scopes, marks, resets and clears over a heap that refuses |
+//! | [`cache`] | the resource cache: what is there and in which order it goes, pins, loaders that fail, panic and nest |
 //! | [`growing`] | `ArenaVec` and `ArenaString` against `Vec` and `String` |
 //!
 //! All of them check that live blocks do not overlap, are aligned, and keep their content; that an error says the truth
@@ -22,6 +23,7 @@
 //! raw: scopes are recursion.
 
 pub(crate) mod block;
+pub(crate) mod cache;
 pub(crate) mod columns;
 pub(crate) mod frame;
 pub(crate) mod growing;
@@ -61,7 +63,7 @@ pub(crate) fn run_any(bytes: &[u8]) {
         program(&decode(bytes));
     }
     let Some((first, rest)) = bytes.split_first() else { return };
-    match first % 12 {
+    match first % 13 {
         0 => run(rest, frame::run),
         1 => run(rest, scratch::run),
         2 => run(rest, resource::run),
@@ -76,6 +78,7 @@ pub(crate) fn run_any(bytes: &[u8]) {
         9 => run(rest, named::run),
         #[cfg(target_pointer_width = "64")]
         10 => run(rest, heap_arena::run),
+        11 => run(rest, cache::run),
         _ => run(rest, pools::run),
     }
 }
