@@ -371,9 +371,9 @@ pub fn check(block: NonNull<u8>, size: Option<usize>, align: usize) {
 /// If the process's heap is hardened: looks at all of its blocks as if they were freed now, and at what waits, and ends the
 /// process if one was overrun or used after it was freed. For the end of a program. O(blocks).
 pub fn audit() {
-    // SAFETY: never given back.
-    if let Some(space) =
-        unsafe { PROCESS.load(Ordering::Acquire).as_ref() }.filter(|space| space.plan.hardened)
+    // Not made for this.
+    if !PROCESS.load(Ordering::Acquire).is_null()
+        && let Some(space) = hardened_process()
     {
         hardened::audit(space);
     }

@@ -224,7 +224,9 @@ pub(super) unsafe fn asked(local: &Local, page: NonNull<Page>, block: NonNull<u8
     let Some(place) = place::existing(local) else { return 0 };
     let _inner = place.inner.lock();
     let spot = live(local, page, block, true);
-    given.wrong(spot.size, block).into_iter().for_each(|misuse| fail(page, spot, misuse));
+    if let Some(misuse) = given.wrong(spot.size, block) {
+        fail(page, spot, misuse);
+    }
     spot.size
 }
 
@@ -239,7 +241,9 @@ pub(super) unsafe fn free(local: &Local, page: NonNull<Page>, block: NonNull<u8>
     let spot = {
         let _inner = place.inner.lock();
         let spot = live(local, page, block, false);
-        given.wrong(spot.size, block).into_iter().for_each(|misuse| fail(page, spot, misuse));
+        if let Some(misuse) = given.wrong(spot.size, block) {
+            fail(page, spot, misuse);
+        }
         check_around(page, spot);
         // SAFETY: a descriptor of ours.
         unsafe {
