@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!   alloc:  bins of a hardened space are never filled, so every request comes here by the slow path
-//!     small:   pages of equal blocks, picked at random; what is known of them lies apart from them
-//!     single:  blocks with a span or a segment of their own, against a page without access
+//!     small, page:  equal blocks, picked at random; what is known of them lies apart from them
+//!     single:       blocks with a span or a segment of their own, against a page without access
 //!   free:   the owner of a hardened page is never a thread, so every block comes here by the slow path
 //!     registry:  is that address ours at all? asked before anything is read there
 //!     place:     the quarantine: who was freed waits, and is looked at before the next one gets the memory
@@ -21,6 +21,7 @@
 //! Ordinary heaps pay nothing for it: they branch where they are slow anyway.
 #![expect(unsafe_code, reason = "the heap's own face is raw")]
 
+mod page;
 mod pattern;
 mod place;
 mod registry;

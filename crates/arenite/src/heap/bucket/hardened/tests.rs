@@ -174,12 +174,12 @@ fn end(heap: &BucketHeap) {
     heap.trim();
 }
 
+#[expect(clippy::undocumented_unsafe_blocks, reason = "none of them is safe: they are mistakes")]
 const MISTAKES: &[Mistake] = &[
     (
         "overflow",
         "arenite: overflow: 1 byte written behind the end of the block",
         |heap, block, size| unsafe {
-            // SAFETY: none. This and what follows are mistakes, made in a process that ends by them.
             block.add(size).write(0);
             heap.free(block);
         },
@@ -206,7 +206,7 @@ const MISTAKES: &[Mistake] = &[
         heap.free(block);
     }),
     ("middle", "arenite: invalid free: 16 bytes inside the block", |heap, block, _| unsafe {
-        heap.free(block.add(16))
+        heap.free(block.add(16));
     }),
     ("stack", "is not memory of this heap", |heap, _, _| unsafe {
         let mut local = [0u64; 8];
@@ -233,6 +233,7 @@ const MISTAKES: &[Mistake] = &[
 ];
 
 /// Those that only blocks make which are not against a page without access, or not emptied.
+#[expect(clippy::undocumented_unsafe_blocks, reason = "none of them is safe: they are mistakes")]
 const SMALL_MISTAKES: &[Mistake] = &[
     ("after", "arenite: use after free: byte 5 of the block", |heap, block, _| unsafe {
         heap.free(block);
@@ -257,6 +258,7 @@ const SMALL_MISTAKES: &[Mistake] = &[
 ];
 
 /// Those that fault, and are not named.
+#[expect(clippy::undocumented_unsafe_blocks, reason = "none of them is safe: they are mistakes")]
 const LARGE_FAULTS: &[Mistake] = &[
     ("after_write", "", |heap, block, _| unsafe {
         heap.free(block);
@@ -279,9 +281,13 @@ fn mistakes() -> impl Iterator<Item = (String, usize, &'static Mistake)> {
     })
 }
 
+/// Made with a block of the process's heap.
+type Mistaken = fn(*mut u8, Layout);
+
 /// Of the heap of the process, by its face as a global allocator. The rest are found if the environment asks for it; what needs
 /// a look before anything is touched, or the layout, only with the feature.
-const PROCESS_MISTAKES: &[(&str, &str, fn(*mut u8, Layout))] = &[
+#[expect(clippy::undocumented_unsafe_blocks, reason = "none of them is safe: they are mistakes")]
+const PROCESS_MISTAKES: &[(&str, &str, Mistaken)] = &[
     ("double", "arenite: double free: the block", |block, layout| unsafe {
         GlobalHeap.dealloc(block, layout);
         GlobalHeap.dealloc(block, layout);
