@@ -118,7 +118,7 @@ pub unsafe extern "C" fn reallocarray(block: Block, count: usize, size: usize) -
 /// # Safety
 /// As [`realloc`].
 #[inline(always)]
-unsafe fn resize(block: Block, size: usize) -> Block {
+pub(crate) unsafe fn resize(block: Block, size: usize) -> Block {
     match NonNull::new(block.cast()) {
         None => answer(heap::allocate(size)),
         Some(block) if size == 0 => {

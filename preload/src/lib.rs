@@ -20,6 +20,7 @@
 //! ```
 #![no_std]
 
+mod extras;
 mod family;
 mod heap;
 mod hooks;
