@@ -48,7 +48,7 @@ pub extern "C" fn calloc(count: usize, size: usize) -> Block {
 /// # Safety
 /// As [`free`]; of this size and alignment, if they are said.
 #[inline(always)]
-unsafe fn release(block: Block, size: Option<usize>, align: usize) {
+pub(crate) unsafe fn release(block: Block, size: Option<usize>, align: usize) {
     match plain(block) {
         // SAFETY: the caller's promise.
         Some(block) => unsafe { heap::free(block) },
@@ -134,7 +134,7 @@ pub unsafe extern "C" fn reallocarray(block: Block, count: usize, size: usize) -
 /// # Safety
 /// As [`realloc`].
 #[inline(always)]
-unsafe fn resize(block: Block, size: usize) -> Block {
+pub(crate) unsafe fn resize(block: Block, size: usize) -> Block {
     match plain(block) {
         // SAFETY: the caller's promise. A refusal leaves the block as it is.
         Some(block) if size > 0 => answer(unsafe { heap::resize(block, size) }),

@@ -22,6 +22,7 @@
 //! ```
 #![no_std]
 
+mod extras;
 mod family;
 mod gate;
 mod heap;
@@ -31,9 +32,19 @@ mod slot;
 mod system;
 mod text;
 
-/// What the precompiled `core` asks for by name, and never calls: nothing here unwinds.
-#[unsafe(no_mangle)]
-extern "C" fn rust_eh_personality() {}
+// What the precompiled `core` asks for by name, and never calls: nothing here unwinds. Hidden: programs that are written in
+// Rust may share one of their own, which must be found instead.
+core::arch::global_asm!(
+    ".globl rust_eh_personality",
+    ".hidden rust_eh_personality",
+    ".type rust_eh_personality, @function",
+    "rust_eh_personality:",
+    #[cfg(target_arch = "x86_64")]
+    "ud2",
+    #[cfg(target_arch = "aarch64")]
+    "brk #1",
+    ".size rust_eh_personality, . - rust_eh_personality",
+);
 
 /// Nothing here panics on purpose. If something does, nothing can be saved.
 #[panic_handler]

@@ -14,11 +14,11 @@
 
 use core::arch::{asm, naked_asm};
 use core::ffi::{CStr, c_void};
-use core::ptr::{NonNull, null_mut};
+use core::ptr::null_mut;
 use core::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
 
-use crate::heap;
 use crate::system::{definition, die, print_error};
+use crate::{family, heap};
 
 type Block = *mut c_void;
 
@@ -54,10 +54,8 @@ extern "C" fn take_aligned(size: usize, align: usize) -> Block {
 }
 
 unsafe extern "C" fn give(block: Block) {
-    if let Some(block) = NonNull::new(block.cast()) {
-        // SAFETY: who deletes has it from `new`, and it is not freed yet.
-        unsafe { heap::free(block) };
-    }
+    // SAFETY: who deletes has it from `new`, and it is not freed yet; or it is null.
+    unsafe { family::release(block, None, 1) };
 }
 
 extern "C" fn refuse() -> Block {

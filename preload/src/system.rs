@@ -176,3 +176,27 @@ pub(crate) fn definition(name: &core::ffi::CStr) -> Option<NonNull<c_void>> {
     // SAFETY: a text that ends with a zero.
     NonNull::new(unsafe { dlsym(NEXT, name.as_ptr()) })
 }
+
+#[link(name = "c")]
+unsafe extern "C" {
+    fn fwrite(bytes: *const c_void, size: usize, count: usize, stream: *mut c_void) -> usize;
+}
+
+/// A file of the C library's, somebody else's.
+pub(crate) struct Stream(NonNull<c_void>);
+
+impl Stream {
+    /// # Safety
+    /// An open `FILE`, which stays open as long as this is used.
+    pub(crate) unsafe fn new(stream: NonNull<c_void>) -> Self {
+        Self(stream)
+    }
+}
+
+impl core::fmt::Write for Stream {
+    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        // SAFETY: the bytes are there, and the file is open.
+        let written = unsafe { fwrite(text.as_ptr().cast(), 1, text.len(), self.0.as_ptr()) };
+        if written == text.len() { Ok(()) } else { Err(core::fmt::Error) }
+    }
+}

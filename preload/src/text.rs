@@ -4,7 +4,7 @@ use core::cell::UnsafeCell;
 use core::ffi::CStr;
 use core::fmt::{self, Write};
 
-use arenite::heap::bucket::{HeapStats, process_stats, process_tag};
+use arenite::heap::bucket::{HeapStats, each_thread, process_stats, process_tag};
 use arenite::{Bytes, Ledger, Tag};
 
 use crate::system::{File, print_error, process_number, program_name};
@@ -135,9 +135,22 @@ pub(crate) fn report() {
     let heap = &figures.heap;
     let _ = writeln!(
         file,
-        "class {} {} {}\nend",
+        "class {} {} {}",
         u64::MAX,
         heap.large_allocs,
         heap.large_allocs.saturating_sub(heap.large_live)
     );
+    each_thread(|thread| {
+        let heap = &thread.heap;
+        let _ = writeln!(
+            file,
+            "thread {} {} {} {} {}",
+            thread.number,
+            heap.allocs(),
+            heap.frees(),
+            thread.threads,
+            heap.live_bytes()
+        );
+    });
+    let _ = writeln!(file, "end");
 }

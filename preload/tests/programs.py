@@ -146,7 +146,7 @@ redis-server --port 0 --unixsocket socket --save '' --enable-debug-command yes -
     --activedefrag no --loglevel warning --io-threads 2 --lazyfree-lazy-user-del yes >server.log 2>&1 &
 server=$!
 for _ in $(seq 100); do redis-cli -s socket ping >/dev/null 2>&1 && break; sleep 0.05; done
-redis-benchmark -s socket -q -n 15000 -d 300 -P 8 -c 20 -t set,get,incr,lpush,rpush,lpop,rpop,sadd,hset,zadd,lrange_100,mset >/dev/null
+redis-benchmark -s socket -q -n 5000 -d 300 -P 8 -c 20 -t set,get,incr,lpush,rpush,lpop,rpop,sadd,hset,zadd,lrange_100,mset >/dev/null
 awk 'BEGIN { for (i = 0; i < 60000; i++) { print "SET key" i " " i * i; print "RPUSH list" i % 50 " " i; print "HSET hash" i % 300 " f" i " " i;
     print "ZADD sorted" i % 7 " " i % 1013 " m" i; if (i % 3 == 0) print "DEL key" i / 3; if (i % 10 == 0) print "APPEND key" i " abcdefghijklmnop" } }' |
     redis-cli -s socket --pipe | tail -1
@@ -288,7 +288,7 @@ program(
     "shell",
     "bash work.sh",
     True,
-    "bash busybox openssh-client",
+    "bash busybox openssh-client xz-utils",
     prepare=r"""cat >work.sh <<'EOF'
 declare -A seen
 for i in {1..20000}; do seen[$((i * 7919 % 5003))]+=x$i; done
@@ -296,9 +296,9 @@ echo ${#seen[@]} ${#seen[17]}
 seq 100000 -1 1 | busybox sort -n | busybox awk '{ a[$1 % 100] += $1 } END { for (i = 0; i < 100; i++) printf "%d ", a[i]; print "" }'
 seq 100000 | busybox gzip | busybox gunzip | busybox sha1sum
 rm -f key key.pub; ssh-keygen -q -t ed25519 -N '' -C me -f key && ssh-keygen -l -f key | cut -d' ' -f1,3-; ssh-keygen -y -f key | cut -c1-20
-for i in $(seq 60); do /bin/true; (echo $i) | cat >/dev/null; done
+for i in $(seq 30); do /bin/true; (echo $i) | cat >/dev/null; done
 seq 300000 -1 1 | sort --parallel=4 -S 20M -n | sha1sum; ls -lR /usr/share/doc | awk '{ print $5 }' | sort -n | tail -1
-find /usr/share/doc -name '*a*' | xargs -P4 -n50 true; tar -c /usr/share/doc 2>/dev/null | xz -0 -T2 | xz -d | tar -t | wc -l
+find /usr/share/doc -name '*a*' | head -3000 | xargs -P4 -n100 true; tar -c /usr/share/doc/[a-d]* 2>/dev/null | xz -0 -T2 | xz -d | tar -t | wc -l
 EOF""",
 )
 

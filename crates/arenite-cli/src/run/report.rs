@@ -8,7 +8,7 @@
 //!   peak 5242880                   committed bytes, the most at any time; `committed` those at the end
 //!   live_blocks 12                 and so on for each field of `Report`
 //!   class 64 1000 990              size, blocks handed out, blocks that came back
-//!   thread 1 5000 4800             number, the same
+//!   thread 1 5000 4800 2 12800     number, the same, how many threads had it in turn, live bytes
 //!   end
 //! ```
 
@@ -33,17 +33,27 @@ pub(super) struct Report {
     resident: u64,
     peak_resident: u64,
     classes: Vec<Line>,
-    threads: Vec<Line>,
+    threads: Vec<Thread>,
     /// Written to its end.
     whole: bool,
 }
 
-/// A class by its size, or a thread by its number.
+/// A class, by its size.
 #[derive(Debug, PartialEq, Eq)]
 struct Line {
     of: u64,
     allocations: u64,
     frees: u64,
+}
+
+/// What one thread after the other took, and what of that came back, from whatever thread.
+#[derive(Debug, PartialEq, Eq)]
+struct Thread {
+    number: u64,
+    allocations: u64,
+    frees: u64,
+    in_turn: u64,
+    live_bytes: u64,
 }
 
 /// The reports in a folder, that of the process `first` before the others.
@@ -71,21 +81,21 @@ fn parse(pid: u32, text: &str) -> Option<Report> {
     for line in lines {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         let numbers: Vec<u64> = rest.split_whitespace().map_while(|number| number.parse().ok()).collect();
-        let line = |numbers: &[u64]| match *numbers {
-            [of, allocations, frees] => Some(Line { of, allocations, frees }),
-            _ => None,
-        };
         let field = match word {
             "name" => {
                 report.name = rest.to_owned();
                 continue;
             }
             "class" => {
-                report.classes.extend(line(&numbers));
+                if let [of, allocations, frees] = *numbers {
+                    report.classes.push(Line { of, allocations, frees });
+                }
                 continue;
             }
             "thread" => {
-                report.threads.extend(line(&numbers));
+                if let [number, allocations, frees, in_turn, live_bytes] = *numbers {
+                    report.threads.push(Thread { number, allocations, frees, in_turn, live_bytes });
+                }
                 continue;
             }
             "end" => {
@@ -156,9 +166,19 @@ pub(super) fn render(reports: &[Report]) -> String {
         ]);
     }
     let _ = writeln!(text, "Sizes, of {} ({})\n{classes}", main.name, main.pid);
-    let mut threads = Table::new(&["thread", "allocations", "frees"]);
-    for line in &main.threads {
-        threads.row(vec![line.of.to_string(), line.allocations.to_string(), line.frees.to_string()]);
+    let mut threads =
+        Table::new(&["thread", "threads in turn", "allocations", "came back", "live blocks", "live"]);
+    let mut by_number: Vec<&Thread> = main.threads.iter().filter(|thread| thread.allocations > 0).collect();
+    by_number.sort_by_key(|thread| thread.number);
+    for thread in by_number {
+        threads.row(vec![
+            thread.number.to_string(),
+            thread.in_turn.to_string(),
+            thread.allocations.to_string(),
+            thread.frees.to_string(),
+            thread.allocations.saturating_sub(thread.frees).to_string(),
+            size(thread.live_bytes),
+        ]);
     }
     let _ = write!(text, "Threads, of {} ({})\n{threads}", main.name, main.pid);
     text
@@ -170,7 +190,7 @@ mod tests {
 
     const TEXT: &str = "arenite-report 1\nname a program\npeak 5242880\ncommitted 4096\nlive_blocks 12\nlive_bytes 768\n\
         allocations 1000\nfrees 988\nresident 1048576\npeak_resident 9437184\nclass 64 1000 988\nclass 80 0 0\n\
-        class 18446744073709551615 2 1\nthread 1 1002 989\nnews 7\nend\n";
+        class 18446744073709551615 2 1\nthread 2 2 1 40 7000\nthread 1 1000 988 1 768\nthread 9\nnews 7\nend\n";
 
     #[test]
     fn what_was_written_is_read() {
@@ -182,7 +202,7 @@ mod tests {
         );
         assert_eq!((report.allocations, report.frees), (1000, 988));
         assert_eq!((report.resident, report.peak_resident), (1 << 20, 9 << 20));
-        assert_eq!((report.classes.len(), report.threads.len()), (3, 1));
+        assert_eq!((report.classes.len(), report.threads.len()), (3, 2));
     }
 
     #[test]
@@ -194,6 +214,14 @@ mod tests {
             assert!(text.contains(part), "{part} is missing:\n{text}");
         }
         assert!(!text.contains("80 B"), "a class that was never used");
+        let threads: Vec<Vec<&str>> = text
+            .lines()
+            .skip_while(|line| !line.starts_with("Threads"))
+            .skip(3)
+            .map(|line| line.split_whitespace().collect())
+            .collect();
+        assert_eq!(threads[0], ["1", "1", "1000", "988", "12", "768", "B"], "by their numbers:\n{text}");
+        assert_eq!(threads[1], ["2", "40", "2", "1", "1", "6.8", "KiB"], "{text}");
         assert!(render(&[]).contains("no process left a report"));
     }
 

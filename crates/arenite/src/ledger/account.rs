@@ -84,6 +84,9 @@ impl Entry {
 /// All accounts of a ledger, indexed by tag; what the ledger's one lock guards.
 pub(super) struct Books {
     entries: [Entry; CAPACITY],
+    /// Committed bytes of all accounts together, and the most that there ever were at once.
+    committed: usize,
+    peak_committed: usize,
 }
 
 /// Which accounts of a chain have something to tell: bit `i` is the tag itself (0) or its `i`-th parent.
@@ -99,11 +102,16 @@ pub(super) enum Charge {
 
 impl Books {
     pub(super) const fn new() -> Self {
-        Self { entries: [const { Entry::EMPTY }; CAPACITY] }
+        Self { entries: [const { Entry::EMPTY }; CAPACITY], committed: 0, peak_committed: 0 }
     }
 
     pub(super) fn entry(&mut self, tag: Tag) -> &mut Entry {
         &mut self.entries[tag.index()]
+    }
+
+    /// The most that all accounts together ever had committed.
+    pub(super) fn peak_committed(&self) -> usize {
+        self.peak_committed
     }
 
     pub(super) fn snapshot(&self, tag: Tag) -> AccountSnapshot {
@@ -183,6 +191,11 @@ impl Books {
             entry.peak_committed = entry.peak_committed.max(entry.subtree.committed);
             entry.peak_live = entry.peak_live.max(entry.subtree.live);
         }
+        if let Kind::Committed = kind {
+            // Accounts without a parent may be as large as the address space each.
+            self.committed = self.committed.saturating_add(fit);
+            self.peak_committed = self.peak_committed.max(self.committed);
+        }
         fit == bytes
     }
 
@@ -201,6 +214,9 @@ impl Books {
             if let Kind::Committed = kind {
                 entry.alarm.rearm(&entry.budget, entry.subtree.committed);
             }
+        }
+        if let Kind::Committed = kind {
+            self.committed = self.committed.saturating_sub(fit);
         }
         fit == bytes
     }

@@ -95,11 +95,10 @@ impl Ledger {
         self.books.let_go();
     }
 
-    /// The sum of the most that tags without a parent ever had committed, each at its own time: at least the most that all
-    /// had at once.
+    /// The most that all tags together ever had committed at once, in bytes.
     #[must_use]
-    pub fn peak_committed(&'static self) -> usize {
-        self.tags().filter(|tag| tag.parent().is_none()).map(|tag| tag.account().peak_committed).sum()
+    pub fn peak_committed(&self) -> usize {
+        self.books.lock().peak_committed()
     }
 
     /// How many tags fit, parents included. The last place is kept for `untagged`.

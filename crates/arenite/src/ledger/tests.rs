@@ -66,6 +66,24 @@ fn figures_are_exact_and_sum_up_the_tree() {
 }
 
 #[test]
+fn the_peak_of_all_is_of_one_moment() {
+    let ledger = ledger();
+    let (first, second) = (ledger.register("first").unwrap(), ledger.register("second").unwrap());
+    let child = second.child("child").unwrap();
+    commit(first, 100);
+    first.credit_committed(90);
+    commit(child, 50);
+    assert_eq!(ledger.peak_committed(), 100, "not 150, which were never there together");
+    child.transfer_committed(first, 50);
+    assert_eq!(ledger.peak_committed(), 100, "what changes hands was there before");
+    second.set_budget(Budget::hard(10));
+    child.try_charge_committed(60).unwrap_err();
+    assert_eq!(ledger.peak_committed(), 100, "what was refused was never there");
+    commit(first, 50);
+    assert_eq!(ledger.peak_committed(), 110);
+}
+
+#[test]
 fn a_refused_charge_leaves_no_trace() {
     let ledger = ledger();
     let outer = ledger.register("outer").unwrap();

@@ -48,6 +48,8 @@ pub(super) struct Cache {
     state: State,
     /// Its pages' owner.
     id: u32,
+    /// How many threads have had it. Only who has it writes.
+    threads: AtomicU32,
     /// The next cache of the process.
     next: AtomicPtr<Cache>,
     chains: [Open; CHAINS],
@@ -105,6 +107,20 @@ pub(super) fn claim(space: &Space) -> Result<&'static Cache, AllocError> {
 }
 
 impl Cache {
+    pub(super) fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// How many threads have had it.
+    pub(super) fn threads(&self) -> u32 {
+        self.threads.load(Ordering::Relaxed)
+    }
+
+    /// Another thread has it from now on. By that thread.
+    pub(super) fn count_thread(&self) {
+        self.threads.store(self.threads().wrapping_add(1), Ordering::Relaxed);
+    }
+
     /// Its thread ends. What it has on its way is sent first.
     pub(super) fn park(&self) {
         self.send_all();

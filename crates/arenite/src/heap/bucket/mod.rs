@@ -42,7 +42,7 @@ pub use self::by_tag::{TagUse, by_tag, publish_live};
 pub use self::instance::{BucketHeap, BucketHeapOptions};
 pub use self::living::{LiveBlock, live_blocks, tag_of};
 pub use self::local::Local;
-pub use self::stats::{ClassStats, HeapStats, process_stats};
+pub use self::stats::{ClassStats, HeapStats, ThreadStats, each_thread, process_stats};
 #[cfg(feature = "std")]
 pub use self::threads::StdThreads;
 
@@ -201,6 +201,7 @@ fn attach<T: Threads>() -> Result<Option<NonNull<Local>>, AllocError> {
         cache.park();
         return Ok(None);
     }
+    cache.count_thread();
     Ok(NonNull::new(T::current().cast_mut()))
 }
 

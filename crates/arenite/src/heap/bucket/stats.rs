@@ -75,19 +75,46 @@ pub fn process_stats(tag: Option<Tag>) -> HeapStats {
     super::process().map_or_else(|_| HeapStats::new(), |space| of(space, tag))
 }
 
+/// What a thread's cache has handed out, of the process's heap. When a thread ends its cache goes to the next one that
+/// begins, so these are the figures of all the threads that had it, one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ThreadStats {
+    /// The cache's number, from 1.
+    pub number: u32,
+    /// How many threads have had it.
+    pub threads: u32,
+    /// Blocks that these threads took, and those of them that are with the program, whoever has them now. A block that came
+    /// back counts here, whoever gave it back.
+    pub heap: HeapStats,
+}
+
+/// Calls `see` with the figures of each cache there ever was, the youngest first. O(caches × pages), for reports.
+pub fn each_thread(mut see: impl FnMut(&ThreadStats)) {
+    let Ok(space) = super::process() else { return };
+    for cache in cache::all() {
+        let heap = sum(space, |local| local.owner() == cache.id());
+        see(&ThreadStats { number: cache.id(), threads: cache.threads(), heap });
+    }
+}
+
 /// Figures of a space.
 pub(super) fn of(space: &Space, tag: Option<Tag>) -> HeapStats {
+    sum(space, |local| tag.is_none_or(|tag| local.tag() == tag))
+}
+
+/// Figures of those places of a space that `counts` says.
+fn sum(space: &Space, counts: impl Fn(&Local) -> bool) -> HeapStats {
     let mut stats = HeapStats::new();
     // Signed while it is summed: parts are read one after the other.
     let mut live = [0i64; CLASSES];
-    let of_tag = |local: *mut Local| {
+    let counts = |local: *mut Local| {
         // SAFETY: locals last as long as their space.
-        NonNull::new(local).is_some_and(|local| tag.is_none_or(|tag| unsafe { local.as_ref() }.tag() == tag))
+        NonNull::new(local).is_some_and(|local| counts(unsafe { local.as_ref() }))
     };
     space.each_page(|page| {
         // SAFETY: a descriptor of this space, which is there as long as the lock is held.
         let this = unsafe { page.as_ref() };
-        if !is_single(this.owner.load(Ordering::Relaxed)) && of_tag(this.local.load(Ordering::Relaxed)) {
+        if !is_single(this.owner.load(Ordering::Relaxed)) && counts(this.local.load(Ordering::Relaxed)) {
             let used = i64::from(this.used.load(Ordering::Relaxed)) - i64::from(this.remote.count());
             live[usize::from(this.class.get())] += used;
         }
@@ -95,7 +122,7 @@ pub(super) fn of(space: &Space, tag: Option<Tag>) -> HeapStats {
     if super::is_process(space) {
         for cache in cache::all() {
             cache.each_open(|local, class, count| {
-                if of_tag(local) {
+                if counts(local) {
                     live[class] -= i64::from(count);
                 }
             });
@@ -106,7 +133,7 @@ pub(super) fn of(space: &Space, tag: Option<Tag>) -> HeapStats {
         // SAFETY: locals last as long as their space.
         let this = unsafe { local.as_ref() };
         next = this.next.get();
-        if !of_tag(local.as_ptr()) {
+        if !counts(local.as_ptr()) {
             continue;
         }
         for (class, live) in live.iter_mut().enumerate().skip(1) {

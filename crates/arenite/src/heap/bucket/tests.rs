@@ -543,3 +543,36 @@ fn living_blocks_are_found_wherever_the_free_ones_are() {
     // SAFETY: nobody uses its blocks any more.
     unsafe { heap.force_discard() };
 }
+
+#[test]
+fn each_cache_has_its_figures() {
+    std::thread::spawn(|| {
+        let mine = || {
+            let id = with_cache::<T, u32>(|cache| Ok(cache.id())).unwrap();
+            let mut found = None;
+            let mut numbers = Vec::new();
+            each_thread(|thread| {
+                numbers.push(thread.number);
+                if thread.number == id {
+                    found = Some(*thread);
+                }
+            });
+            assert!(numbers.is_sorted_by(|younger, older| younger > older), "{numbers:?}");
+            found.unwrap()
+        };
+        let before = mine();
+        assert!(before.threads >= 1);
+        let blocks: Vec<_> = (0..300).map(|index| alloc::<T>(index * 30).unwrap()).collect();
+        let after = mine();
+        assert_eq!((after.threads, after.heap.allocs()), (before.threads, before.heap.allocs() + 300));
+        // Others may give back meanwhile what earlier threads of this cache left: not more than there was.
+        assert!(after.heap.live() >= 300);
+        for block in blocks {
+            // SAFETY: taken above, freed once.
+            unsafe { free::<T>(block) };
+        }
+        assert!(mine().heap.live() <= before.heap.live());
+    })
+    .join()
+    .unwrap();
+}
