@@ -102,7 +102,7 @@ pub use global::{
     no_alloc, thread_allocations,
 };
 #[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
-pub use heap::bucket::{BucketHeap, BucketHeapOptions, HeapStats, TagUse};
+pub use heap::bucket::{BucketHeap, BucketHeapOptions, HeapStats, LiveBlock, TagUse};
 #[cfg(all(feature = "std", not(loom), target_pointer_width = "64", feature = "allocator-api2"))]
 pub use heap::named::HeapString;
 #[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]

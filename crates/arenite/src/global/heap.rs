@@ -4,7 +4,7 @@
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::{NonNull, null_mut};
 
-use crate::heap::bucket::{self, HeapStats, StdThreads, TagUse};
+use crate::heap::bucket::{self, HeapStats, LiveBlock, StdThreads, TagUse};
 use crate::ledger::{Here, Tag, set_here};
 use crate::region::AllocError;
 
@@ -47,6 +47,34 @@ impl GlobalHeap {
     /// ```
     pub fn by_tag() -> impl Iterator<Item = (Tag, TagUse)> {
         bucket::by_tag()
+    }
+
+    /// Writes down which blocks live, of one tag or of all, as many as there is room for; answers how many there are. Exact
+    /// while nobody is at it, and otherwise off by what others do meanwhile. Allocates nothing. O(pages + blocks).
+    ///
+    /// ```
+    /// use arenite::{GlobalHeap, LiveBlock, Tag};
+    ///
+    /// #[global_allocator]
+    /// static HEAP: GlobalHeap = GlobalHeap;
+    ///
+    /// let music = Tag::register("game/music")?;
+    /// let song = music.in_scope(|| vec![0u8; 5000]);
+    /// let mut list = [LiveBlock::NONE; 8];
+    /// assert_eq!(GlobalHeap::live_blocks(Some(music), &mut list), 1);
+    /// assert_eq!(list[0].address, song.as_ptr());
+    /// assert_eq!(GlobalHeap::tag_of(&raw const song[4999]), Some(music));
+    /// # Ok::<(), arenite::TagError>(())
+    /// ```
+    pub fn live_blocks(tag: Option<Tag>, into: &mut [LiveBlock]) -> usize {
+        bucket::live_blocks(tag, into)
+    }
+
+    /// The tag of the block that an address lies in; `None` if it is not in the heap's memory. Of what is free there it is the
+    /// tag that had it last. O(segments).
+    #[must_use]
+    pub fn tag_of(address: *const u8) -> Option<Tag> {
+        bucket::tag_of(address)
     }
 
     /// Figures of one tag, or of all. O(pages of the heap).

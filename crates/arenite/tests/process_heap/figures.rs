@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use arenite::{GlobalHeap, HeapTagSnapshot, Tag, TagUse};
+use arenite::{GlobalHeap, HeapTagSnapshot, LiveBlock, Tag, TagUse};
 
 use super::turn;
 
@@ -47,6 +47,40 @@ fn every_tag_has_what_was_taken_under_it_on_every_thread() {
         assert_eq!((figures.live, figures.live_bytes), (0, 0), "{tag}");
         assert_eq!(figures.committed, tag.account().own.committed as u64, "{tag}");
     }
+}
+
+#[test]
+fn what_lives_under_a_tag_is_listed_and_an_address_knows_its_tag() {
+    let _turn = turn();
+    let [one, other] = ["figures/one", "figures/other"].map(|name| Tag::register(name).expect("a tag"));
+    let local = 7u8;
+    let worker = thread::spawn(move || {
+        let mut kept: Vec<Box<[u8]>> = Vec::new();
+        for size in [1usize, 16, 100, 3000, 40_000, 300_000, 5 << 20] {
+            let _under = one.try_scope().expect("a place");
+            let gone = vec![1u8; size].into_boxed_slice();
+            let block = vec![2u8; size].into_boxed_slice();
+            drop(gone);
+            let _under = other.try_scope().expect("a place");
+            kept.push(block);
+        }
+        kept
+    });
+    let mut kept = worker.join().expect("no panic");
+    // Half of them are freed here, by a thread that did not take them.
+    kept.truncate(4);
+    let mut list = [LiveBlock::NONE; 16];
+    assert_eq!(GlobalHeap::live_blocks(Some(one), &mut list), kept.len());
+    let mut found: Vec<_> = list[..kept.len()].iter().map(|block| (block.address, block.tag)).collect();
+    let mut wanted: Vec<_> = kept.iter().map(|block| (block.as_ptr(), Some(one))).collect();
+    found.sort_by_key(|(address, _)| *address);
+    wanted.sort_by_key(|(address, _)| *address);
+    assert_eq!(found, wanted);
+    for block in &kept {
+        assert_eq!(GlobalHeap::tag_of(&raw const block[block.len() - 1]), Some(one));
+    }
+    assert_eq!(GlobalHeap::tag_of(kept.as_ptr().cast()), Some(other), "the vector itself");
+    assert_eq!((GlobalHeap::tag_of(&raw const local), GlobalHeap::tag_of(core::ptr::null())), (None, None));
 }
 
 #[test]

@@ -30,8 +30,13 @@ pub struct LiveBlock {
     pub address: *const u8,
     /// Bytes that it takes, rounding included.
     pub size: usize,
-    /// Under which tag it was taken.
-    pub tag: Tag,
+    /// Under which tag it was taken. `None` only in a list that was not filled.
+    pub tag: Option<Tag>,
+}
+
+impl LiveBlock {
+    /// No block: what a list is made of before it is filled.
+    pub const NONE: Self = Self { address: core::ptr::null(), size: 0, tag: None };
 }
 
 // SAFETY: an address that is not read through.
@@ -69,7 +74,11 @@ pub(super) fn each(space: &Space, tag: Option<Tag>, mut see: impl FnMut(LiveBloc
             }
             if matches!(owner, LARGE | HUGE) {
                 let start = super::large::start_of(page);
-                see(LiveBlock { address: start.as_ptr(), size: super::large::usable_of(page), tag: of });
+                see(LiveBlock {
+                    address: start.as_ptr(),
+                    size: super::large::usable_of(page),
+                    tag: Some(of),
+                });
                 return;
             }
             let size = this.block.get() as usize;
@@ -77,7 +86,7 @@ pub(super) fn each(space: &Space, tag: Option<Tag>, mut see: impl FnMut(LiveBloc
             let free = free_ones(page, carved);
             let start = Page::start(page).as_ptr();
             for index in (0..carved).filter(|index| !free.has(*index)) {
-                see(LiveBlock { address: start.wrapping_add(index * size), size, tag: of });
+                see(LiveBlock { address: start.wrapping_add(index * size), size, tag: Some(of) });
             }
         }
     });

@@ -500,7 +500,6 @@ fn living_blocks_are_found_wherever_the_free_ones_are() {
     let heap = BucketHeap::try_new(fresh_tag()).unwrap();
     let mut random = Random(11);
     let mut held: Vec<(NonNull<u8>, usize)> = Vec::new();
-    let empty = LiveBlock { address: core::ptr::null(), size: 0, tag: heap.tag() };
     for round in 0..6 {
         for _ in 0..3000 {
             if held.len() > 1000 && random.below(2) == 0 {
@@ -528,13 +527,13 @@ fn living_blocks_are_found_wherever_the_free_ones_are() {
                 }
             });
         });
-        let mut list = std::vec![empty; held.len() + 10];
+        let mut list = std::vec![LiveBlock::NONE; held.len() + 10];
         assert_eq!(heap.live_blocks(&mut list), held.len());
         list.truncate(held.len());
         list.sort_by_key(|block| block.address);
         held.sort_by_key(|(block, _)| *block);
         for (found, (block, size)) in list.iter().zip(&held) {
-            assert_eq!((found.address, found.tag), (block.as_ptr().cast_const(), heap.tag()));
+            assert_eq!((found.address, found.tag), (block.as_ptr().cast_const(), Some(heap.tag())));
             assert!(found.size >= *size);
         }
         assert_eq!(heap.live_blocks(&mut []), held.len());

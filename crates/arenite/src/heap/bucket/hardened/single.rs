@@ -225,7 +225,7 @@ pub(super) fn living(local: &Local, page: NonNull<Page>, see: &mut dyn FnMut(Liv
     if unsafe { page.as_ref() }.carved.get() == LIVE
         && let Some(spot) = Spot::of(page)
     {
-        see(LiveBlock { address: spot.block.as_ptr(), size: spot.size, tag: local.tag() });
+        see(LiveBlock { address: spot.block.as_ptr(), size: spot.size, tag: Some(local.tag()) });
     }
 }
 

@@ -221,7 +221,7 @@ pub(super) fn living(local: &Local, page: NonNull<Page>, see: &mut dyn FnMut(Liv
     let live = |index: &usize| span.state(*index).get() >> STATE == LIVE;
     for index in (0..usize::from(span.page().carved.get())).filter(live) {
         let address = span.block(index).as_ptr().cast_const();
-        see(LiveBlock { address, size: span.asked(index), tag: local.tag() });
+        see(LiveBlock { address, size: span.asked(index), tag: Some(local.tag()) });
     }
 }
 
