@@ -345,7 +345,7 @@ def main():
     parser.add_argument("--packages", action="store_true", help="print what the programs need of Debian, and end")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("what", nargs="+", help="the library, unless --packages; then short, all, or names")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     names = arguments.what if arguments.packages else arguments.what[1:]
     chosen = [
         name for name, one in PROGRAMS.items() if "all" in names or name in names or ("short" in names and one.short)
