@@ -408,7 +408,12 @@ impl Model<'_> {
                     let home = if index % 3 == 0 { Home::Process } else { Home::Own };
                     let layout = layout(usize::from(index) * usize::from(take_too), 4);
                     match take(heap, home, layout, false) {
-                        Ok(block) => brought.push(Held::new(home, block, layout, seed.wrapping_add(index))),
+                        Ok(block) => {
+                            brought.push(Held::new(home, block, layout, seed.wrapping_add(index)));
+                            // A class that has a page needs less than one that was refused its first: what was in use when
+                            // that was said is less than what is now.
+                            refused = None;
+                        }
                         Err(error) => refused = Some(error),
                     }
                 }
