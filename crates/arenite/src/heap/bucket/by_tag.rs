@@ -89,7 +89,7 @@ fn sum(space: &Space) -> Sums {
         // SAFETY: a descriptor of this space, which is there as long as the lock is held.
         let this = unsafe { page.as_ref() };
         let sum = &mut sums[place(this.local.load(Ordering::Relaxed))];
-        let owner = this.owner.load(Ordering::Relaxed);
+        let owner = this.owner.load(Ordering::Acquire);
         if owner == HARD {
             sum.committed += hardened::committed(page);
             if !hardened::has_one(page) {

@@ -114,7 +114,8 @@ fn sum(space: &Space, counts: impl Fn(&Local) -> bool) -> HeapStats {
     space.each_page(|page| {
         // SAFETY: a descriptor of this space, which is there as long as the lock is held.
         let this = unsafe { page.as_ref() };
-        if !is_single(this.owner.load(Ordering::Relaxed)) && counts(this.local.load(Ordering::Relaxed)) {
+        // Acquire: what the page is, of a hardened one with a segment of its own, which is in the space's list before that is said.
+        if !is_single(this.owner.load(Ordering::Acquire)) && counts(this.local.load(Ordering::Relaxed)) {
             let used = i64::from(this.used.load(Ordering::Relaxed)) - i64::from(this.remote.count());
             live[usize::from(this.class.get())] += used;
         }

@@ -446,6 +446,9 @@ impl Model<'_> {
                     match take(heap, home, layout, false) {
                         Ok(block) => {
                             brought.push(Held::new(home, 0, block, layout, seed.wrapping_add(index)));
+                            // A class that has a page needs less than one that was refused its first: what was in use when
+                            // that was said is less than what is now.
+                            refused = None;
                         }
                         Err(error) => refused = Some(error),
                     }

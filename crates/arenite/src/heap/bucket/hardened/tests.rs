@@ -174,16 +174,17 @@ fn end(heap: &BucketHeap) {
     heap.trim();
 }
 
-#[expect(clippy::undocumented_unsafe_blocks, reason = "none of them is safe: they are mistakes")]
 const MISTAKES: &[Mistake] = &[
     (
         "overflow",
         "arenite: overflow: 1 byte written behind the end of the block",
+        // SAFETY: none. It is a mistake, made in a process that ends by it.
         |heap, block, size| unsafe {
             block.add(size).write(0);
             heap.free(block);
         },
     ),
+    // SAFETY: none. It is a mistake, made in a process that ends by it.
     ("overflow_far", "arenite: overflow: 8 bytes written behind the end", |heap, block, size| unsafe {
         block.add(size).write_bytes(b'x', 8);
         heap.free(block);
@@ -191,41 +192,52 @@ const MISTAKES: &[Mistake] = &[
     (
         "underflow",
         "arenite: underflow: something was written before the start of the block",
+        // SAFETY: none. It is a mistake, made in a process that ends by it.
         |heap, block, _| unsafe {
             block.sub(1).write(0);
             heap.free(block);
         },
     ),
+    // SAFETY: none. It is a mistake, made in a process that ends by it.
     ("double", "arenite: double free: the block", |heap, block, _| unsafe {
         heap.free(block);
         heap.free(block);
     }),
+    // SAFETY: none. It is a mistake, made in a process that ends by it.
     ("double_later", "arenite: double free: the block", |heap, block, size| unsafe {
         heap.free(block);
         heap.free(heap.try_alloc(layout(size)).unwrap());
         heap.free(block);
     }),
+    // SAFETY: none. It is a mistake, made in a process that ends by it.
     ("middle", "arenite: invalid free: 16 bytes inside the block", |heap, block, _| unsafe {
         heap.free(block.add(16));
     }),
+    // SAFETY: none. It is a mistake, made in a process that ends by it.
     ("stack", "is not memory of this heap", |heap, _, _| unsafe {
         let mut local = [0u64; 8];
         heap.free(NonNull::from(&mut local).cast());
     }),
+    // SAFETY: none. It is a mistake, made in a process that ends by it.
     ("static", "is not memory of this heap", |heap, _, _| unsafe {
         static BYTES: [u8; 64] = [0; 64];
         heap.free(NonNull::from(&BYTES).cast());
     }),
+    // SAFETY: none. It is a mistake, made in a process that ends by it.
     ("another", "is another heap's", |_, block, _| unsafe { self::heap().free(block) }),
+    // SAFETY: none. It is a mistake, made in a process that ends by it.
     ("nothing", "was freed, but is not in use", |heap, block, _| unsafe {
         heap.free(Segment::start_of(NonNull::new(Segment::of(block)).unwrap(), 0).add(48 << 10));
     }),
+    // SAFETY: none. It is a mistake, made in a process that ends by it.
     ("size", "is given back as 1 bytes", |heap, block, _| unsafe {
         let _ = heap.try_realloc(block, layout(1), 100);
     }),
+    // SAFETY: none. It is a mistake, made in a process that ends by it.
     ("align", "is given back as aligned to 4194304", |heap, block, size| unsafe {
         let _ = heap.try_realloc(block, Layout::from_size_align(size, 4 << 20).unwrap(), 100);
     }),
+    // SAFETY: none. It is a mistake, made in a process that ends by it.
     ("stale_size", "is resized or measured after it was freed", |heap, block, size| unsafe {
         heap.free(block);
         let _ = heap.try_realloc(block, layout(size), 500);
@@ -233,13 +245,14 @@ const MISTAKES: &[Mistake] = &[
 ];
 
 /// Those that only blocks make which are not against a page without access, or not emptied.
-#[expect(clippy::undocumented_unsafe_blocks, reason = "none of them is safe: they are mistakes")]
 const SMALL_MISTAKES: &[Mistake] = &[
+    // SAFETY: none. It is a mistake, made in a process that ends by it.
     ("after", "arenite: use after free: byte 5 of the block", |heap, block, _| unsafe {
         heap.free(block);
         block.add(5).write(0);
         end(heap);
     }),
+    // SAFETY: none. It is a mistake, made in a process that ends by it.
     ("after_reuse", "arenite: use after free: byte 7 of the block", |heap, block, size| unsafe {
         heap.free(block);
         end(heap);
@@ -248,6 +261,7 @@ const SMALL_MISTAKES: &[Mistake] = &[
             let _ = heap.try_alloc(layout(size)).unwrap();
         }
     }),
+    // SAFETY: none. It is a mistake, made in a process that ends by it.
     ("after_drop", "arenite: use after free: byte 0 of the block", |_, _, size| unsafe {
         let heap = self::heap();
         let block = heap.try_alloc(layout(size)).unwrap();
@@ -258,16 +272,18 @@ const SMALL_MISTAKES: &[Mistake] = &[
 ];
 
 /// Those that fault, and are not named.
-#[expect(clippy::undocumented_unsafe_blocks, reason = "none of them is safe: they are mistakes")]
 const LARGE_FAULTS: &[Mistake] = &[
+    // SAFETY: none. It is a mistake, made in a process that ends by it.
     ("after_write", "", |heap, block, _| unsafe {
         heap.free(block);
         block.write_volatile(0);
     }),
+    // SAFETY: none. It is a mistake, made in a process that ends by it.
     ("after_read", "", |heap, block, size| unsafe {
         heap.free(block);
         let _ = block.add(size / 2).read_volatile();
     }),
+    // SAFETY: none. It is a mistake, made in a process that ends by it.
     ("guard", "", |_, block, size| unsafe { block.add(size + 16).write_volatile(0) }),
 ];
 
@@ -286,42 +302,50 @@ type Mistaken = fn(*mut u8, Layout);
 
 /// Of the heap of the process, by its face as a global allocator. The rest are found if the environment asks for it; what needs
 /// a look before anything is touched, or the layout, only with the feature.
-#[expect(clippy::undocumented_unsafe_blocks, reason = "none of them is safe: they are mistakes")]
 const PROCESS_MISTAKES: &[(&str, &str, Mistaken)] = &[
+    // SAFETY: none. It is a mistake, made in a process that ends by it.
     ("double", "arenite: double free: the block", |block, layout| unsafe {
         GlobalHeap.dealloc(block, layout);
         GlobalHeap.dealloc(block, layout);
     }),
+    // SAFETY: none. It is a mistake, made in a process that ends by it.
     ("overflow", "arenite: overflow: 3 bytes", |block, layout| unsafe {
         block.add(layout.size() + 2).write(0);
         GlobalHeap.dealloc(block, layout);
     }),
+    // SAFETY: none. It is a mistake, made in a process that ends by it.
     ("grown", "arenite: overflow: 1 byte", |block, layout| unsafe {
         block.add(layout.size()).write(0);
         GlobalHeap.realloc(block, layout, 5000);
     }),
+    // SAFETY: none. It is a mistake, made in a process that ends by it.
     ("stale", "arenite: use after free: the block", |block, layout| unsafe {
         GlobalHeap.dealloc(block, layout);
         GlobalHeap.realloc(block, layout, 5000);
     }),
+    // SAFETY: none. It is a mistake, made in a process that ends by it.
     ("end", "arenite: overflow: 1 byte", |block, layout| unsafe {
         block.add(layout.size()).write(0);
         super::super::audit();
     }),
     #[cfg(feature = "hardened")]
+    // SAFETY: none. It is a mistake, made in a process that ends by it.
     ("size", "is given back as 99 bytes", |block, layout| unsafe {
         GlobalHeap.dealloc(block, Layout::from_size_align(99, layout.align()).unwrap());
     }),
     #[cfg(feature = "hardened")]
+    // SAFETY: none. It is a mistake, made in a process that ends by it.
     ("resized", "is given back as 99 bytes", |block, layout| unsafe {
         GlobalHeap.realloc(block, Layout::from_size_align(99, layout.align()).unwrap(), 200);
     }),
     #[cfg(feature = "hardened")]
+    // SAFETY: none. It is a mistake, made in a process that ends by it.
     ("stack", "is not memory of this heap", |_, layout| unsafe {
         let mut local = [0u64; 8];
         GlobalHeap.dealloc((&raw mut local).cast(), layout);
     }),
     #[cfg(feature = "hardened")]
+    // SAFETY: none. It is a mistake, made in a process that ends by it.
     ("another", "tag `level`) is another heap's", |_, layout| unsafe {
         GlobalHeap.dealloc(self::heap().try_alloc(layout).unwrap().as_ptr(), layout);
     }),
