@@ -54,6 +54,8 @@ struct Bounds {
     /// Where the chunk has its first block, and where it ends.
     start: *mut u8,
     end: *mut u8,
+    /// Where the pointer was when another chunk was taken.
+    ptr: *mut u8,
     /// Bytes handed out in all other chunks.
     below: usize,
 }
@@ -106,7 +108,7 @@ const fn nothing() -> *mut u8 {
 }
 
 impl Bounds {
-    const NONE: Self = Self { start: nothing(), end: nothing(), below: 0 };
+    const NONE: Self = Self { start: nothing(), end: nothing(), ptr: nothing(), below: 0 };
 }
 
 /// Makes stale pointers visible, in debug and hardened builds.
@@ -211,17 +213,17 @@ impl Chunks {
     /// Whether the arena can go back to this spot, of which the stamp was noted: it is of this arena, and nothing below it
     /// was released since. O(chunks).
     pub(super) fn is_below(&self, spot: &Spot, stamp: u64, ptr: *mut u8) -> bool {
-        let mut next = self.top.get();
+        let (mut next, mut reached) = (self.top.get(), ptr);
         while next != spot.top {
             // SAFETY: chunks of ours.
             match unsafe { next.as_ref() } {
-                Some(chunk) => next = chunk.next.get(),
+                Some(chunk) => (next, reached) = (chunk.next.get(), chunk.before.get().ptr),
                 None => return false,
             }
         }
         // SAFETY: as above; in the list, so it is there.
         let same = unsafe { next.as_ref() }.is_none_or(|chunk| chunk.stamp.get() == stamp);
-        same && (spot.top != self.top.get() || spot.ptr <= ptr)
+        same && spot.ptr <= reached
     }
 
     /// Goes back: what was allocated since is free again, and poisoned in debug and hardened builds. Chunks that were taken
@@ -261,7 +263,7 @@ impl Chunks {
             unsafe { poison(Chunk::start(chunk), Chunk::end(chunk)) };
             next = this.next.get();
             if next == spot.top {
-                let Bounds { start, end, below } = this.before.get();
+                let Bounds { start, end, below, .. } = this.before.get();
                 this.next.set(self.spare.replace(first));
                 self.top.set(spot.top);
                 self.start.set(start);
@@ -327,7 +329,7 @@ impl Chunks {
         // SAFETY: a chunk of ours, in no list.
         let this = unsafe { chunk.as_ref() };
         let (start, end, below) = (self.start.get(), cursor.store().end.get(), self.below.get());
-        this.before.set(Bounds { start, end, below });
+        this.before.set(Bounds { start, end, ptr: cursor.ptr().get(), below });
         this.stamp.set(next_stamp());
         this.next.set(self.top.replace(chunk.as_ptr()));
     }

@@ -149,6 +149,20 @@ fn a_forgotten_guard_frees_later() {
 }
 
 #[test]
+fn a_mark_above_where_the_arena_went_back_to_stays_stale_when_another_chunk_is_taken() {
+    let mut arena = HeapArena::try_new(&fresh_heap()).unwrap();
+    arena.alloc(1u64);
+    let low = arena.mark();
+    arena.alloc_slice_fill_with(100, |_| 2u64);
+    let high = arena.mark();
+    arena.release(low);
+    // A chunk of its own, over the one that both marks are in.
+    arena.alloc_slice_fill_with(1 << 20, |_| 0u8);
+    assert_eq!(arena.try_release(high), Err(StaleMark));
+    assert_eq!((arena.try_release(low), arena.used()), (Ok(()), 8));
+}
+
+#[test]
 fn marks_are_gone_back_to_and_stale_ones_refused() {
     let heap = fresh_heap();
     let (mut arena, mut other) = (HeapArena::try_new(&heap).unwrap(), HeapArena::try_new(&heap).unwrap());
