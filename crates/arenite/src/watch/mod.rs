@@ -1,11 +1,13 @@
 //! Floor 5: looking at memory: snapshots of every account, what has changed since, where it is going, and monitors that
 //! tell. May import floors 0 to 4; needs `std`.
 
+mod control_group;
 mod coverage;
 mod mark;
 mod monitor;
 mod reporter;
 mod snapshot;
+mod system;
 mod trend;
 
 pub use coverage::Coverage;
@@ -14,4 +16,5 @@ pub use monitor::{Figure, Kind, MemoryMonitor, ResourceMonitor, Unit};
 pub use reporter::Reporter;
 pub(crate) use snapshot::write_table;
 pub use snapshot::{HeapTagSnapshot, Snapshot, TagSnapshot};
+pub use system::{Stall, SystemPressure, SystemPressureLevel, SystemPressureReading, SystemPressureSource};
 pub use trend::{Direction, Trend, TrendReading};

@@ -150,6 +150,7 @@ fn main() {
         ("watches_nest", quiet::watches_nest),
         ("max_alloc", quiet::max_alloc_bounds_both),
         ("frame_policy", quiet::a_frame_is_judged),
+        ("looking_for_pressure_is_quiet", quiet::looking_for_pressure_is_quiet),
     ];
     for (name, test) in tests {
         test();

@@ -131,3 +131,16 @@ pub(crate) fn a_frame_is_judged() {
     black_box(Box::new(5));
     memory.begin_frame().end();
 }
+
+pub(crate) fn looking_for_pressure_is_quiet() {
+    let mut system = arenite::watch::SystemPressure::new();
+    let mut limited = arenite::watch::SystemPressure::new().resident_limit(1);
+    assert_no_alloc!({
+        black_box(system.poll());
+        let mut told = 0;
+        for _ in 0..3 {
+            limited.poll_and_tell(|_| told += 1);
+        }
+        assert_eq!(told, 1);
+    });
+}
