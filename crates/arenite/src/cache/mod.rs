@@ -229,13 +229,15 @@ impl<K: Eq + Hash + Clone, R> ResourceCache<K, R> {
             }
         };
         let slot = Slot::pinned(value, room.into_charge(), Arc::clone(&self.shared));
+        // From here on, whatever panics, it is unpinned.
+        let pinned = Pinned::new(Arc::clone(&slot));
         let bytes = slot.bytes();
         let inserted = self.shared.lock().land(key, &slot);
+        drop(slot);
         drop(landing);
         if let Some(inserted) = inserted {
             return Ok(Pinned::new(inserted));
         }
-        let pinned = Pinned::new(slot);
         self.shared.tell(CacheEvent::Loaded { key, bytes });
         Ok(pinned)
     }
@@ -360,9 +362,16 @@ struct Landing<'a, K: Eq + Hash, R> {
 
 impl<K: Eq + Hash, R> Drop for Landing<'_, K, R> {
     fn drop(&mut self) {
+        /// Ends it also if the key's `Hash` panics: nobody may wait for ever.
+        struct End<'f>(&'f Flight);
+        impl Drop for End<'_> {
+            fn drop(&mut self) {
+                self.0.end();
+            }
+        }
+        let _end = End(&self.flight);
         let key = self.shared.lock().abandon(self.key, &self.flight);
         drop(key);
-        self.flight.end();
     }
 }
 

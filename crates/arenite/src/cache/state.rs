@@ -129,9 +129,14 @@ impl<K, R> State<K, R> {
         }
     }
 
-    /// Puts a slot, which is pinned, into a node.
-    fn settle(&mut self, key: K, slot: Arc<Slot<K, R>>) -> usize {
-        let index = if self.vacant == NONE { self.nodes.len() } else { self.vacant };
+    /// The node that the next slot is put into.
+    fn next(&self) -> usize {
+        if self.vacant == NONE { self.nodes.len() } else { self.vacant }
+    }
+
+    /// Puts a slot, which is pinned, into the next node.
+    fn settle(&mut self, key: K, slot: Arc<Slot<K, R>>) {
+        let index = self.next();
         slot.set_node(index);
         self.stats.count += 1;
         self.stats.bytes += slot.bytes();
@@ -141,7 +146,6 @@ impl<K, R> State<K, R> {
             Some(vacant) => self.vacant = std::mem::replace(vacant, node).older,
             None => self.nodes.push(node),
         }
-        index
     }
 
     /// Empties a node.
@@ -176,6 +180,8 @@ impl<K: Eq + Hash, R> State<K, R> {
     pub(super) fn find(&mut self, key: &K) -> Found<K, R> {
         match self.places.get(key) {
             None => Found::Absent,
+            // A key's `Hash` or `Eq` panicked before the place was taken out.
+            Some(Place::Loading(flight)) if flight.is_over() => Found::Absent,
             Some(Place::Loading(flight)) => Found::Loading(Arc::clone(flight)),
             Some(&Place::Ready(index)) => {
                 self.wake(index);
@@ -192,11 +198,11 @@ impl<K: Eq + Hash, R> State<K, R> {
 
     /// Takes out what was used longest ago.
     pub(super) fn take_oldest(&mut self, why: Unloading) -> Option<Gone<K, R>> {
-        if self.oldest == NONE {
-            return None;
-        }
-        let (key, slot) = self.vacate(self.oldest)?;
-        let other = self.places.remove_entry(&key).map(|(key, _)| key);
+        let index = self.oldest;
+        let (key, _) = self.nodes.get(index)?.held.as_ref()?;
+        // The program's code first, so that nothing is half-done if it panics.
+        let other = self.places.remove_entry(key).map(|(key, _)| key);
+        let (key, slot) = self.vacate(index)?;
         self.stats.evictions += u64::from(why == Unloading::Pressure);
         Some(Gone { keys: (key, other), slot })
     }
@@ -207,8 +213,9 @@ impl<K: Eq + Hash, R> State<K, R> {
         if !self.nodes[index].idle {
             return None;
         }
+        // The program's code first, as above.
+        let other = self.places.remove_entry(key).map(|(key, _)| key);
         let (key, slot) = self.vacate(index)?;
-        let other = self.places.remove_entry(&key).map(|(key, _)| key);
         Some(Gone { keys: (key, other), slot })
     }
 
@@ -234,20 +241,15 @@ impl<K: Eq + Hash + Clone, R> State<K, R> {
     /// Puts a resource in, which is pinned; what was under the key comes out, pinned or not.
     pub(super) fn put(&mut self, key: &K, slot: Arc<Slot<K, R>>) -> Option<Gone<K, R>> {
         // The program's code first, so that nothing is half-done if it panics.
-        let (own, known) = (key.clone(), self.places.contains_key(key));
-        if !known {
-            // Any index; the right one follows.
-            self.places.insert(key.clone(), Place::Ready(NONE));
-        }
-        let index = self.settle(own, slot);
-        let place = self.places.get_mut(key)?;
-        match std::mem::replace(place, Place::Ready(index)) {
-            Place::Ready(old) if old != NONE => {
-                let (key, slot) = self.vacate(old)?;
-                Some(Gone { keys: (key, None), slot })
-            }
-            _ => None,
-        }
+        let (own, index) = (key.clone(), self.next());
+        let before = match self.places.get_mut(key) {
+            Some(place) => Some(std::mem::replace(place, Place::Ready(index))),
+            None => self.places.insert(key.clone(), Place::Ready(index)),
+        };
+        self.settle(own, slot);
+        let Some(Place::Ready(old)) = before else { return None };
+        let (key, slot) = self.vacate(old)?;
+        Some(Gone { keys: (key, None), slot })
     }
 
     /// Puts in what a load brought. If something was inserted under the key meanwhile that wins: it comes back, pinned.
@@ -257,9 +259,9 @@ impl<K: Eq + Hash + Clone, R> State<K, R> {
         {
             return Some(inserted);
         }
-        self.stats.loads += 1;
         // A place that is ready has been dealt with: nothing comes out.
         self.put(key, Arc::clone(slot));
+        self.stats.loads += 1;
         None
     }
 }

@@ -500,3 +500,67 @@ fn many_threads_in_a_small_budget_keep_the_figures_right() {
     cache.clear();
     assert_eq!(committed(&cache), (0, 0));
 }
+
+/// A key whose hashing panics when it is told to.
+#[derive(Clone, PartialEq, Eq)]
+struct Fragile(u32);
+
+std::thread_local! {
+    /// After how many hashes more the next one panics.
+    static PANICS_IN: std::cell::Cell<Option<u32>> = const { std::cell::Cell::new(None) };
+}
+
+impl std::hash::Hash for Fragile {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        if let Some(left) = PANICS_IN.get() {
+            PANICS_IN.set(left.checked_sub(1));
+            if left == 0 {
+                std::panic::resume_unwind(Box::new("hash"));
+            }
+        }
+        self.0.hash(state);
+    }
+}
+
+/// Whatever hash panics, the cache goes on as if that call had not been made, or had been made whole.
+#[test]
+fn a_hash_that_panics_leaves_nothing_half_done() {
+    /// Asks its cache when it is dropped: hangs if that happens under the lock.
+    struct Nosy(u32, &'static OnceLock<ResourceCache<Fragile, Nosy>>);
+    impl Drop for Nosy {
+        fn drop(&mut self) {
+            let _ = self.1.get().map(ResourceCache::len);
+        }
+    }
+    for fails_at in 0..12 {
+        let place: &'static OnceLock<ResourceCache<Fragile, Nosy>> = Box::leak(Box::new(OnceLock::new()));
+        let cache = place.get_or_init(|| ResourceCache::new(tag(Budget::hard(3 * KIB))));
+        let get = |key: u32| {
+            cache.get_or_load(&Fragile(key), |room| room.claim(KIB).map(|()| Nosy(key, place))).map(|it| it.0)
+        };
+        for key in 0..3 {
+            assert_eq!(get(key), Ok(key));
+        }
+        let steps: [&dyn Fn(); 6] = [
+            &|| assert_eq!(get(3), Ok(3)),
+            &|| assert_eq!(get(0), Ok(0)),
+            &|| assert!([true, false].contains(&cache.unload(&Fragile(1)))),
+            &|| drop(cache.insert(&Fragile(2), KIB, Nosy(2, place))),
+            &|| drop(cache.insert(&Fragile(9), KIB, Nosy(9, place))),
+            &|| assert!(cache.trim_to(KIB) <= 3 * KIB),
+        ];
+        for step in steps {
+            PANICS_IN.set(Some(fails_at));
+            let _ = catch_unwind(AssertUnwindSafe(step));
+            PANICS_IN.set(None);
+            for key in [2, 9, 3, 1, 0] {
+                assert_eq!(get(key), Ok(key), "hash {fails_at}");
+            }
+        }
+        cache.clear();
+        let stats = cache.stats();
+        assert_eq!((stats.count, stats.bytes, stats.idle_bytes), (0, 0, 0), "hash {fails_at}");
+        let own = cache.tag().account().own;
+        assert_eq!((own.committed, own.live), (0, 0), "hash {fails_at}");
+    }
+}

@@ -430,11 +430,11 @@ impl Drop for Heap {
     /// The last handle takes the heap with it, or leaks it whole if any of its blocks is not freed: somebody may use it.
     fn drop(&mut self) {
         let shared = self.shared();
+        // Before the handle's record is another one's. SAFETY: as in `shared`.
+        let at = unsafe { self.handle.as_ref() }.shared;
         if let Some(tracker) = &shared.tracker {
             tracker.leave(shared, self.handle);
         }
-        // SAFETY: as in `shared`.
-        let at = unsafe { self.handle.as_ref() }.shared;
         // Release: all that was done by this handle happens before the heap goes.
         if shared.handles.fetch_sub(1, Ordering::Release) == 1 {
             fence(Ordering::Acquire);

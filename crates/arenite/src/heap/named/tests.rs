@@ -239,6 +239,45 @@ fn places_are_those_of_handles_and_of_sites() {
 }
 
 #[test]
+fn sites_that_end_out_of_order_leave_no_name_behind() {
+    let heap = Heap::try_with(HeapOptions::new(fresh_tag()).track_blocks()).unwrap();
+    let label = || {
+        let block = heap.try_alloc(layout(10, 1)).unwrap();
+        let label = heap.report().survivors().next().unwrap().label;
+        // SAFETY: taken above.
+        unsafe { heap.free(block) };
+        label
+    };
+    let (outer, inner) = (heap.site("outer"), heap.site("inner"));
+    assert_eq!(label(), Some("inner"));
+    drop(outer);
+    assert_eq!(label(), None, "it ends what was named inside of it");
+    let (other, innermost) = (heap.site("other"), heap.site("innermost"));
+    drop(inner);
+    assert_eq!(label(), Some("innermost"), "as deep as one that is open, and yet another one");
+    drop(innermost);
+    assert_eq!(label(), Some("other"));
+    drop(other);
+    assert_eq!(label(), None);
+    let outer = heap.site("outer");
+    core::mem::forget(heap.site("forgotten"));
+    drop(outer);
+    assert_eq!(label(), None);
+}
+
+#[test]
+fn records_of_tracked_handles_change_hands() {
+    let heap = Heap::try_with(HeapOptions::new(fresh_tag()).track_blocks()).unwrap();
+    std::thread::scope(|threads| {
+        for _ in 0..4 {
+            threads.spawn(|| (0..1000).for_each(|_| drop(heap.clone())));
+        }
+    });
+    assert_eq!((heap.handles(), heap.report().handle_places().count()), (1, 0));
+    heap.try_discard().unwrap();
+}
+
+#[test]
 fn without_tracking_a_report_has_totals_and_says_how_to_learn_more() {
     let heap = Heap::try_new(fresh_tag()).unwrap();
     for size in [10, 20, 60_000] {

@@ -328,28 +328,48 @@ struct Label {
     place: &'static Location<'static>,
 }
 
+/// Names that a thread knows by number. Deeper ones are known by depth only, which is the same unless they end out of order.
+const KNOWN: usize = 16;
+
 std::thread_local! {
-    // Without a destructor, so that it can be read until the thread is gone.
+    // Without destructors, so that they can be read until the thread is gone.
     static LABEL: Cell<Option<Label>> = const { Cell::new(None) };
+    /// How many names are open, and the number of the last one that was opened.
+    static DEPTH: Cell<usize> = const { Cell::new(0) };
+    static SERIAL: Cell<u64> = const { Cell::new(0) };
+    /// The numbers of the open ones, by depth.
+    static OPEN: [Cell<u64>; KNOWN] = const { [const { Cell::new(0) }; KNOWN] };
 }
 
-/// Names what the calling thread does; made by [`Heap::site`](super::Heap::site). Dropping it takes the name back.
+/// Names what the calling thread does; made by [`Heap::site`](super::Heap::site). Dropping it takes the name back, and those
+/// that were given inside of it and are still there.
 #[derive(Debug)]
 #[must_use = "the name is taken back when this is dropped"]
 pub struct Site {
     before: Option<Label>,
+    depth: usize,
+    serial: u64,
     /// The name is the thread's.
     not_send: PhantomData<*mut ()>,
 }
 
 impl Site {
     pub(super) fn new(what: &'static str, place: &'static Location<'static>) -> Self {
-        Self { before: LABEL.replace(Some(Label { what, place })), not_send: PhantomData }
+        let (depth, serial) = (DEPTH.get() + 1, SERIAL.get() + 1);
+        DEPTH.set(depth);
+        SERIAL.set(serial);
+        OPEN.with(|open| open.get(depth).map_or((), |open| open.set(serial)));
+        Self { before: LABEL.replace(Some(Label { what, place })), depth, serial, not_send: PhantomData }
     }
 }
 
 impl Drop for Site {
     fn drop(&mut self) {
-        LABEL.set(self.before);
+        let known = OPEN.with(|open| open.get(self.depth).map(Cell::get));
+        // It may have ended already, with one around it.
+        if self.depth <= DEPTH.get() && known.is_none_or(|serial| serial == self.serial) {
+            DEPTH.set(self.depth - 1);
+            LABEL.set(self.before);
+        }
     }
 }
