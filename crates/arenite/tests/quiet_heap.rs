@@ -55,6 +55,34 @@ fn other_threads_do_not_count() {
     assert_eq!((seen.calls, seen.bytes), (1, 48));
 }
 
+/// A thread that has not allocated yet takes over what an ended one has, with its figures.
+#[test]
+fn what_an_earlier_thread_asked_for_does_not_count() {
+    for _ in 0..3 {
+        std::thread::spawn(|| (0..1000).for_each(|_| drop(black_box(Box::new([0u8; 48]))))).join().unwrap();
+        let seen = std::thread::spawn(|| thread_allocations(|| drop(black_box(Box::new([0u8; 48])))).1);
+        let seen = seen.join().unwrap().unwrap();
+        assert_eq!((seen.calls, seen.bytes), (1, 48));
+    }
+}
+
+/// A vector that grows by moving stays whose it was.
+#[test]
+fn what_grows_keeps_its_tag() {
+    for size in [100, 10_000, 100_000, 2 << 20] {
+        let mut list = LEVEL.in_scope(|| vec![1u8; size]);
+        let _scope = AI.scope();
+        // In the way, so that a large one can not grow where it is.
+        let between = black_box(vec![0u8; size]);
+        list.reserve_exact(3 * size);
+        assert_eq!(GlobalHeap::tag_of(list.as_ptr()), Some(*LEVEL), "{size}");
+        drop(between);
+        list.truncate(size / 10);
+        list.shrink_to_fit();
+        assert_eq!(GlobalHeap::tag_of(list.as_ptr()), Some(*LEVEL), "{size}");
+    }
+}
+
 #[test]
 fn blocks_live_where_the_scope_says() {
     let live = || GlobalHeap::stats(Some(*LEVEL)).live();

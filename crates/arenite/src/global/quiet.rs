@@ -94,6 +94,8 @@ impl Watch {
         // Asking which thread this is may allocate, once a thread: before anything is counted.
         let thread = std::thread::current().id();
         if source == Source::Heap {
+            // What a thread takes over with its first block has figures of those that ended.
+            bucket::arrive::<StdThreads>();
             bucket::each_taken::<StdThreads>(|tag, calls, _| by_tag[tag.place()] = calls);
         }
         let before = calls::watch();

@@ -445,11 +445,29 @@ pub unsafe fn realloc<T: Threads>(block: NonNull<u8>, size: usize, align: usize)
         if let Some(moved) = moves(block, size, align) {
             return Some(moved);
         }
-        let new = alloc_aligned::<T>(size, align)?;
+        let new = alloc_for::<T>(block, size, align)?;
         new.copy_from_nonoverlapping(block, usable_size(block).min(size));
         free::<T>(block);
         Some(new)
     }
+}
+
+/// A block that another one's content goes to: under that one's tag, whatever the thread's is.
+///
+/// # Safety
+/// As [`usable_size`].
+unsafe fn alloc_for<T: Threads>(block: NonNull<u8>, size: usize, align: usize) -> Option<NonNull<u8>> {
+    // SAFETY: the caller's promise; a place of this thread, or an empty one; a page's place is there as long as the page.
+    let (home, here) = unsafe { (&*Page::of(block).as_ref().local.load(Ordering::Relaxed), &*T::current()) };
+    let same = core::ptr::eq(home, here) || home.tag() == here.tag();
+    if same || !is_process(home.space.get()) {
+        return alloc_aligned::<T>(size, align);
+    }
+    or_refused::<T>(with_local::<T, _>(|local| {
+        // SAFETY: the calling thread's; a cache and a space outlive their locals.
+        let (cache, space) = unsafe { (&*local.as_ref().cache.get(), &*local.as_ref().space.get()) };
+        alloc_in(cache.of_tag(home.tag(), space)?, size, align)
+    }))
 }
 
 /// Whether a block can be `size` bytes long where it is: it has them, and would not waste more than half; or it can grow.
@@ -480,6 +498,13 @@ unsafe fn moves(block: NonNull<u8>, size: usize, align: usize) -> Option<NonNull
 #[cfg(feature = "std")]
 pub(crate) fn is_made() -> bool {
     !PROCESS.load(Ordering::Relaxed).is_null()
+}
+
+/// Gives the calling thread what its first block would give it.
+#[cfg(feature = "std")]
+pub(crate) fn arrive<T: Threads>() {
+    // Refused, its first block tries again.
+    let _ = attach::<T>();
 }
 
 /// Calls `see` with each tag under which the calling thread has allocated in the process's heap, how many blocks it took
