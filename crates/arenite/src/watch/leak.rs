@@ -244,10 +244,8 @@ impl fmt::Display for LeakReport {
 /// What lives in statics, and what threads have that still run, is told, too.
 ///
 /// ```
-/// fn main() {
-///     let _leaks = arenite::watch::LeakGuard::new();
-///     // … the program; at its end the report goes to standard error.
-/// }
+/// // In `main`; at its end the report goes to standard error.
+/// let _leaks = arenite::watch::LeakGuard::new();
 /// ```
 #[derive(Debug)]
 #[must_use = "it tells when it is dropped"]
