@@ -9,6 +9,7 @@
 
 mod builder;
 mod frame;
+mod leaks;
 mod policy;
 mod scene;
 
@@ -24,7 +25,7 @@ use crate::arena::{FrameArena, FrameError, JobArenas, JobStats, ScratchSlot};
 use crate::ledger::Tag;
 use crate::os;
 use crate::region::AllocError;
-use crate::watch::{HeapTagSnapshot, Snapshot, TagSnapshot};
+use crate::watch::{HeapTagSnapshot, LeakMark, LeakReport, Snapshot, TagSnapshot};
 
 /// The memory of an engine: a frame arena, job arenas, a scratch stack and the resources of a scene, each charged to a
 /// tag of its own. Pools and heaps live outside it and are charged to tags, too. `Send`.
@@ -63,6 +64,7 @@ pub struct MemoryManager {
     heap_calls: Option<fn() -> u64>,
     count_faults: bool,
     discipline: policy::Discipline,
+    leaks: Option<leaks::Leaks>,
 }
 
 impl MemoryManager {
@@ -176,7 +178,9 @@ impl MemoryManager {
     /// # Errors
     /// The address space can not be had.
     pub fn try_load_scene(&self) -> Result<Scene, AllocError> {
-        self.plan.scene()
+        let mut scene = self.plan.scene()?;
+        scene.mark = self.leaks.as_ref().map(leaks::Leaks::mark);
+        Ok(scene)
     }
 
     /// Makes `next` the scene and ends the old one: its destructors run, the last resource's first, and its memory
@@ -187,9 +191,11 @@ impl MemoryManager {
     /// # Panics
     /// A destructor panics: the change is complete and every other destructor has run before the panic goes on.
     pub fn change_scene(&mut self, next: Scene) -> SceneReport {
-        let old = core::mem::replace(&mut self.scene, next);
+        let mut old = core::mem::replace(&mut self.scene, next);
         self.jobs.reset();
-        self.plan.retire(old)
+        let mark = old.mark.take();
+        let report = self.plan.retire(old);
+        self.with_leaks(mark, report)
     }
 
     /// Ends the present scene and leaves an empty one. Its memory goes back to the system, but for what
@@ -199,7 +205,16 @@ impl MemoryManager {
     /// As [`change_scene`](Self::change_scene).
     pub fn clear_scene(&mut self) -> SceneReport {
         self.jobs.reset();
-        self.plan.clear(&mut self.scene)
+        let mark = self.scene.mark.take();
+        let report = self.plan.clear(&mut self.scene);
+        self.with_leaks(mark, report)
+    }
+
+    fn with_leaks(&self, mark: Option<LeakMark>, report: SceneReport) -> SceneReport {
+        match &self.leaks {
+            Some(leaks) => leaks.scene(mark, report),
+            None => report,
+        }
     }
 
     /// The present scene.
@@ -254,10 +269,21 @@ impl MemoryManager {
     #[must_use]
     pub fn shutdown(self) -> ShutdownReport {
         let (ledger, root) = (self.arena.tag().ledger(), self.root);
-        let Self { arena, scratch, jobs, scene, plan, .. } = self;
+        let Self { arena, scratch, jobs, mut scene, plan, leaks, .. } = self;
         let (frames, high_water) = (arena.frame(), arena.stats().high_water);
-        drop((arena, scratch, jobs, plan));
+        drop((arena, scratch, jobs));
+        plan.forget_spare();
+        let mark = scene.mark.take();
         let last_scene = scene.close();
+        // What the manager has on the heap by itself was there when it was built, and is still.
+        let (last_scene, leaks) = match &leaks {
+            None => (last_scene, None),
+            Some(leaks) => {
+                let (scene, all) = leaks.shutdown(mark, last_scene);
+                (scene, Some(all))
+            }
+        };
+        drop(plan);
         let tags = TagSnapshot::all(ledger);
         let tags = match root {
             None => tags,
@@ -269,7 +295,7 @@ impl MemoryManager {
                 tags.into_iter().filter(|tag| inside(&tag.name)).collect()
             }
         };
-        ShutdownReport { frames, frame_high_water: high_water, last_scene, tags }
+        ShutdownReport { frames, frame_high_water: high_water, last_scene, tags, leaks }
     }
 }
 
@@ -285,6 +311,9 @@ pub struct ShutdownReport {
     pub last_scene: SceneReport,
     /// All accounts after everything of the manager was given back.
     pub tags: Vec<TagSnapshot>,
+    /// What has grown outside the manager's own tags since it was built, if
+    /// [`report_leaks`](MemoryManagerBuilder::report_leaks) is on.
+    pub leaks: Option<LeakReport>,
 }
 
 impl ShutdownReport {
@@ -302,6 +331,10 @@ impl fmt::Display for ShutdownReport {
         match self.held().map(|tag| tag.committed).max() {
             None => write!(f, "nothing is held any more"),
             Some(bytes) => write!(f, "still held: up to {} under one tag", Bytes(bytes)),
+        }?;
+        match self.leaks.as_ref().filter(|leaks| !leaks.is_empty()) {
+            None => Ok(()),
+            Some(leaks) => write!(f, "\n{leaks}"),
         }
     }
 }

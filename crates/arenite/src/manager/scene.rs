@@ -3,12 +3,14 @@
 use core::cell::RefCell;
 use core::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
 use std::vec::Vec;
 
 use crate::arena::{ResourceArena, ResourceArenaOptions, ResourceStats};
 use crate::base::next_stamp;
 use crate::ledger::{Tag, TagError};
 use crate::region::AllocError;
+use crate::watch::{LeakMark, LeakReport};
 
 /// The scene's own arena and its sections.
 pub(super) const MAX_SECTIONS: usize = 8;
@@ -21,7 +23,7 @@ const SLOTS: usize = 4;
 pub(super) struct Plan {
     /// For each slot: the scene's own tag, then one per section.
     slots: Vec<Vec<Tag>>,
-    names: Vec<&'static str>,
+    names: Arc<[&'static str]>,
     reserve: usize,
     huge: bool,
     /// Bytes that may stay committed for the next scene.
@@ -46,7 +48,7 @@ impl Plan {
             core::iter::once(Ok(own)).chain(sections.iter().map(|name| own.child(name))).collect()
         };
         let slots = (0..SLOTS).map(slot).collect::<Result<_, _>>()?;
-        let (names, reserve) = (sections.to_vec(), reserve / (sections.len() + 1));
+        let (names, reserve) = (Arc::from(sections), reserve / (sections.len() + 1));
         Ok(Self { slots, names, reserve, huge, keep, stamp: next_stamp(), spare: RefCell::new(None) })
     }
 
@@ -105,13 +107,12 @@ impl Plan {
         };
         let mut arenas = tags.iter().map(arena);
         let own = arenas.next().transpose()?.ok_or(AllocError::TooLarge { tag: tags[0] })?;
-        Ok(Scene {
-            plan: self.stamp,
-            tag: tags[0],
-            own,
-            sections: arenas.collect::<Result<_, _>>()?,
-            names: self.names.clone(),
-        })
+        let mut sections = [const { None }; MAX_SECTIONS - 1];
+        for (slot, arena) in sections.iter_mut().zip(arenas) {
+            *slot = Some(arena?);
+        }
+        let names = Arc::clone(&self.names);
+        Ok(Scene { plan: self.stamp, tag: tags[0], own, sections, names, mark: None })
     }
 }
 
@@ -127,12 +128,15 @@ pub struct Scene {
     plan: u64,
     tag: Tag,
     own: ResourceArena,
-    sections: Vec<ResourceArena>,
-    names: Vec<&'static str>,
+    /// In here and not in a vector, so that a scene that is made or goes is in no report of leaks.
+    sections: [Option<ResourceArena>; MAX_SECTIONS - 1],
+    names: Arc<[&'static str]>,
+    /// What there was when it was loaded, if leaks are looked for.
+    pub(super) mark: Option<LeakMark>,
 }
 
 /// What a scene came to when it ended. Sizes are bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct SceneReport {
     /// Resources that were dropped, of all sections; slices and strings count, too.
@@ -144,6 +148,10 @@ pub struct SceneReport {
     /// Still committed on the scene's account: at most what
     /// [`scene_keep`](super::MemoryManagerBuilder::scene_keep) allows, unless the system refused to take it back.
     pub committed_after: usize,
+    /// What has grown outside the manager's own tags since the scene was loaded, if
+    /// [`report_leaks`](super::MemoryManagerBuilder::report_leaks) is on; `None` also for the empty scene that a manager begins
+    /// with, or has after [`clear_scene`](super::MemoryManager::clear_scene).
+    pub leaks: Option<LeakReport>,
 }
 
 impl Deref for Scene {
@@ -164,7 +172,10 @@ impl Scene {
     /// The section with this name, as the builder named it. O(sections).
     #[must_use]
     pub fn section(&self, name: &str) -> Option<&ResourceArena> {
-        self.names.iter().zip(&self.sections).find_map(|(own, arena)| (*own == name).then_some(arena))
+        self.names
+            .iter()
+            .zip(&self.sections)
+            .find_map(|(own, arena)| (*own == name).then_some(arena.as_ref())?)
     }
 
     /// Figures of the scene's own arena and all sections together. O(sections).
@@ -187,7 +198,7 @@ impl Scene {
     }
 
     fn arenas(&self) -> impl Iterator<Item = &ResourceArena> {
-        core::iter::once(&self.own).chain(&self.sections)
+        core::iter::once(&self.own).chain(self.sections.iter().flatten())
     }
 
     /// Gives back the memory that no resource uses.
@@ -195,7 +206,8 @@ impl Scene {
     /// # Errors
     /// The system refused; some of the memory stays committed.
     pub(super) fn try_trim(&mut self) -> Result<(), AllocError> {
-        core::iter::once(&mut self.own).chain(&mut self.sections).try_for_each(ResourceArena::try_trim)
+        let mut arenas = core::iter::once(&mut self.own).chain(self.sections.iter_mut().flatten());
+        arenas.try_for_each(ResourceArena::try_trim)
     }
 
     /// Drops all resources, sections in reverse order, the scene's own arena last. The scene is empty afterwards and
@@ -206,7 +218,7 @@ impl Scene {
     pub(super) fn clear(&mut self, mut keep: usize) -> SceneReport {
         let before = self.stats();
         let mut first = None;
-        for arena in self.sections.iter_mut().rev().chain([&mut self.own]) {
+        for arena in self.sections.iter_mut().flatten().rev().chain([&mut self.own]) {
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| arena.clear_keeping(keep))) {
                 match first {
                     None => first = Some(panic),

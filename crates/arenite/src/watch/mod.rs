@@ -3,6 +3,7 @@
 
 mod control_group;
 mod coverage;
+mod leak;
 mod mark;
 mod monitor;
 mod reporter;
@@ -11,6 +12,7 @@ mod system;
 mod trend;
 
 pub use coverage::Coverage;
+pub use leak::{Leak, LeakGuard, LeakMark, LeakReport, LeakedBlock};
 pub use mark::{AccountDelta, Mark, MarkDiff};
 pub use monitor::{Figure, Kind, MemoryMonitor, ResourceMonitor, Unit};
 pub use reporter::Reporter;

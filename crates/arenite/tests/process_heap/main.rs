@@ -3,6 +3,7 @@
 #![cfg(all(target_os = "linux", target_pointer_width = "64"))]
 
 mod figures;
+mod leaks;
 mod returns;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -381,7 +381,12 @@ impl Heap {
     /// threads wait.
     #[must_use]
     pub fn report(&self) -> HeapReport {
-        HeapReport::of(self)
+        HeapReport::of(self, 0)
+    }
+
+    /// As [`report`](Self::report); with tracking only of blocks that were made from `since_ns` on.
+    pub(crate) fn report_since(&self, since_ns: u64) -> HeapReport {
+        HeapReport::of(self, since_ns)
     }
 
     /// Ends the heap and gives all of its memory back, if this is its last handle and none of its blocks lives.

@@ -52,8 +52,8 @@ pub struct HeapReport {
 }
 
 impl HeapReport {
-    /// Looks at a heap.
-    pub(super) fn of(heap: &Heap) -> Self {
+    /// Looks at a heap: with tracking at the blocks that were made from `since_ns` on, else at all.
+    pub(super) fn of(heap: &Heap, since_ns: u64) -> Self {
         let shared = heap.shared();
         let stats = shared.heap.stats();
         let mut report = Self {
@@ -73,7 +73,11 @@ impl HeapReport {
             (report.classes.large_live, report.classes.large_bytes) = (0, 0);
             report.classes.classes.iter_mut().for_each(|class| class.live = 0);
             let now = (os::monotonic_ns(), frames() as u32);
-            tracker.each_block(|header| report.see(header, now));
+            tracker.each_block(|header| {
+                if header.made_ns >= since_ns {
+                    report.see(header, now);
+                }
+            });
             let mut places = report.places.iter_mut();
             tracker.each_handle(heap.handle, |place| {
                 if let Some(free) = places.next() {

@@ -1,0 +1,288 @@
+//! What has grown since a moment and was not given back: by tag, and for named heaps block by block.
+//!
+//! Figures are read without allocating, into room that is made when the mark is: so what looks at the general heap is not
+//! in its figures.
+
+use std::boxed::Box;
+use std::string::{String, ToString};
+use std::vec::Vec;
+use std::{fmt, io::Write as _};
+
+use crate::base::{Bytes, frames};
+use crate::ledger::{Ledger, Tag};
+use crate::os;
+
+/// What a tag has, without those below it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Row {
+    blocks: u64,
+    bytes: u64,
+    /// Committed by others than the process's heap.
+    committed: u64,
+}
+
+pub(crate) type Rows = [Row; Ledger::CAPACITY];
+
+/// A moment to which a later one is compared. Some 6 KiB in a box.
+#[derive(Debug)]
+pub struct LeakMark {
+    ledger: &'static Ledger,
+    time_ns: u64,
+    frame: u64,
+    rows: Box<Rows>,
+}
+
+impl LeakMark {
+    /// Remembers what every tag of a ledger has: committed memory, and of the process's ledger the blocks of the
+    /// [general heap](crate::GlobalHeap), too. O(tags + pages of the heap).
+    ///
+    /// ```
+    /// use arenite::{GlobalHeap, Ledger, Tag, watch::LeakMark};
+    ///
+    /// #[global_allocator]
+    /// static HEAP: GlobalHeap = GlobalHeap;
+    ///
+    /// let rooms = Tag::register("level/rooms")?;
+    /// let mark = LeakMark::new(Ledger::process());
+    /// let mut list = rooms.in_scope(|| vec![vec![0u8; 5000], vec![0u8; 5000]]);
+    /// std::mem::forget(list.pop());
+    /// drop(list);
+    ///
+    /// let report = mark.report();
+    /// assert_eq!((report.tags[0].tag.as_str(), report.tags[0].blocks), ("level/rooms", 1));
+    /// assert!(report.tags[0].bytes >= 5000);
+    /// println!("{report}"); // grown in 0 frames: level/rooms: 1 block of 5.0 KiB
+    /// # Ok::<(), arenite::TagError>(())
+    /// ```
+    #[must_use]
+    pub fn new(ledger: &'static Ledger) -> Self {
+        let mut mark =
+            Self { ledger, time_ns: 0, frame: 0, rows: Box::new([Row::default(); Ledger::CAPACITY]) };
+        mark.set();
+        mark
+    }
+
+    /// Remembers what there is now, in place of what it remembered. Allocates nothing.
+    pub fn set(&mut self) {
+        (self.time_ns, self.frame) = (os::monotonic_ns(), frames());
+        read(self.ledger, &mut self.rows);
+    }
+
+    /// What has grown since. Exact while no other thread allocates.
+    #[must_use]
+    pub fn report(&self) -> LeakReport {
+        self.report_at(&self.look(), |_| false)
+    }
+
+    /// What there is now. Allocates nothing.
+    pub(crate) fn look(&self) -> Rows {
+        let mut now = [Row::default(); Ledger::CAPACITY];
+        read(self.ledger, &mut now);
+        now
+    }
+
+    /// As [`report`](Self::report), of a look that was made before, and without committed memory of tags that somebody else
+    /// answers for.
+    pub(crate) fn report_at(&self, now: &Rows, others: impl Fn(Tag) -> bool) -> LeakReport {
+        let rows = self.ledger.tags().zip(now.iter().zip(self.rows.iter()));
+        let tags = rows.filter_map(|(tag, (now, then))| {
+            let committed = if others(tag) { 0 } else { now.committed.saturating_sub(then.committed) };
+            let (blocks, bytes) =
+                (now.blocks.saturating_sub(then.blocks), now.bytes.saturating_sub(then.bytes));
+            (blocks > 0 || bytes > 0 || committed > 0).then(|| Leak {
+                tag: tag.name().to_string(),
+                blocks,
+                bytes,
+                committed,
+                survivors: Vec::new(),
+            })
+        });
+        let tags = tags.collect();
+        LeakReport { frames: frames().saturating_sub(self.frame), tags, since_ns: self.time_ns }
+    }
+}
+
+/// Allocates nothing.
+fn read(ledger: &'static Ledger, rows: &mut Rows) {
+    for (row, tag) in rows.iter_mut().zip(ledger.tags()) {
+        *row = Row { committed: tag.account().own.committed as u64, ..Row::default() };
+    }
+    #[cfg(all(not(loom), target_pointer_width = "64"))]
+    if core::ptr::eq(ledger, Ledger::process()) {
+        use crate::heap::bucket;
+        let mut used = false;
+        for (tag, figures) in bucket::by_tag() {
+            used = true;
+            let row = &mut rows[tag.place()];
+            (row.blocks, row.bytes) = (figures.live, figures.live_bytes);
+            row.committed = row.committed.saturating_sub(figures.committed);
+        }
+        if used {
+            // Memory of the heap that nobody has: it goes up and down as the heap likes, and nobody has forgotten it.
+            rows[bucket::process_tag().place()].committed = 0;
+        }
+    }
+}
+
+/// A tag that has more than it had.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct Leak {
+    /// The tag; figures are without those below it.
+    pub tag: String,
+    /// How many blocks it has that it had not: of the general heap, or of a named one that was
+    /// [looked into](LeakReport::look_into).
+    pub blocks: u64,
+    /// Their bytes: of the general heap with what rounding adds, of a named heap with tracking as they were asked for.
+    pub bytes: u64,
+    /// Bytes that it has more of committed memory outside the general heap: regions, arenas, pools, named heaps. They keep
+    /// memory for later, so more of it need not be lost.
+    pub committed: u64,
+    /// The largest of the blocks, if a named heap with tracking was looked into.
+    pub survivors: Vec<LeakedBlock>,
+}
+
+/// A block of a named heap with [`track_blocks`](crate::HeapOptions::track_blocks).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct LeakedBlock {
+    /// Bytes that were asked for.
+    pub size: u64,
+    /// How many frames ago.
+    pub frames: u32,
+    /// Where: file and line, and what the thread was doing if it [said so](crate::Heap::site).
+    pub place: String,
+}
+
+/// What has grown since a [mark](LeakMark). `Display` writes a line for each tag and block.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct LeakReport {
+    /// Frames that began since the mark.
+    pub frames: u64,
+    /// Tags that have more than they had, in the order in which they were registered.
+    pub tags: Vec<Leak>,
+    /// When the mark was made.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    since_ns: u64,
+}
+
+impl LeakReport {
+    /// Whether nothing has grown.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.tags.is_empty()
+    }
+
+    /// Looks which blocks of a named heap are to blame for what its tag has more. With
+    /// [`track_blocks`](crate::HeapOptions::track_blocks) these are the blocks that were made since the mark and live; without
+    /// it, all that live. If there are none, the heap has just kept memory, and its tag is no leak.
+    ///
+    /// Several heaps under one tag are to be looked into by one call each; the last one must not be the only one that is
+    /// empty, so give heaps tags of their own.
+    #[cfg(all(not(loom), target_pointer_width = "64"))]
+    pub fn look_into(&mut self, heap: &crate::Heap) {
+        let report = heap.report_since(self.since_ns);
+        let name = report.tag().name();
+        let place = self.tags.iter().position(|leak| leak.tag == name);
+        if report.blocks() == 0 {
+            if let Some(place) = place.filter(|place| self.tags[*place].blocks == 0) {
+                self.tags.remove(place);
+            }
+            return;
+        }
+        let place = place.unwrap_or_else(|| {
+            self.tags.push(Leak { tag: name.to_string(), ..Leak::default() });
+            self.tags.len() - 1
+        });
+        let leak = &mut self.tags[place];
+        leak.blocks += report.blocks();
+        leak.bytes += report.bytes();
+        leak.survivors.extend(report.survivors().map(|block| {
+            let (file, line) = (block.place.file(), block.place.line());
+            let place = match block.label {
+                Some(label) => std::format!("{label} ({file}:{line})"),
+                None => std::format!("{file}:{line}"),
+            };
+            LeakedBlock { size: block.size as u64, frames: block.frames, place }
+        }));
+    }
+}
+
+impl fmt::Display for LeakReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.tags.is_empty() {
+            return f.write_str("nothing has grown");
+        }
+        let bytes = |bytes: u64| Bytes(usize::try_from(bytes).unwrap_or(usize::MAX));
+        let plural = |count: u64| if count == 1 { "" } else { "s" };
+        write!(f, "grown in {} frame{}:", self.frames, plural(self.frames))?;
+        for Leak { tag, blocks, bytes: size, committed, survivors } in &self.tags {
+            write!(f, "\n  {tag}: ")?;
+            if *blocks > 0 || *size > 0 {
+                write!(f, "{blocks} block{} of {}", plural(*blocks), bytes(*size))?;
+                f.write_str(if *committed > 0 { ", " } else { "" })?;
+            }
+            if *committed > 0 {
+                write!(f, "{} more committed", bytes(*committed))?;
+            }
+            for LeakedBlock { size, frames, place } in survivors {
+                let age = plural(u64::from(*frames));
+                write!(f, "\n    {} made {frames} frame{age} ago at {place}", bytes(*size))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Tells when it is dropped what has grown since it was made: for programs without a manager, in the first line of `main`.
+/// What was declared after it is dropped before it, and so is not told. Silent if nothing has grown.
+///
+/// What lives in statics, and what threads have that still run, is told, too.
+///
+/// ```
+/// // In `main`; at its end the report goes to standard error.
+/// let _leaks = arenite::watch::LeakGuard::new();
+/// ```
+#[derive(Debug)]
+#[must_use = "it tells when it is dropped"]
+pub struct LeakGuard {
+    mark: LeakMark,
+    tell: fn(&LeakReport),
+}
+
+impl LeakGuard {
+    /// A guard that writes to standard error.
+    pub fn new() -> Self {
+        Self::telling(|report| {
+            // Nobody can be told that there is no standard error.
+            let _ = std::writeln!(std::io::stderr(), "{report}");
+        })
+    }
+
+    /// A guard that tells somebody else. Not called if nothing has grown.
+    pub fn telling(tell: fn(&LeakReport)) -> Self {
+        // What the standard library makes once, when it is first used, and keeps.
+        let _ = std::io::stdout().flush();
+        let _ = std::thread::current().id();
+        Self { mark: LeakMark::new(Ledger::process()), tell }
+    }
+}
+
+impl Default for LeakGuard {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for LeakGuard {
+    fn drop(&mut self) {
+        let report = self.mark.report();
+        if !report.is_empty() {
+            (self.tell)(&report);
+        }
+    }
+}
