@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use arenite_demo::outcome::{HeapOutcome, Outcome, SceneOutcome};
+use arenite_demo::outcome::{HeapOutcome, LeakOutcome, Outcome, SceneOutcome};
 use arenite_demo::report::units::{bytes, count, counted, millis};
 
 use crate::table::Table;
@@ -64,8 +64,35 @@ pub(crate) fn summary(outcome: &Outcome) -> String {
         bytes(outcome.resident_end),
         bytes(outcome.resident_peak)
     );
+    trends(&mut text, outcome);
+    leaks(&mut text, &outcome.leaks);
     let _ = writeln!(text, "Checksum                  {}", outcome.checksum);
     text
+}
+
+/// Where the memory is going, and which tags make it grow.
+fn trends(text: &mut String, outcome: &Outcome) {
+    let Some((all, tags)) = outcome.trends.split_first() else { return };
+    let _ = writeln!(text, "Trend                     {}", all.line);
+    for tag in tags.iter().filter(|tag| tag.is_increasing()) {
+        let _ = writeln!(text, "  {:<24}{}", tag.name, tag.line);
+    }
+}
+
+/// What still lived when its part of the game had ended.
+fn leaks(text: &mut String, leaks: &[LeakOutcome]) {
+    for leak in leaks {
+        let _ = writeln!(
+            text,
+            "Leak under tag {}: {} of {} in all live, the oldest since {}\n  made at {}{}",
+            leak.tag,
+            counted(leak.blocks, "block", "blocks"),
+            bytes(leak.bytes),
+            counted(u64::from(leak.age_frames), "frame", "frames"),
+            leak.place,
+            if leak.what.is_empty() { String::new() } else { format!(" ({})", leak.what) }
+        );
+    }
 }
 
 /// What each tag has of the general heap, those below it not included.
@@ -121,7 +148,7 @@ fn scenes(scenes: &[SceneOutcome]) -> Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arenite_demo::outcome::{FrameMs, TagOutcome};
+    use arenite_demo::outcome::{FrameMs, TagOutcome, TrendOutcome};
 
     fn outcome() -> Outcome {
         let scene = SceneOutcome {
@@ -170,6 +197,27 @@ mod tests {
             frame_arena_high_water: 65_536,
             resident_end: 1 << 20,
             resident_peak: 2 << 20,
+            trends: ["all", "frame", "marks"].map(trend).to_vec(),
+            leaks: vec![LeakOutcome {
+                tag: "marks".to_owned(),
+                blocks: 600,
+                bytes: 600 << 10,
+                what: "a mark on a wall".to_owned(),
+                place: "src/marks.rs:41".to_owned(),
+                age_frames: 599,
+            }],
+        }
+    }
+
+    fn trend(name: &str) -> TrendOutcome {
+        let grows = name != "frame";
+        TrendOutcome {
+            name: name.to_owned(),
+            direction: if grows { "increasing" } else { "stable" }.to_owned(),
+            confidence: 1.0,
+            bytes_per_second: 61_440.0,
+            bytes_per_frame: 1024.0,
+            line: if grows { "increasing, 60.0 KiB per second, confident" } else { "stable" }.to_owned(),
         }
     }
 
@@ -184,6 +232,9 @@ mod tests {
             "minor page faults       12",
             "frame arena high water  64 KiB",
             "p50 100 µs   p99 200 µs   p99.9 300 µs   max 400 µs",
+            "Trend                     increasing, 60.0 KiB per second, confident\n  marks                   increasing, 60.0",
+            "Leak under tag marks: 600 blocks of 600 KiB in all live, the oldest since 599 frames\n",
+            "  made at src/marks.rs:41 (a mark on a wall)\n",
             "Checksum                  00ff00ff00ff00ff",
         ] {
             assert!(text.contains(part), "{part} is missing in\n{text}");
@@ -203,5 +254,7 @@ mod tests {
         });
         assert!(text.contains("general-heap calls      not counted") && !text.contains("reserved"));
         assert!(!text.contains("handed out"));
+        let text = summary(&Outcome { trends: Vec::new(), leaks: Vec::new(), ..outcome() });
+        assert!(!text.contains("Trend") && !text.contains("Leak"), "the plain game looks at neither");
     }
 }

@@ -100,6 +100,41 @@ fn the_figures_keep_their_promises() {
 }
 
 #[test]
+fn a_leak_is_found_named_located_and_called() {
+    const GAME: [&str; 6] = ["--frames", "300", "--scenes", "1", "--agents", "48"];
+    let run = |arguments: &[&str]| -> Outcome {
+        let text = printed(&[&GAME[..], &["--quiet", "--json", "-"], arguments].concat());
+        serde_json::from_str(&text).expect("the figures and nothing else")
+    };
+    let clean = run(&[]);
+    assert!(clean.leaks.is_empty());
+    assert!(clean.trends[0].direction == "stable" || clean.trends[0].direction == "decreasing", "{clean:?}");
+    assert!(!clean.trends.iter().any(|trend| trend.is_increasing() || trend.direction == "unknown"));
+
+    let run = run(&["--leak", "1000"]);
+    assert_eq!(run.checksum, clean.checksum, "the game is the same");
+    let [leak] = &run.leaks[..] else { panic!("one place leaks: {:?}", run.leaks) };
+    assert_eq!((leak.tag.as_str(), leak.blocks, leak.bytes), ("marks", 300, 300_000));
+    assert!(leak.age_frames >= 290, "the oldest is from the beginning: {leak:?}");
+    let (file, line) = leak.place.rsplit_once(':').expect("a file and a line");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(file);
+    let source = fs::read_to_string(&source).expect("the source is there");
+    let line = source.lines().nth(line.parse::<usize>().expect("a number") - 1).expect("the line is there");
+    assert!(line.contains(&leak.what), "{line}");
+    for trend in &run.trends {
+        let grows = trend.name == "all" || trend.name == "marks";
+        assert_eq!(trend.is_increasing(), grows, "{trend:?}");
+        // Rounded up to a size class, and a header before it.
+        assert!(!grows || (1000.0..1300.0).contains(&trend.bytes_per_frame), "{trend:?}");
+        assert!(!grows || trend.line.contains("per second"), "{trend:?}");
+    }
+    let text = printed(&[&GAME[..], &["--leak", "1000"]].concat());
+    for part in ["Trend                     increasing, ", "Leak under tag marks: 300 blocks", "leak.rs:"] {
+        assert!(text.contains(part), "{part} is missing in\n{text}");
+    }
+}
+
+#[test]
 fn results_are_written_whole_and_replace_old_ones() {
     let folder = folder("results");
     let (json, page) = (folder.join("run.json"), folder.join("run.html"));

@@ -343,6 +343,7 @@ mod tests {
             frame_arena_high_water: 0,
             resident_end: 1 << 20,
             resident_peak: 2 << 20,
+            ..Outcome::default()
         }
     }
 

@@ -62,18 +62,10 @@ impl<'a> Run<'a> {
             seed: config.seed,
             frames,
             threads: config.threads,
-            checksum: String::new(),
             scenes: Vec::with_capacity(config.scenes as usize),
             frame_heap_calls: config.heap_calls.map(|_| 0),
-            frame_memory_syscalls: 0,
-            frame_minor_faults: 0,
             warmup_frames: super::warmup(config),
-            tags: Vec::new(),
-            general_heap: Vec::new(),
-            frame_ms: Default::default(),
-            frame_arena_high_water: 0,
-            resident_end: 0,
-            resident_peak: 0,
+            ..Outcome::default()
         };
         // Room for everything at once: no sample makes the heap move the others between two frames.
         let timeline = Vec::with_capacity(usize::try_from(frames).unwrap_or(0));

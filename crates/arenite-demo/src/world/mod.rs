@@ -9,13 +9,16 @@
 //! | buckets, intents, draw list, labels | the frame arena; the draw list is kept for the next frame | `frame` |
 //! | search nodes and open lists | each job's scratch | `jobs` |
 //! | paths that were found | each job's arena, until the frame ends | `jobs` |
+//! | what `--leak` leaks | a named heap that tracks its blocks | `marks` |
 //!
 //! | file | what lives there |
 //! |---|---|
+//! | `leak` | what is leaked on purpose |
 //! | `memory` | start-up: tags, budgets, the manager, the file |
 //! | `resources` | decoded resources by handle |
 //! | `scene` | a scene and its frame |
 //! | `think` | paths in job arenas |
+//! | `trends` | where the memory is going |
 //!
 //! The general heap has the rest, by part: `heap/threads`, `heap/game`, `heap/scenes` and `heap/record`. Frames leave it alone.
 //!
@@ -23,10 +26,12 @@
 
 mod agents;
 mod flying;
+mod leak;
 mod memory;
 mod resources;
 mod scene;
 mod think;
+mod trends;
 
 use arenite::{HeapTagSnapshot, MemoryManager, ScratchStack, TagSnapshot};
 
@@ -39,7 +44,9 @@ use crate::rules::flight::Crowd;
 use crate::wad::{LumpName, Wad};
 use agents::Agents;
 use flying::Flying;
+use leak::Marks;
 use scene::Level;
+use trends::Trends;
 
 impl From<arenite::AllocError> for DemoError {
     fn from(error: arenite::AllocError) -> Self {
@@ -83,8 +90,10 @@ fn play(config: &Config, observer: &mut dyn Observer) -> Result<Record, DemoErro
     let projectiles = flying::projectile_pool(memory::tag("game/projectiles")?)?;
     let mut flying = Flying::try_new(&boxes, &fallen, &projectiles, memory::tag("game/particles")?)?;
     flying.start(config.agents as usize)?;
+    let marks = Marks::start(config.leak)?;
     let recording = memory::part(memory::RECORD)?;
     let mut run = Run::new(config, "arenite");
+    let mut trends = Trends::start(config)?;
     drop(recording);
     run.record().sampled_tags = memory::SAMPLED.map(String::from).to_vec();
 
@@ -98,6 +107,8 @@ fn play(config: &Config, observer: &mut dyn Observer) -> Result<Record, DemoErro
             &mut game,
             &mut crew,
             &mut flying,
+            marks.as_ref(),
+            &mut trends,
             &mut run,
             observer,
         )?;
@@ -109,6 +120,8 @@ fn play(config: &Config, observer: &mut dyn Observer) -> Result<Record, DemoErro
     outcome.frame_arena_high_water = snapshot.frame.high_water as u64;
     outcome.tags = snapshot.tags.iter().filter(|tag| tag.peak_committed > 0).map(tag_outcome).collect();
     outcome.general_heap = snapshot.heap.iter().map(heap_outcome).collect();
+    outcome.trends = trends.outcome();
+    outcome.leaks = marks.map_or_else(Vec::new, Marks::end);
     Ok(run.finish())
 }
 
@@ -123,6 +136,8 @@ fn scene(
     game: &mut ScratchStack,
     crew: &mut Agents,
     flying: &mut Flying<'_>,
+    marks: Option<&Marks>,
+    trends: &mut Trends,
     run: &mut Run<'_>,
     observer: &mut dyn Observer,
 ) -> Result<(), DemoError> {
@@ -145,7 +160,9 @@ fn scene(
         let clock = Clock::start();
         let frame = memory.begin_frame();
         let drawn = level.frame(&frame, crew, flying)?;
+        marks.map_or(Ok(()), Marks::frame)?;
         let (stats, ms) = (frame.end(), clock.ms());
+        trends.frame(marks);
         Ok(memory::sample(&drawn, &stats, ms))
     })?;
 
