@@ -75,7 +75,8 @@ pub(crate) struct DemoArgs {
     /// Threads that think for the agents [default: one per processor, at most 4].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
     pub(crate) threads: Option<u32>,
-    /// A hard budget for a tag, for example scene=8MiB; may be given more than once.
+    /// A hard budget for a tag, for example scene=8MiB; may be given more than once. With one for textures or sounds these
+    /// stream through a cache.
     #[arg(long = "budget", value_name = "TAG=SIZE", value_parser = parse_budget)]
     pub(crate) budgets: Vec<(String, u64)>,
     /// Leak so much in every frame on purpose, for example 1KiB, and see it found.

@@ -135,6 +135,53 @@ fn a_leak_is_found_named_located_and_called() {
 }
 
 #[test]
+fn textures_and_sounds_stream_within_their_budgets() {
+    let whole = outcome(&[]);
+    assert!(whole.caches.is_empty() && whole.streaming.is_none());
+    // Tight: the embedded file's textures do not all fit.
+    let run = outcome(&["--budget", "textures=160KiB", "--budget", "sounds=256KiB"]);
+    assert_eq!(run.checksum, whole.checksum, "what streams looks and sounds the same");
+    assert_eq!(
+        run.frame_heap_calls,
+        Some(0),
+        "streaming is outside of frames, or a cut that is counted apart"
+    );
+    let moments = run.streaming.expect("it streams");
+    assert!(moments.moments >= 4 && moments.heap_calls > 0 && moments.memory_syscalls > 0, "{moments:?}");
+    let [textures, sounds] = &run.caches[..] else { panic!("two caches: {:?}", run.caches) };
+    for (cache, budget) in [(textures, 160 << 10), (sounds, 256 << 10)] {
+        assert!(cache.loads > 0 && cache.misses == cache.loads, "{cache:?}");
+        assert!(cache.bytes <= cache.peak_bytes && cache.peak_bytes <= budget, "{cache:?}");
+        let tag = run.tags.iter().find(|tag| tag.name == cache.name).expect("a tag of its own");
+        assert_eq!(tag.budget, Some(budget));
+        assert_eq!(tag.committed, cache.bytes, "the ledger knows each page, and nothing else is charged");
+        assert!(tag.peak <= budget, "{tag:?}");
+    }
+    assert!(sounds.hits > 0, "the second scene finds what the first one left");
+    assert!(textures.evictions > 0, "not all of them fit: {textures:?}");
+    for scene in &run.scenes {
+        assert!(
+            scene.live_bytes_after == 0 && scene.resources_loaded == scene.resources_dropped,
+            "{}",
+            scene.map
+        );
+    }
+
+    let text = printed(&[&SHORT[..], &["--budget", "textures=1MiB"]].concat());
+    for part in ["evictions", "textures  ", "streaming, apart", "Trend  "] {
+        assert!(text.contains(part), "{part} is missing in\n{text}");
+    }
+    let refused = |arguments: &[&str], why: &str| {
+        let done = arenite(&[&SHORT[..], arguments].concat());
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert_eq!(done.status.code(), Some(2), "{said}");
+        assert!(said.contains(why) && said.matches('\n').count() == 1, "{said}");
+    };
+    refused(&["--budget", "textures=8KiB"], "`textures`");
+    refused(&["--compare", "--budget", "textures=8MiB"], "does not stream");
+}
+
+#[test]
 fn results_are_written_whole_and_replace_old_ones() {
     let folder = folder("results");
     let (json, page) = (folder.join("run.json"), folder.join("run.html"));

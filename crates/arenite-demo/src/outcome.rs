@@ -30,6 +30,12 @@ pub struct Outcome {
     /// The general heap at the end, one entry per tag that ever had a block of it. Empty for the plain game, and when the
     /// program runs on another heap.
     pub general_heap: Vec<HeapOutcome>,
+    /// The caches that resources stream through. Empty unless the run streams.
+    #[serde(default)]
+    pub caches: Vec<CacheOutcome>,
+    /// The moments in which they did; `None` unless the run streams.
+    #[serde(default)]
+    pub streaming: Option<StreamingOutcome>,
     /// Where the memory is going, by a sample each frame: first all of it (the caches left out, which fill up to their budgets
     /// and stay there), named `all`, then tag by tag. Empty for the plain game.
     #[serde(default)]
@@ -110,6 +116,42 @@ pub struct HeapOutcome {
     pub live_bytes: u64,
     /// Bytes committed for them at the end, free blocks of the same pages included.
     pub committed: u64,
+}
+
+/// A cache of resources at the end of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CacheOutcome {
+    /// What is in it, and the name of its tag.
+    pub name: String,
+    /// Asked for and there.
+    pub hits: u64,
+    /// Asked for and not there.
+    pub misses: u64,
+    /// Loaded.
+    pub loads: u64,
+    /// Unloaded because another one needed the room.
+    pub evictions: u64,
+    /// Resources that are loaded.
+    pub resources: u64,
+    /// Bytes of those, in whole pages.
+    pub bytes: u64,
+    /// The most bytes at once.
+    pub peak_bytes: u64,
+    /// The hard budget of its tag.
+    pub budget: Option<u64>,
+}
+
+/// Streaming moments: between two frames, or, when the camera jumped, as a cut in one. What they call is counted here only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamingOutcome {
+    /// Moments, cuts included.
+    pub moments: u64,
+    /// Those in a frame.
+    pub cuts: u64,
+    /// General-heap calls in all of them; 0 when nobody counts.
+    pub heap_calls: u64,
+    /// Memory system calls in all of them.
+    pub memory_syscalls: u64,
 }
 
 /// Where the memory of a tag is going.

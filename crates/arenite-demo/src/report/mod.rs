@@ -67,6 +67,7 @@ pub fn render(record: &Record, out: &mut dyn Write) -> fmt::Result {
         }
         write!(out, "</div></section>")?;
     }
+    tables::caches(out, outcome)?;
     tables::leaks(out, outcome)?;
     tables::trends(out, outcome)?;
     tables::scenes(out, outcome)?;

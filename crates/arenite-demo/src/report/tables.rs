@@ -194,6 +194,28 @@ pub(super) fn general_heap(out: &mut dyn Write, outcome: &Outcome) -> fmt::Resul
     table(out, "The general heap, by tag", &head, rows)
 }
 
+/// What streamed through the caches.
+pub(super) fn caches(out: &mut dyn Write, outcome: &Outcome) -> fmt::Result {
+    if outcome.caches.is_empty() {
+        return Ok(());
+    }
+    let head = ["Cache", "Hits", "Misses", "Loads", "Evictions", "Resources", "Loaded", "Peak", "Budget"];
+    let rows = outcome.caches.iter().map(|cache| {
+        vec![
+            cache.name.clone(),
+            count(cache.hits),
+            count(cache.misses),
+            count(cache.loads),
+            count(cache.evictions),
+            count(cache.resources),
+            bytes(cache.bytes),
+            bytes(cache.peak_bytes),
+            cache.budget.map_or("none".to_owned(), bytes),
+        ]
+    });
+    table(out, "Caches", &head, rows)
+}
+
 /// Where the memory is going, by tag.
 pub(super) fn trends(out: &mut dyn Write, outcome: &Outcome) -> fmt::Result {
     if outcome.trends.is_empty() {

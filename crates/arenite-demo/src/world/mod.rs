@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | the WAD file | a resource arena | `wad` |
 //! | decoded textures, flats, sprites, sounds | sections of the scene | `scene/…` |
+//! | textures and sounds that stream | an arena each, held by a cache | `textures`, `sounds` |
 //! | grid, walls, agents | a scratch stack whose scope is the scene | `game` |
 //! | projectiles, particles | another one, whose scope is the run | `game` |
 //! | buckets, intents, draw list, labels | the frame arena; the draw list is kept for the next frame | `frame` |
@@ -17,10 +18,12 @@
 //! | `memory` | start-up: tags, budgets, the manager, the file |
 //! | `resources` | decoded resources by handle |
 //! | `scene` | a scene and its frame |
+//! | `streaming` | textures and sounds that come through a cache |
 //! | `think` | paths in job arenas |
 //! | `trends` | where the memory is going |
 //!
-//! The general heap has the rest, by part: `heap/threads`, `heap/game`, `heap/scenes` and `heap/record`. Frames leave it alone.
+//! The general heap has the rest, by part: `heap/threads`, `heap/game`, `heap/scenes`,
+//! `heap/streaming` and `heap/record`. Frames leave it alone.
 //!
 //! The rules are those of [`rules`](crate::rules); `plain`, the same game on the standard library, is not known here.
 
@@ -30,6 +33,7 @@ mod leak;
 mod memory;
 mod resources;
 mod scene;
+mod streaming;
 mod think;
 mod trends;
 
@@ -46,6 +50,7 @@ use agents::Agents;
 use flying::Flying;
 use leak::Marks;
 use scene::Level;
+use streaming::Streams;
 use trends::Trends;
 
 impl From<arenite::AllocError> for DemoError {
@@ -53,6 +58,9 @@ impl From<arenite::AllocError> for DemoError {
         Self::Memory(error.to_string())
     }
 }
+
+/// Tags whose budgets make resources stream through a cache instead of being loaded with their scene.
+pub const STREAMED: [&str; 2] = [streaming::TEXTURES, streaming::SOUNDS];
 
 /// Plays the whole run.
 ///
@@ -80,6 +88,7 @@ fn play(config: &Config, observer: &mut dyn Observer) -> Result<Record, DemoErro
     let file = memory::File::open(config)?;
     let wad = Wad::parse(file.bytes())?;
     let maps = host::maps(&wad, config)?;
+    let streams = Streams::start(config, &wad)?;
     let mut memory = memory::start(config)?;
     let mut game = memory::game_stack()?;
     let [mut boxes, mut fallen] = memory::flying_stacks()?;
@@ -100,6 +109,7 @@ fn play(config: &Config, observer: &mut dyn Observer) -> Result<Record, DemoErro
     for (number, &name) in (0..config.scenes).zip(maps.iter().cycle()) {
         scene(
             &wad,
+            streams.as_ref(),
             name,
             number,
             config,
@@ -120,6 +130,11 @@ fn play(config: &Config, observer: &mut dyn Observer) -> Result<Record, DemoErro
     outcome.frame_arena_high_water = snapshot.frame.high_water as u64;
     outcome.tags = snapshot.tags.iter().filter(|tag| tag.peak_committed > 0).map(tag_outcome).collect();
     outcome.general_heap = snapshot.heap.iter().map(heap_outcome).collect();
+    if let Some(streams) = &streams {
+        let (caches, moments) = streams.outcome();
+        outcome.caches = caches;
+        outcome.streaming = Some(moments);
+    }
     outcome.trends = trends.outcome();
     outcome.leaks = marks.map_or_else(Vec::new, Marks::end);
     Ok(run.finish())
@@ -129,6 +144,7 @@ fn play(config: &Config, observer: &mut dyn Observer) -> Result<Record, DemoErro
 #[expect(clippy::too_many_arguments, reason = "all that a run has; it is called once")]
 fn scene(
     wad: &Wad<'_>,
+    streams: Option<&Streams<'_>>,
     name: LumpName,
     number: u32,
     config: &Config,
@@ -149,7 +165,7 @@ fn scene(
     let stack = guard.scope();
     let next = memory.try_load_scene()?;
     let tag = next.tag();
-    let mut level = Level::load(wad, &map, number, config, &stack, &next, crew)?;
+    let mut level = Level::load(wad, streams, &map, number, config, &stack, &next, crew)?;
     memory.change_scene(next);
     flying.start(crew.len())?;
     drop(own);
@@ -157,13 +173,14 @@ fn scene(
     observer.scene_started(&map.name().to_string(), number, config.scenes);
 
     run.play(observer, || {
+        level.stream_ahead(crew)?;
         let clock = Clock::start();
         let frame = memory.begin_frame();
-        let drawn = level.frame(&frame, crew, flying)?;
+        let (drawn, cut) = level.frame(&frame, crew, flying)?;
         marks.map_or(Ok(()), Marks::frame)?;
         let (stats, ms) = (frame.end(), clock.ms());
         trends.frame(marks);
-        Ok(memory::sample(&drawn, &stats, ms))
+        Ok(memory::sample(&drawn, &stats, cut, ms))
     })?;
 
     let loaded = Resident::read().now;

@@ -1,8 +1,8 @@
 //! Records that no game was run for: every extreme that the page must bear, as a pure function of a number.
 
 use arenite_demo::outcome::{
-    Dot, FrameMs, FrameSample, HeapOutcome, LeakOutcome, Line, Outcome, Picture, Record, SAMPLED_TAGS,
-    SceneOutcome, TagOutcome, TrendOutcome,
+    CacheOutcome, Dot, FrameMs, FrameSample, HeapOutcome, LeakOutcome, Line, Outcome, Picture, Record,
+    SAMPLED_TAGS, SceneOutcome, TagOutcome, TrendOutcome,
 };
 
 /// A small repeatable source of numbers.
@@ -110,6 +110,17 @@ pub(crate) fn ordinary(scenes: u32, frames: u32, lines: u32) -> Record {
         resident_peak: 34 << 20,
         trends: [("all", "increasing"), ("frame", "stable"), ("marks", "increasing")].map(trend).to_vec(),
         leaks: vec![leak()],
+        caches: vec![CacheOutcome {
+            name: "textures".to_owned(),
+            hits: 9876,
+            misses: 567,
+            loads: 566,
+            evictions: 321,
+            resources: 245,
+            bytes: 7 << 20,
+            peak_bytes: 15 << 19,
+            budget: Some(8 << 20),
+        }],
         ..Outcome::default()
     };
     Record {
