@@ -30,9 +30,9 @@ const TAGS: [(&str, usize); 8] = [
     ("wad", 512),
 ];
 
-/// The tags that each frame's sample tells of.
+/// The tags that each frame's sample tells of; the last two of a run that streams.
 pub(super) const SAMPLED: [&str; 8] =
-    ["wad", "scene", streaming::TEXTURES, streaming::SOUNDS, "game", "frame", "jobs", "scratch"];
+    ["wad", "scene", "game", "frame", "jobs", "scratch", streaming::TEXTURES, streaming::SOUNDS];
 const _: () = assert!(SAMPLED.len() <= SAMPLED_TAGS);
 
 /// At what part of its budget a tag is said to be near it.

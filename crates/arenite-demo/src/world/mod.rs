@@ -104,7 +104,8 @@ fn play(config: &Config, observer: &mut dyn Observer) -> Result<Record, DemoErro
     let mut run = Run::new(config, "arenite");
     let mut trends = Trends::start(config)?;
     drop(recording);
-    run.record().sampled_tags = memory::SAMPLED.map(String::from).to_vec();
+    let sampled = memory::SAMPLED.len() - if streams.is_some() { 0 } else { STREAMED.len() };
+    run.record().sampled_tags = memory::SAMPLED[..sampled].iter().map(|&name| name.to_owned()).collect();
 
     for (number, &name) in (0..config.scenes).zip(maps.iter().cycle()) {
         scene(
