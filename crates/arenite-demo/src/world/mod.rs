@@ -49,8 +49,8 @@ use crate::wad::{LumpName, Wad};
 use agents::Agents;
 use flying::Flying;
 use leak::Marks;
+use resources::Source;
 use scene::Level;
-use streaming::Streams;
 use trends::Trends;
 
 impl From<arenite::AllocError> for DemoError {
@@ -88,7 +88,7 @@ fn play(config: &Config, observer: &mut dyn Observer) -> Result<Record, DemoErro
     let file = memory::File::open(config)?;
     let wad = Wad::parse(file.bytes())?;
     let maps = host::maps(&wad, config)?;
-    let streams = Streams::start(config, &wad)?;
+    let source = Source::start(config, wad)?;
     let mut memory = memory::start(config)?;
     let mut game = memory::game_stack()?;
     let [mut boxes, mut fallen] = memory::flying_stacks()?;
@@ -104,13 +104,12 @@ fn play(config: &Config, observer: &mut dyn Observer) -> Result<Record, DemoErro
     let mut run = Run::new(config, "arenite");
     let mut trends = Trends::start(config)?;
     drop(recording);
-    let sampled = memory::SAMPLED.len() - if streams.is_some() { 0 } else { STREAMED.len() };
+    let sampled = memory::SAMPLED.len() - if source.streams.is_some() { 0 } else { STREAMED.len() };
     run.record().sampled_tags = memory::SAMPLED[..sampled].iter().map(|&name| name.to_owned()).collect();
 
     for (number, &name) in (0..config.scenes).zip(maps.iter().cycle()) {
         scene(
-            &wad,
-            streams.as_ref(),
+            &source,
             name,
             number,
             config,
@@ -131,7 +130,7 @@ fn play(config: &Config, observer: &mut dyn Observer) -> Result<Record, DemoErro
     outcome.frame_arena_high_water = snapshot.frame.high_water as u64;
     outcome.tags = snapshot.tags.iter().filter(|tag| tag.peak_committed > 0).map(tag_outcome).collect();
     outcome.general_heap = snapshot.heap.iter().map(heap_outcome).collect();
-    if let Some(streams) = &streams {
+    if let Some(streams) = &source.streams {
         let (caches, moments) = streams.outcome();
         outcome.caches = caches;
         outcome.streaming = Some(moments);
@@ -144,8 +143,7 @@ fn play(config: &Config, observer: &mut dyn Observer) -> Result<Record, DemoErro
 /// Loads a scene, plays its frames, and leaves it.
 #[expect(clippy::too_many_arguments, reason = "all that a run has; it is called once")]
 fn scene(
-    wad: &Wad<'_>,
-    streams: Option<&Streams<'_>>,
+    source: &Source<'_>,
     name: LumpName,
     number: u32,
     config: &Config,
@@ -158,7 +156,7 @@ fn scene(
     run: &mut Run<'_>,
     observer: &mut dyn Observer,
 ) -> Result<(), DemoError> {
-    let map = wad.map(name)?;
+    let map = source.wad.map(name)?;
     let before = Resident::read().now;
     let loading = Clock::start();
     let own = memory::part(memory::SCENES)?;
@@ -166,7 +164,7 @@ fn scene(
     let stack = guard.scope();
     let next = memory.try_load_scene()?;
     let tag = next.tag();
-    let mut level = Level::load(wad, streams, &map, number, config, &stack, &next, crew)?;
+    let mut level = Level::load(source, &map, number, config, &stack, &next, crew)?;
     memory.change_scene(next);
     flying.start(crew.len())?;
     drop(own);

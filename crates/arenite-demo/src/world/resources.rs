@@ -7,6 +7,7 @@ use arenite::{AllocError, ArenaVec, Frame, Resource, ResourceArena, Scene, Scope
 
 use super::memory::SECTIONS;
 use super::streaming::{Pins, Streams};
+use crate::config::Config;
 use crate::error::DemoError;
 use crate::rules::assets::{self, Assets, Sheet};
 use crate::wad::{Flat, LumpName, Map, Picture, Sound, Wad, WadError};
@@ -46,6 +47,20 @@ struct Image {
 struct Samples {
     samples: Resource<[i16]>,
     _counted: Counted,
+}
+
+/// Where resources come from.
+#[derive(Debug)]
+pub(super) struct Source<'w> {
+    pub(super) wad: Wad<'w>,
+    /// The caches, of a run that streams.
+    pub(super) streams: Option<Streams<'w>>,
+}
+
+impl<'w> Source<'w> {
+    pub(super) fn start(config: &Config, wad: Wad<'w>) -> Result<Self, DemoError> {
+        Ok(Self { wad, streams: Streams::start(config, &wad)? })
+    }
 }
 
 /// Handles to all resources of a scene.
@@ -115,12 +130,12 @@ impl Loader<'_> {
 impl<'g> Resources<'g> {
     /// Decodes everything that the map uses and the file has into the scene, but for what streams.
     pub(super) fn load(
-        wad: &Wad<'_>,
-        streams: Option<&'g Streams<'g>>,
+        source: &'g Source<'g>,
         map: &Map<'_>,
         stack: &Scope<'g>,
         scene: &Scene,
     ) -> Result<Self, DemoError> {
+        let (wad, streams) = (&source.wad, source.streams.as_ref());
         let sections = Sections::of(scene);
         let drops = Drops::default();
         let mut loader = Loader { drops: &drops, bytes: 0 };

@@ -5,8 +5,7 @@ use rayon::prelude::*;
 
 use super::agents::Agents;
 use super::flying::Flying;
-use super::resources::{Drops, Resources};
-use super::streaming::Streams;
+use super::resources::{Drops, Resources, Source};
 use super::think::Search;
 use crate::config::Config;
 use crate::error::DemoError;
@@ -24,7 +23,7 @@ use crate::rules::level::{self, Wall};
 use crate::rules::think::{Intent, think};
 use crate::rules::tick::{Label, MIXED, Tick};
 use crate::rules::totals::Totals;
-use crate::wad::{Map, Wad};
+use crate::wad::Map;
 
 /// The map as the game sees it, in the scene's stack.
 #[derive(Debug)]
@@ -72,8 +71,7 @@ const BATCH: usize = 16;
 impl<'g> Level<'g> {
     /// Decodes what the map uses into `scene` and fills the map with agents.
     pub(super) fn load(
-        wad: &Wad<'_>,
-        streams: Option<&'g Streams<'g>>,
+        source: &'g Source<'g>,
         map: &Map<'_>,
         number: u32,
         config: &Config,
@@ -81,7 +79,7 @@ impl<'g> Level<'g> {
         scene: &Scene,
         crew: &mut Agents,
     ) -> Result<Self, DemoError> {
-        let resources = Resources::load(wad, streams, map, stack, scene)?;
+        let resources = Resources::load(source, map, stack, scene)?;
         let terrain = Terrain::load(map, &resources, stack)?;
         let mut tick = Tick::start(config.seed, number, map.name().as_bytes());
         let count = agent::count(map, config.agents);
