@@ -8,7 +8,7 @@ use std::str::FromStr;
 use clap::{Args, Parser, Subcommand};
 
 use crate::fault::Fault;
-use crate::size::parse_budget;
+use crate::size::{parse_budget, parse_leak};
 
 /// More frames than this in one run would make the record of the frames itself a matter of gigabytes.
 pub(crate) const MOST_FRAMES: u64 = 4_000_000;
@@ -75,9 +75,13 @@ pub(crate) struct DemoArgs {
     /// Threads that think for the agents [default: one per processor, at most 4].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
     pub(crate) threads: Option<u32>,
-    /// A hard budget for a tag, for example scene=8MiB; may be given more than once.
+    /// A hard budget for a tag, for example scene=8MiB; may be given more than once. With one for textures or sounds these
+    /// stream through a cache.
     #[arg(long = "budget", value_name = "TAG=SIZE", value_parser = parse_budget)]
     pub(crate) budgets: Vec<(String, u64)>,
+    /// Leak so much in every frame on purpose, for example 1KiB, and see it found.
+    #[arg(long, value_name = "SIZE", value_parser = parse_leak, conflicts_with = "compare")]
+    pub(crate) leak: Option<u64>,
     /// Write the figures as JSON to this file; "-" is standard output (the tables then go to standard error).
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
@@ -210,6 +214,9 @@ mod tests {
             "--budget scene",
             "--budget scene=8MB",
             "--rounds 3",
+            "--leak 0",
+            "--leak 2MiB",
+            "--leak 1KiB --compare",
             "--compare --rounds 0",
             "--no-such-option",
             "play",

@@ -104,6 +104,7 @@ pub(crate) fn configure(args: &DemoArgs) -> Result<Config, Fault> {
         seed: args.seed,
         threads: args.threads.map_or(defaults.threads, |threads| threads as usize),
         budgets: args.budgets.clone(),
+        leak: args.leak.map_or(0, |leak| usize::try_from(leak).unwrap_or(usize::MAX)),
         ..defaults
     })
 }

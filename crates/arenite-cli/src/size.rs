@@ -33,6 +33,17 @@ pub(crate) fn parse_budget(text: &str) -> Result<(String, u64), String> {
     Ok((tag.to_owned(), parse_size(size)?))
 }
 
+/// Reads how much a frame is to leak.
+///
+/// # Errors
+/// One line that says what is wrong with it.
+pub(crate) fn parse_leak(text: &str) -> Result<u64, String> {
+    match parse_size(text)? {
+        size @ 1..=0x10_0000 => Ok(size),
+        _ => Err(format!("'{text}' is no leak to look at; write a size from 1 byte to 1MiB")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

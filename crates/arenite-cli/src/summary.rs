@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use arenite_demo::outcome::{HeapOutcome, Outcome, SceneOutcome};
+use arenite_demo::outcome::{CacheOutcome, HeapOutcome, LeakOutcome, Outcome, SceneOutcome};
 use arenite_demo::report::units::{bytes, count, counted, millis};
 
 use crate::table::Table;
@@ -34,6 +34,9 @@ pub(crate) fn summary(outcome: &Outcome) -> String {
     if !outcome.general_heap.is_empty() {
         let _ = writeln!(text, "{}", general_heap(&outcome.general_heap));
     }
+    if !outcome.caches.is_empty() {
+        let _ = writeln!(text, "{}", caches(&outcome.caches));
+    }
     let _ = writeln!(text, "{}", scenes(&outcome.scenes));
     let _ = writeln!(
         text,
@@ -47,6 +50,18 @@ pub(crate) fn summary(outcome: &Outcome) -> String {
     line("memory system calls", count(outcome.frame_memory_syscalls));
     line("minor page faults", count(outcome.frame_minor_faults));
     line("frame arena high water", bytes(outcome.frame_arena_high_water));
+    if let Some(streaming) = outcome.streaming {
+        line(
+            "streaming, apart",
+            format!(
+                "{}, {} of them in a frame: {}, {}",
+                counted(streaming.moments, "moment", "moments"),
+                count(streaming.cuts),
+                counted(streaming.heap_calls, "heap call", "heap calls"),
+                counted(streaming.memory_syscalls, "memory system call", "memory system calls")
+            ),
+        );
+    }
     let times = outcome.frame_ms;
     line(
         "frame times",
@@ -64,8 +79,64 @@ pub(crate) fn summary(outcome: &Outcome) -> String {
         bytes(outcome.resident_end),
         bytes(outcome.resident_peak)
     );
+    trends(&mut text, outcome);
+    leaks(&mut text, &outcome.leaks);
     let _ = writeln!(text, "Checksum                  {}", outcome.checksum);
     text
+}
+
+/// What streamed through the caches.
+fn caches(caches: &[CacheOutcome]) -> Table {
+    let mut table = Table::new(&[
+        "cache",
+        "hits",
+        "misses",
+        "loads",
+        "evictions",
+        "resources",
+        "loaded",
+        "peak",
+        "budget",
+    ]);
+    for cache in caches {
+        table.row(vec![
+            cache.name.clone(),
+            count(cache.hits),
+            count(cache.misses),
+            count(cache.loads),
+            count(cache.evictions),
+            count(cache.resources),
+            bytes(cache.bytes),
+            bytes(cache.peak_bytes),
+            cache.budget.map_or("–".to_owned(), bytes),
+        ]);
+    }
+    table
+}
+
+/// Where the memory is going, and which tags make it grow.
+fn trends(text: &mut String, outcome: &Outcome) {
+    let Some((all, tags)) = outcome.trends.split_first() else { return };
+    let _ = writeln!(text, "Trend                     {}", all.line);
+    for tag in tags.iter().filter(|tag| tag.is_increasing()) {
+        let _ = writeln!(text, "  {:<24}{}", tag.name, tag.line);
+    }
+}
+
+/// What still lived when its part of the game had ended.
+fn leaks(text: &mut String, leaks: &[LeakOutcome]) {
+    for leak in leaks {
+        let _ = writeln!(
+            text,
+            "Leak under tag {}: {} of {} in all live, the oldest since {}\n  made at {}{}",
+            leak.tag,
+            counted(leak.blocks, "block", "blocks"),
+            bytes(leak.bytes),
+            counted(u64::from(leak.age_frames), "frame", "frames"),
+            leak.place,
+            if leak.what.is_empty() { String::new() } else { format!(" ({})", leak.what) }
+        );
+    }
 }
 
 /// What each tag has of the general heap, those below it not included.
@@ -121,7 +192,7 @@ fn scenes(scenes: &[SceneOutcome]) -> Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arenite_demo::outcome::{FrameMs, TagOutcome};
+    use arenite_demo::outcome::{FrameMs, StreamingOutcome, TagOutcome, TrendOutcome};
 
     fn outcome() -> Outcome {
         let scene = SceneOutcome {
@@ -170,6 +241,44 @@ mod tests {
             frame_arena_high_water: 65_536,
             resident_end: 1 << 20,
             resident_peak: 2 << 20,
+            caches: vec![CacheOutcome {
+                name: "textures".to_owned(),
+                hits: 1234,
+                misses: 567,
+                loads: 566,
+                evictions: 321,
+                resources: 245,
+                bytes: 7 << 20,
+                peak_bytes: 15 << 19,
+                budget: Some(8 << 20),
+            }],
+            streaming: Some(StreamingOutcome {
+                moments: 40,
+                cuts: 3,
+                heap_calls: 999,
+                memory_syscalls: 4321,
+            }),
+            trends: ["all", "frame", "marks"].map(trend).to_vec(),
+            leaks: vec![LeakOutcome {
+                tag: "marks".to_owned(),
+                blocks: 600,
+                bytes: 600 << 10,
+                what: "a mark on a wall".to_owned(),
+                place: "src/marks.rs:41".to_owned(),
+                age_frames: 599,
+            }],
+        }
+    }
+
+    fn trend(name: &str) -> TrendOutcome {
+        let grows = name != "frame";
+        TrendOutcome {
+            name: name.to_owned(),
+            direction: if grows { "increasing" } else { "stable" }.to_owned(),
+            confidence: 1.0,
+            bytes_per_second: 61_440.0,
+            bytes_per_frame: 1024.0,
+            line: if grows { "increasing, 60.0 KiB per second, confident" } else { "stable" }.to_owned(),
         }
     }
 
@@ -184,6 +293,11 @@ mod tests {
             "minor page faults       12",
             "frame arena high water  64 KiB",
             "p50 100 µs   p99 200 µs   p99.9 300 µs   max 400 µs",
+            "textures  1,234     567    566        321        245   7 MiB  7.50 MiB   8 MiB",
+            "streaming, apart        40 moments, 3 of them in a frame: 999 heap calls, 4,321 memory system calls",
+            "Trend                     increasing, 60.0 KiB per second, confident\n  marks                   increasing, 60.0",
+            "Leak under tag marks: 600 blocks of 600 KiB in all live, the oldest since 599 frames\n",
+            "  made at src/marks.rs:41 (a mark on a wall)\n",
             "Checksum                  00ff00ff00ff00ff",
         ] {
             assert!(text.contains(part), "{part} is missing in\n{text}");
@@ -203,5 +317,14 @@ mod tests {
         });
         assert!(text.contains("general-heap calls      not counted") && !text.contains("reserved"));
         assert!(!text.contains("handed out"));
+        let text = summary(&Outcome {
+            trends: Vec::new(),
+            leaks: Vec::new(),
+            caches: Vec::new(),
+            streaming: None,
+            ..outcome()
+        });
+        assert!(!text.contains("evictions") && !text.contains("streaming"));
+        assert!(!text.contains("Trend") && !text.contains("Leak"), "the plain game looks at neither");
     }
 }

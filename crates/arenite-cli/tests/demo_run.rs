@@ -100,6 +100,88 @@ fn the_figures_keep_their_promises() {
 }
 
 #[test]
+fn a_leak_is_found_named_located_and_called() {
+    const GAME: [&str; 6] = ["--frames", "300", "--scenes", "1", "--agents", "48"];
+    let run = |arguments: &[&str]| -> Outcome {
+        let text = printed(&[&GAME[..], &["--quiet", "--json", "-"], arguments].concat());
+        serde_json::from_str(&text).expect("the figures and nothing else")
+    };
+    let clean = run(&[]);
+    assert!(clean.leaks.is_empty());
+    assert!(clean.trends[0].direction == "stable" || clean.trends[0].direction == "decreasing", "{clean:?}");
+    assert!(!clean.trends.iter().any(|trend| trend.is_increasing() || trend.direction == "unknown"));
+
+    let run = run(&["--leak", "1000"]);
+    assert_eq!(run.checksum, clean.checksum, "the game is the same");
+    let [leak] = &run.leaks[..] else { panic!("one place leaks: {:?}", run.leaks) };
+    assert_eq!((leak.tag.as_str(), leak.blocks, leak.bytes), ("marks", 300, 300_000));
+    assert!(leak.age_frames >= 290, "the oldest is from the beginning: {leak:?}");
+    let (file, line) = leak.place.rsplit_once(':').expect("a file and a line");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(file);
+    let source = fs::read_to_string(&source).expect("the source is there");
+    let line = source.lines().nth(line.parse::<usize>().expect("a number") - 1).expect("the line is there");
+    assert!(line.contains(&leak.what), "{line}");
+    for trend in &run.trends {
+        let grows = trend.name == "all" || trend.name == "marks";
+        assert_eq!(trend.is_increasing(), grows, "{trend:?}");
+        // Rounded up to a size class, and a header before it.
+        assert!(!grows || (1000.0..1300.0).contains(&trend.bytes_per_frame), "{trend:?}");
+        assert!(!grows || trend.line.contains("per second"), "{trend:?}");
+    }
+    let text = printed(&[&GAME[..], &["--leak", "1000"]].concat());
+    for part in ["Trend                     increasing, ", "Leak under tag marks: 300 blocks", "leak.rs:"] {
+        assert!(text.contains(part), "{part} is missing in\n{text}");
+    }
+}
+
+#[test]
+fn textures_and_sounds_stream_within_their_budgets() {
+    let whole = outcome(&[]);
+    assert!(whole.caches.is_empty() && whole.streaming.is_none());
+    // Tight: the embedded file's textures do not all fit.
+    let run = outcome(&["--budget", "textures=200KiB", "--budget", "sounds=256KiB"]);
+    assert_eq!(run.checksum, whole.checksum, "what streams looks and sounds the same");
+    assert_eq!(
+        run.frame_heap_calls,
+        Some(0),
+        "streaming is outside of frames, or a cut that is counted apart"
+    );
+    let moments = run.streaming.expect("it streams");
+    assert!(moments.moments >= 4 && moments.heap_calls > 0 && moments.memory_syscalls > 0, "{moments:?}");
+    let [textures, sounds] = &run.caches[..] else { panic!("two caches: {:?}", run.caches) };
+    for (cache, budget) in [(textures, 200 << 10), (sounds, 256 << 10)] {
+        assert!(cache.loads > 0 && cache.misses == cache.loads, "{cache:?}");
+        assert!(cache.bytes <= cache.peak_bytes && cache.peak_bytes <= budget, "{cache:?}");
+        let tag = run.tags.iter().find(|tag| tag.name == cache.name).expect("a tag of its own");
+        assert_eq!(tag.budget, Some(budget));
+        assert_eq!(tag.committed, cache.bytes, "the ledger knows each page, and nothing else is charged");
+        assert!(tag.peak <= budget, "{tag:?}");
+    }
+    assert!(sounds.hits > 0, "the second scene finds what the first one left");
+    assert!(textures.evictions > 0, "not all of them fit: {textures:?}");
+    for scene in &run.scenes {
+        assert!(
+            scene.live_bytes_after == 0 && scene.resources_loaded == scene.resources_dropped,
+            "{}",
+            scene.map
+        );
+    }
+
+    let text = printed(&[&SHORT[..], &["--budget", "textures=1MiB"]].concat());
+    for part in ["evictions", "textures  ", "streaming, apart", "Trend  "] {
+        assert!(text.contains(part), "{part} is missing in\n{text}");
+    }
+    let refused = |arguments: &[&str], why: &str| {
+        let done = arenite(&[&SHORT[..], arguments].concat());
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert_eq!(done.status.code(), Some(2), "{said}");
+        assert!(said.contains(why) && said.matches('\n').count() == 1, "{said}");
+    };
+    refused(&["--budget", "textures=8KiB"], "`textures`");
+    refused(&["--compare", "--budget", "textures=8MiB"], "does not stream");
+}
+
+#[test]
 fn results_are_written_whole_and_replace_old_ones() {
     let folder = folder("results");
     let (json, page) = (folder.join("run.json"), folder.join("run.html"));

@@ -23,6 +23,8 @@ pub struct Config {
     pub warmup: u32,
     /// Hard budgets in bytes by tag name, for example `("scene", 8 << 20)`.
     pub budgets: Vec<(String, u64)>,
+    /// Bytes that each frame leaks on purpose, to see them found; 0 for none. The plain game does not.
+    pub leak: usize,
     /// Reads the process's count of general-heap calls, all threads together; the program that installs the
     /// counting allocator supplies it. `None` reports zero calls as "not counted".
     pub heap_calls: Option<fn() -> u64>,
@@ -40,6 +42,7 @@ impl Default for Config {
             threads: std::thread::available_parallelism().map_or(1, usize::from).min(4),
             warmup: 30,
             budgets: Vec::new(),
+            leak: 0,
             heap_calls: None,
         }
     }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The figures of one run, as `--json` writes them. Sizes are bytes, times milliseconds.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     /// `"arenite"` or `"plain"`: which memory the game ran on.
     pub memory: String,
@@ -30,6 +30,19 @@ pub struct Outcome {
     /// The general heap at the end, one entry per tag that ever had a block of it. Empty for the plain game, and when the
     /// program runs on another heap.
     pub general_heap: Vec<HeapOutcome>,
+    /// The caches that resources stream through. Empty unless the run streams.
+    #[serde(default)]
+    pub caches: Vec<CacheOutcome>,
+    /// The moments in which they did; `None` unless the run streams.
+    #[serde(default)]
+    pub streaming: Option<StreamingOutcome>,
+    /// Where the memory is going, by a sample each frame: first all of it (the caches left out, which fill up to their budgets
+    /// and stay there), named `all`, then tag by tag. Empty for the plain game.
+    #[serde(default)]
+    pub trends: Vec<TrendOutcome>,
+    /// What still lived when its part of the game had ended. Empty unless something leaks.
+    #[serde(default)]
+    pub leaks: Vec<LeakOutcome>,
     /// Frame times in milliseconds, after warm-up.
     pub frame_ms: FrameMs,
     /// The most bytes any frame used of the frame arena. 0 for the plain game.
@@ -103,6 +116,83 @@ pub struct HeapOutcome {
     pub live_bytes: u64,
     /// Bytes committed for them at the end, free blocks of the same pages included.
     pub committed: u64,
+}
+
+/// A cache of resources at the end of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CacheOutcome {
+    /// What is in it, and the name of its tag.
+    pub name: String,
+    /// Asked for and there.
+    pub hits: u64,
+    /// Asked for and not there.
+    pub misses: u64,
+    /// Loaded.
+    pub loads: u64,
+    /// Unloaded because another one needed the room.
+    pub evictions: u64,
+    /// Resources that are loaded.
+    pub resources: u64,
+    /// Bytes of those, in whole pages.
+    pub bytes: u64,
+    /// The most bytes at once.
+    pub peak_bytes: u64,
+    /// The hard budget of its tag.
+    pub budget: Option<u64>,
+}
+
+/// Streaming moments: between two frames, or, when the camera jumped, as a cut in one. What they call is counted here only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamingOutcome {
+    /// Moments, cuts included.
+    pub moments: u64,
+    /// Those in a frame.
+    pub cuts: u64,
+    /// General-heap calls in all of them; 0 when nobody counts.
+    pub heap_calls: u64,
+    /// Memory system calls in all of them.
+    pub memory_syscalls: u64,
+}
+
+/// Where the memory of a tag is going.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrendOutcome {
+    /// Full name of the tag; tags below it are included. `all` for all that are looked at.
+    pub name: String,
+    /// `unknown` (too few frames), `increasing`, `stable` or `decreasing`.
+    pub direction: String,
+    /// From 0 to 1.
+    pub confidence: f64,
+    /// Growth in bytes per second; negative when it falls.
+    pub bytes_per_second: f64,
+    /// Growth in bytes per frame; negative when it falls.
+    pub bytes_per_frame: f64,
+    /// All of it as one line.
+    pub line: String,
+}
+
+impl TrendOutcome {
+    /// Whether the memory grows.
+    pub fn is_increasing(&self) -> bool {
+        self.direction == "increasing"
+    }
+}
+
+/// Blocks that lived longer than what they belong to, by the place where they were made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeakOutcome {
+    /// Full name of the tag that they are charged to.
+    pub tag: String,
+    /// Blocks of this tag that lived.
+    pub blocks: u64,
+    /// Their bytes, as they were asked for.
+    pub bytes: u64,
+    /// What the thread was doing that made the largest of them, in its own words; empty if it did not say.
+    pub what: String,
+    /// Source file and line where these were made.
+    pub place: String,
+    /// How many frames ago the oldest of the largest was made.
+    pub age_frames: u32,
 }
 
 /// Frame times in milliseconds.

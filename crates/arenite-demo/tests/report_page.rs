@@ -65,6 +65,18 @@ fn an_ordinary_page_has_every_chart_once() {
         assert_eq!(page.matches(&format!("data-chart=\"{chart}\"")).count(), 1, "{chart}");
     }
     assert_eq!(page.matches("class=\"area mark").count(), 5);
+    for figure in [
+        "<h2>Caches</h2>",
+        "9,876",
+        "7.50 MiB",
+        "<h2>Trend</h2>",
+        "increasing, 60.0 KiB per second",
+        "<h2>Leaks</h2>",
+        "src/marks.rs:41",
+    ] {
+        assert!(page.contains(figure), "{figure}");
+    }
+    assert!(page.contains("a mark on &lt;a&gt; wall"));
     for figure in ["The general heap, by tag", "heap/scenes", "4,321", "2,160", "101 KiB"] {
         assert!(page.contains(figure), "{figure}");
     }

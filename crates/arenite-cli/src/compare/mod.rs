@@ -12,6 +12,7 @@ use std::process::{Command, Stdio};
 use arenite_demo::config::Config;
 use arenite_demo::outcome::Outcome;
 use arenite_demo::report::units::{bytes, count, counted, millis};
+use arenite_demo::world;
 use serde_json::json;
 
 use crate::args::DemoArgs;
@@ -27,6 +28,12 @@ const MANY_PAIRS: usize = 30;
 /// Runs both games in turns and prints them side by side.
 pub(crate) fn run(args: &DemoArgs) -> Result<(), Fault> {
     let targets = Targets::check(args)?;
+    // The plain game loads whole scenes: beside one that streams it would do other work.
+    if let Some((tag, _)) = args.budgets.iter().find(|(tag, _)| world::STREAMED.contains(&tag.as_str())) {
+        return Err(Fault::new(format_args!(
+            "--compare can not have a budget for `{tag}`: the plain game does not stream"
+        )));
+    }
     // Bad numbers are found here and not in the first child.
     let config = configure(args)?;
     let own = env::current_exe()
@@ -343,6 +350,7 @@ mod tests {
             frame_arena_high_water: 0,
             resident_end: 1 << 20,
             resident_peak: 2 << 20,
+            ..Outcome::default()
         }
     }
 

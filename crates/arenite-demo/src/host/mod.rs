@@ -11,4 +11,4 @@ mod run;
 pub use figures::{Clock, Resident, frame_ms, hex, minor_faults, run_checksum};
 pub use input::{check, maps, no_start, read, warmup};
 pub use picture::picture;
-pub use run::{Counts, Left, Run, on_pool};
+pub use run::{Counts, Left, Run, mark, on_pool};

@@ -1,5 +1,7 @@
 //! A run as it is gathered: the same for both worlds.
 
+use std::sync::LazyLock;
+
 use rayon::prelude::*;
 
 use super::Resident;
@@ -32,6 +34,17 @@ pub fn on_pool<R: Send>(
     })
 }
 
+/// Says where something begins or ends, for who watches from outside, if that was asked for (`ARENITE_FRAME_MARKS`). Allocates
+/// nothing otherwise.
+pub fn mark(what: &str) {
+    static MARKS: LazyLock<bool> = LazyLock::new(|| std::env::var_os("ARENITE_FRAME_MARKS").is_some());
+    if *MARKS {
+        use std::io::Write as _;
+        // One write, so that it stands between system calls as one line. Nobody listens: nothing is lost.
+        let _ = std::io::stderr().write_all(format!("arenite-mark: {what}\n").as_bytes());
+    }
+}
+
 /// Calls that were counted inside one frame.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Counts {
@@ -49,8 +62,6 @@ pub struct Run<'a> {
     config: &'a Config,
     record: Record,
     checksums: Vec<Checksum>,
-    /// Whether to say where the frames that count begin and end, for who watches from outside.
-    marks: bool,
 }
 
 impl<'a> Run<'a> {
@@ -62,24 +73,15 @@ impl<'a> Run<'a> {
             seed: config.seed,
             frames,
             threads: config.threads,
-            checksum: String::new(),
             scenes: Vec::with_capacity(config.scenes as usize),
             frame_heap_calls: config.heap_calls.map(|_| 0),
-            frame_memory_syscalls: 0,
-            frame_minor_faults: 0,
             warmup_frames: super::warmup(config),
-            tags: Vec::new(),
-            general_heap: Vec::new(),
-            frame_ms: Default::default(),
-            frame_arena_high_water: 0,
-            resident_end: 0,
-            resident_peak: 0,
+            ..Outcome::default()
         };
         // Room for everything at once: no sample makes the heap move the others between two frames.
         let timeline = Vec::with_capacity(usize::try_from(frames).unwrap_or(0));
         let record = Record { outcome, timeline, sampled_tags: Vec::new(), pictures: Vec::new() };
-        let marks = std::env::var_os("ARENITE_FRAME_MARKS").is_some();
-        Self { config, record, checksums: Vec::new(), marks }
+        Self { config, record, checksums: Vec::new() }
     }
 
     /// What was gathered, to be filled in.
@@ -100,7 +102,7 @@ impl<'a> Run<'a> {
         let warmup = self.record.outcome.warmup_frames;
         for number in 0..self.config.frames {
             if number == warmup {
-                self.mark("begin");
+                mark("frames begin");
             }
             let (sample, counts) = frame()?;
             if number >= warmup {
@@ -112,16 +114,8 @@ impl<'a> Run<'a> {
             self.record.timeline.push(FrameSample { scene, ..sample });
             observer.frame_done(number + 1);
         }
-        self.mark("end");
+        mark("frames end");
         Ok(())
-    }
-
-    fn mark(&self, what: &str) {
-        if self.marks {
-            use std::io::Write as _;
-            // One write, so that it stands between system calls as one line. Nobody listens: nothing is lost.
-            let _ = std::io::stderr().write_all(format!("arenite-mark: frames {what}\n").as_bytes());
-        }
     }
 
     /// Notes a scene that has been left.

@@ -67,6 +67,9 @@ pub fn render(record: &Record, out: &mut dyn Write) -> fmt::Result {
         }
         write!(out, "</div></section>")?;
     }
+    tables::caches(out, outcome)?;
+    tables::leaks(out, outcome)?;
+    tables::trends(out, outcome)?;
     tables::scenes(out, outcome)?;
     tables::tags(out, outcome)?;
     tables::general_heap(out, outcome)?;

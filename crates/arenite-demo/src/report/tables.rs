@@ -193,3 +193,61 @@ pub(super) fn general_heap(out: &mut dyn Write, outcome: &Outcome) -> fmt::Resul
     });
     table(out, "The general heap, by tag", &head, rows)
 }
+
+/// What streamed through the caches.
+pub(super) fn caches(out: &mut dyn Write, outcome: &Outcome) -> fmt::Result {
+    if outcome.caches.is_empty() {
+        return Ok(());
+    }
+    let head = ["Cache", "Hits", "Misses", "Loads", "Evictions", "Resources", "Loaded", "Peak", "Budget"];
+    let rows = outcome.caches.iter().map(|cache| {
+        vec![
+            cache.name.clone(),
+            count(cache.hits),
+            count(cache.misses),
+            count(cache.loads),
+            count(cache.evictions),
+            count(cache.resources),
+            bytes(cache.bytes),
+            bytes(cache.peak_bytes),
+            cache.budget.map_or("none".to_owned(), bytes),
+        ]
+    });
+    table(out, "Caches", &head, rows)
+}
+
+/// Where the memory is going, by tag.
+pub(super) fn trends(out: &mut dyn Write, outcome: &Outcome) -> fmt::Result {
+    if outcome.trends.is_empty() {
+        return Ok(());
+    }
+    let head = ["Tag", "Trend", "Bytes a frame", "Confidence"];
+    let rows = outcome.trends.iter().map(|trend| {
+        vec![
+            trend.name.clone(),
+            trend.line.clone(),
+            format!("{:+.0}", trend.bytes_per_frame),
+            format!("{:.0} %", trend.confidence * 100.0),
+        ]
+    });
+    table(out, "Trend", &head, rows)
+}
+
+/// What still lived when its part of the game had ended.
+pub(super) fn leaks(out: &mut dyn Write, outcome: &Outcome) -> fmt::Result {
+    if outcome.leaks.is_empty() {
+        return Ok(());
+    }
+    let head = ["Tag", "Blocks", "Bytes", "Oldest, in frames", "Made at", "Doing what"];
+    let rows = outcome.leaks.iter().map(|leak| {
+        vec![
+            leak.tag.clone(),
+            count(leak.blocks),
+            bytes(leak.bytes),
+            count(u64::from(leak.age_frames)),
+            leak.place.clone(),
+            leak.what.clone(),
+        ]
+    });
+    table(out, "Leaks", &head, rows)
+}

@@ -84,6 +84,20 @@ impl Camera {
         Self { at, low: at - half, high: at + half }
     }
 
+    /// One over the same position that shows so much more at each edge.
+    pub fn widened(&self, by: i32) -> Self {
+        let by = Point { x: by, y: by };
+        Self { at: self.at, low: self.low - by, high: self.high + by }
+    }
+
+    /// Whether it shows everything that another one shows.
+    pub fn holds(&self, other: &Self) -> bool {
+        self.low.x <= other.low.x
+            && self.low.y <= other.low.y
+            && self.high.x >= other.high.x
+            && self.high.y >= other.high.y
+    }
+
     /// Left, bottom, right and top in map units.
     pub fn map_rectangle(&self) -> [i32; 4] {
         let ([left, bottom], [right, top]) = (self.low.to_map(), self.high.to_map());
@@ -98,7 +112,7 @@ impl Camera {
 
     /// Whether a part of the rectangle around a line is shown.
     #[inline]
-    fn shows_line(&self, from: Point, to: Point) -> bool {
+    pub fn shows_line(&self, from: Point, to: Point) -> bool {
         from.x.min(to.x) < self.high.x
             && from.x.max(to.x) >= self.low.x
             && from.y.min(to.y) < self.high.y

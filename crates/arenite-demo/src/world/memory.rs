@@ -7,6 +7,7 @@ use arenite::{
     ScratchStack, Tag, TagError, TagScope,
 };
 
+use super::streaming;
 use crate::config::Config;
 use crate::error::DemoError;
 use crate::host::Counts;
@@ -18,11 +19,20 @@ use crate::wad::EMBEDDED;
 pub(super) const SECTIONS: [&str; 4] = ["textures", "flats", "sprites", "sounds"];
 
 /// The game's tags and their usual hard budgets in MiB.
-const TAGS: [(&str, usize); 6] =
-    [("frame", 64), ("game", 64), ("jobs", 64), ("scene", 512), ("scratch", 16), ("wad", 512)];
+const TAGS: [(&str, usize); 8] = [
+    ("frame", 64),
+    ("game", 64),
+    ("jobs", 64),
+    ("scene", 512),
+    ("scratch", 16),
+    (streaming::SOUNDS, 64),
+    (streaming::TEXTURES, 256),
+    ("wad", 512),
+];
 
-/// The tags that each frame's sample tells of.
-pub(super) const SAMPLED: [&str; 6] = ["wad", "scene", "game", "frame", "jobs", "scratch"];
+/// The tags that each frame's sample tells of; the last two of a run that streams.
+pub(super) const SAMPLED: [&str; 8] =
+    ["wad", "scene", "game", "frame", "jobs", "scratch", streaming::TEXTURES, streaming::SOUNDS];
 const _: () = assert!(SAMPLED.len() <= SAMPLED_TAGS);
 
 /// At what part of its budget a tag is said to be near it.
@@ -68,6 +78,8 @@ pub(super) fn begin_thread() {
 pub(super) const THREADS: &str = "heap/threads";
 /// What is decoded and built when a scene is loaded and has no place in an arena.
 pub(super) const SCENES: &str = "heap/scenes";
+/// The tables of the caches, and which resources a scene has pinned.
+pub(super) const STREAMING: &str = "heap/streaming";
 /// What is kept for the report: a sample of each frame, pictures, figures.
 pub(super) const RECORD: &str = "heap/record";
 /// The rest of the game.
@@ -131,7 +143,9 @@ pub(super) fn flying_stacks() -> Result<[ScratchStack; 2], DemoError> {
 }
 
 /// What a frame was, and what it called.
-pub(super) fn sample(drawn: &Drawn, stats: &FrameStats, ms: f64) -> (FrameSample, Counts) {
+///
+/// What a streaming moment in the frame called (`cut`) is left out.
+pub(super) fn sample(drawn: &Drawn, stats: &FrameStats, cut: Counts, ms: f64) -> (FrameSample, Counts) {
     let mut committed = [0; SAMPLED_TAGS];
     for (figure, name) in committed.iter_mut().zip(SAMPLED) {
         let tag = arenite::Ledger::process().find(name);
@@ -147,9 +161,9 @@ pub(super) fn sample(drawn: &Drawn, stats: &FrameStats, ms: f64) -> (FrameSample
         ..FrameSample::default()
     };
     let counts = Counts {
-        heap: stats.heap_calls.unwrap_or(0),
-        memory: stats.memory_calls,
-        faults: stats.page_faults.unwrap_or(0),
+        heap: stats.heap_calls.unwrap_or(0).saturating_sub(cut.heap),
+        memory: stats.memory_calls.saturating_sub(cut.memory),
+        faults: stats.page_faults.unwrap_or(0).saturating_sub(cut.faults),
     };
     (sample, counts)
 }

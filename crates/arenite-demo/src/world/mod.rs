@@ -4,29 +4,38 @@
 //! |---|---|---|
 //! | the WAD file | a resource arena | `wad` |
 //! | decoded textures, flats, sprites, sounds | sections of the scene | `scene/…` |
+//! | textures and sounds that stream | an arena each, held by a cache | `textures`, `sounds` |
 //! | grid, walls, agents | a scratch stack whose scope is the scene | `game` |
 //! | projectiles, particles | another one, whose scope is the run | `game` |
 //! | buckets, intents, draw list, labels | the frame arena; the draw list is kept for the next frame | `frame` |
 //! | search nodes and open lists | each job's scratch | `jobs` |
 //! | paths that were found | each job's arena, until the frame ends | `jobs` |
+//! | what `--leak` leaks | a named heap that tracks its blocks | `marks` |
 //!
 //! | file | what lives there |
 //! |---|---|
+//! | `leak` | what is leaked on purpose |
 //! | `memory` | start-up: tags, budgets, the manager, the file |
 //! | `resources` | decoded resources by handle |
 //! | `scene` | a scene and its frame |
+//! | `streaming` | textures and sounds that come through a cache |
 //! | `think` | paths in job arenas |
+//! | `trends` | where the memory is going |
 //!
-//! The general heap has the rest, by part: `heap/threads`, `heap/game`, `heap/scenes` and `heap/record`. Frames leave it alone.
+//! The general heap has the rest, by part: `heap/threads`, `heap/game`, `heap/scenes`,
+//! `heap/streaming` and `heap/record`. Frames leave it alone.
 //!
 //! The rules are those of [`rules`](crate::rules); `plain`, the same game on the standard library, is not known here.
 
 mod agents;
 mod flying;
+mod leak;
 mod memory;
 mod resources;
 mod scene;
+mod streaming;
 mod think;
+mod trends;
 
 use arenite::{HeapTagSnapshot, MemoryManager, ScratchStack, TagSnapshot};
 
@@ -39,13 +48,19 @@ use crate::rules::flight::Crowd;
 use crate::wad::{LumpName, Wad};
 use agents::Agents;
 use flying::Flying;
+use leak::Marks;
+use resources::Source;
 use scene::Level;
+use trends::Trends;
 
 impl From<arenite::AllocError> for DemoError {
     fn from(error: arenite::AllocError) -> Self {
         Self::Memory(error.to_string())
     }
 }
+
+/// Tags whose budgets make resources stream through a cache instead of being loaded with their scene.
+pub const STREAMED: [&str; 2] = [streaming::TEXTURES, streaming::SOUNDS];
 
 /// Plays the whole run.
 ///
@@ -73,6 +88,7 @@ fn play(config: &Config, observer: &mut dyn Observer) -> Result<Record, DemoErro
     let file = memory::File::open(config)?;
     let wad = Wad::parse(file.bytes())?;
     let maps = host::maps(&wad, config)?;
+    let source = Source::start(config, wad)?;
     let mut memory = memory::start(config)?;
     let mut game = memory::game_stack()?;
     let [mut boxes, mut fallen] = memory::flying_stacks()?;
@@ -83,14 +99,17 @@ fn play(config: &Config, observer: &mut dyn Observer) -> Result<Record, DemoErro
     let projectiles = flying::projectile_pool(memory::tag("game/projectiles")?)?;
     let mut flying = Flying::try_new(&boxes, &fallen, &projectiles, memory::tag("game/particles")?)?;
     flying.start(config.agents as usize)?;
+    let marks = Marks::start(config.leak)?;
     let recording = memory::part(memory::RECORD)?;
     let mut run = Run::new(config, "arenite");
+    let mut trends = Trends::start(config)?;
     drop(recording);
-    run.record().sampled_tags = memory::SAMPLED.map(String::from).to_vec();
+    let sampled = memory::SAMPLED.len() - if source.streams.is_some() { 0 } else { STREAMED.len() };
+    run.record().sampled_tags = memory::SAMPLED[..sampled].iter().map(|&name| name.to_owned()).collect();
 
     for (number, &name) in (0..config.scenes).zip(maps.iter().cycle()) {
         scene(
-            &wad,
+            &source,
             name,
             number,
             config,
@@ -98,6 +117,8 @@ fn play(config: &Config, observer: &mut dyn Observer) -> Result<Record, DemoErro
             &mut game,
             &mut crew,
             &mut flying,
+            marks.as_ref(),
+            &mut trends,
             &mut run,
             observer,
         )?;
@@ -109,13 +130,20 @@ fn play(config: &Config, observer: &mut dyn Observer) -> Result<Record, DemoErro
     outcome.frame_arena_high_water = snapshot.frame.high_water as u64;
     outcome.tags = snapshot.tags.iter().filter(|tag| tag.peak_committed > 0).map(tag_outcome).collect();
     outcome.general_heap = snapshot.heap.iter().map(heap_outcome).collect();
+    if let Some(streams) = &source.streams {
+        let (caches, moments) = streams.outcome();
+        outcome.caches = caches;
+        outcome.streaming = Some(moments);
+    }
+    outcome.trends = trends.outcome();
+    outcome.leaks = marks.map_or_else(Vec::new, Marks::end);
     Ok(run.finish())
 }
 
 /// Loads a scene, plays its frames, and leaves it.
 #[expect(clippy::too_many_arguments, reason = "all that a run has; it is called once")]
 fn scene(
-    wad: &Wad<'_>,
+    source: &Source<'_>,
     name: LumpName,
     number: u32,
     config: &Config,
@@ -123,10 +151,12 @@ fn scene(
     game: &mut ScratchStack,
     crew: &mut Agents,
     flying: &mut Flying<'_>,
+    marks: Option<&Marks>,
+    trends: &mut Trends,
     run: &mut Run<'_>,
     observer: &mut dyn Observer,
 ) -> Result<(), DemoError> {
-    let map = wad.map(name)?;
+    let map = source.wad.map(name)?;
     let before = Resident::read().now;
     let loading = Clock::start();
     let own = memory::part(memory::SCENES)?;
@@ -134,7 +164,7 @@ fn scene(
     let stack = guard.scope();
     let next = memory.try_load_scene()?;
     let tag = next.tag();
-    let mut level = Level::load(wad, &map, number, config, &stack, &next, crew)?;
+    let mut level = Level::load(source, &map, number, config, &stack, &next, crew)?;
     memory.change_scene(next);
     flying.start(crew.len())?;
     drop(own);
@@ -142,11 +172,14 @@ fn scene(
     observer.scene_started(&map.name().to_string(), number, config.scenes);
 
     run.play(observer, || {
+        level.stream_ahead(crew)?;
         let clock = Clock::start();
         let frame = memory.begin_frame();
-        let drawn = level.frame(&frame, crew, flying)?;
+        let (drawn, cut) = level.frame(&frame, crew, flying)?;
+        marks.map_or(Ok(()), Marks::frame)?;
         let (stats, ms) = (frame.end(), clock.ms());
-        Ok(memory::sample(&drawn, &stats, ms))
+        trends.frame(marks);
+        Ok(memory::sample(&drawn, &stats, cut, ms))
     })?;
 
     let loaded = Resident::read().now;

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arenite::{AllocError, ArenaVec, Frame, Resource, ResourceArena, Scene, Scope};
 
 use super::memory::SECTIONS;
+use super::streaming::{Pins, Streams};
+use crate::config::Config;
 use crate::error::DemoError;
 use crate::rules::assets::{self, Assets, Sheet};
 use crate::wad::{Flat, LumpName, Map, Picture, Sound, Wad, WadError};
@@ -47,6 +49,20 @@ struct Samples {
     _counted: Counted,
 }
 
+/// Where resources come from.
+#[derive(Debug)]
+pub(super) struct Source<'w> {
+    pub(super) wad: Wad<'w>,
+    /// The caches, of a run that streams.
+    pub(super) streams: Option<Streams<'w>>,
+}
+
+impl<'w> Source<'w> {
+    pub(super) fn start(config: &Config, wad: Wad<'w>) -> Result<Self, DemoError> {
+        Ok(Self { wad, streams: Streams::start(config, &wad)? })
+    }
+}
+
 /// Handles to all resources of a scene.
 #[derive(Debug)]
 pub(super) struct Resources<'g> {
@@ -63,6 +79,8 @@ pub(super) struct Resources<'g> {
     drops: Drops,
     /// Bytes of pixels and samples.
     pub(super) bytes: u64,
+    /// The textures and sounds, if they stream: then they are not the scene's.
+    pub(super) pins: Option<Pins<'g>>,
 }
 
 /// The sections of a scene, by kind.
@@ -110,13 +128,14 @@ impl Loader<'_> {
 }
 
 impl<'g> Resources<'g> {
-    /// Decodes everything that the map uses and the file has into the scene.
+    /// Decodes everything that the map uses and the file has into the scene, but for what streams.
     pub(super) fn load(
-        wad: &Wad<'_>,
+        source: &'g Source<'g>,
         map: &Map<'_>,
         stack: &Scope<'g>,
         scene: &Scene,
     ) -> Result<Self, DemoError> {
+        let (wad, streams) = (&source.wad, source.streams.as_ref());
         let sections = Sections::of(scene);
         let drops = Drops::default();
         let mut loader = Loader { drops: &drops, bytes: 0 };
@@ -129,15 +148,21 @@ impl<'g> Resources<'g> {
         let mut walls = stack.vec();
         let names = gather(&mut map.texture_names())?;
         let textures = wad.textures()?;
+        let mut streamed = 0;
         for at in 0..names.len() {
-            if let Some(texture) = textures.find(names[at]) {
+            if let Some(streams) = streams {
+                if streams.has(names[at]) {
+                    names[streamed] = names[at];
+                    streamed += 1;
+                }
+            } else if let Some(texture) = textures.find(names[at]) {
                 let decode = |pixels: &mut [u8]| texture.decode_into(wad, pixels).map(drop);
                 let size = (texture.width, texture.height);
                 loader.image(sections.textures, &mut walls, size, texture.decoded_len(), decode)?;
                 names[walls.len() - 1] = names[at];
             }
         }
-        let wall_names = &names[..walls.len()];
+        let wall_names = &names[..walls.len().max(streamed)];
         let walls = stack.try_alloc_slice_copy(&walls)?;
 
         let mut flats = stack.vec();
@@ -170,6 +195,8 @@ impl<'g> Resources<'g> {
         let mut wanted = [LumpName::default(); assets::SOUNDS];
         let count = assets::sound_names(wad, &mut wanted);
         let mut sounds = stack.vec();
+        let pins = streams.map(|streams| Pins::start(streams, wall_names, &wanted[..count])).transpose()?;
+        let count = if pins.is_some() { 0 } else { count };
         for lump in wanted[..count].iter().filter_map(|name| wad.find(name)) {
             let sound = Sound::parse(lump)?;
             let len = sound.decoded_len();
@@ -182,7 +209,7 @@ impl<'g> Resources<'g> {
         let sounds = stack.try_alloc_slice_copy(&sounds)?;
 
         let bytes = loader.bytes;
-        Ok(Self { walls, flats, sprites, sounds, wall_names, flat_names, sprite_names, drops, bytes })
+        Ok(Self { walls, flats, sprites, sounds, wall_names, flat_names, sprite_names, drops, bytes, pins })
     }
 
     /// How many there are.
@@ -197,7 +224,7 @@ impl<'g> Resources<'g> {
 
     /// The resources as the rules read them, while the scene that they were loaded into is the present one. Every
     /// handle is looked up here, once a frame, and not for each pixel that is drawn.
-    pub(super) fn of<'f>(&self, frame: &'f Frame<'_>) -> Result<View<'f>, AllocError> {
+    pub(super) fn of<'f>(&'f self, frame: &'f Frame<'_>) -> Result<View<'f>, AllocError> {
         let sections = Sections::of(frame.resources());
         let images = |section: &'f ResourceArena, list: &[Resource<Image>]| {
             frame.try_alloc_slice_fill_with(list.len(), |at| {
@@ -209,6 +236,19 @@ impl<'g> Resources<'g> {
             let sound = sections.sounds.get(self.sounds[at]);
             sound.and_then(|sound| sections.sounds.get(sound.samples)).unwrap_or_default()
         };
+        if let Some(pins) = &self.pins {
+            let wall = |at: usize| {
+                let texture = pins.walls[at].as_deref()?;
+                Some((texture.width, texture.height, texture.pixels.elements()))
+            };
+            return Ok(View {
+                walls: frame.try_alloc_slice_fill_with(pins.walls.len(), wall)?,
+                flats: images(sections.flats, self.flats)?,
+                sprites: images(sections.sprites, self.sprites)?,
+                sounds: frame
+                    .try_alloc_slice_fill_with(pins.sounds.len(), |at| pins.sounds[at].elements())?,
+            });
+        }
         Ok(View {
             walls: images(sections.textures, self.walls)?,
             flats: images(sections.flats, self.flats)?,

@@ -5,11 +5,11 @@ use rayon::prelude::*;
 
 use super::agents::Agents;
 use super::flying::Flying;
-use super::resources::{Drops, Resources};
+use super::resources::{Drops, Resources, Source};
 use super::think::Search;
 use crate::config::Config;
 use crate::error::DemoError;
-use crate::host;
+use crate::host::{self, Counts};
 use crate::outcome::Picture;
 use crate::rules::agent;
 use crate::rules::assets::{Assets, Look};
@@ -23,7 +23,7 @@ use crate::rules::level::{self, Wall};
 use crate::rules::think::{Intent, think};
 use crate::rules::tick::{Label, MIXED, Tick};
 use crate::rules::totals::Totals;
-use crate::wad::{Map, Wad};
+use crate::wad::Map;
 
 /// The map as the game sees it, in the scene's stack.
 #[derive(Debug)]
@@ -71,7 +71,7 @@ const BATCH: usize = 16;
 impl<'g> Level<'g> {
     /// Decodes what the map uses into `scene` and fills the map with agents.
     pub(super) fn load(
-        wad: &Wad<'_>,
+        source: &'g Source<'g>,
         map: &Map<'_>,
         number: u32,
         config: &Config,
@@ -79,26 +79,33 @@ impl<'g> Level<'g> {
         scene: &Scene,
         crew: &mut Agents,
     ) -> Result<Self, DemoError> {
-        let resources = Resources::load(wad, map, stack, scene)?;
+        let resources = Resources::load(source, map, stack, scene)?;
         let terrain = Terrain::load(map, &resources, stack)?;
         let mut tick = Tick::start(config.seed, number, map.name().as_bytes());
         let count = agent::count(map, config.agents);
         crew.start(count)?;
         tick.populate(map, &terrain.level(), resources.sprite_names, count, crew)?;
-        Ok(Self { terrain, resources, last: None, tick })
+        let mut level = Self { terrain, resources, last: None, tick };
+        level.stream_ahead(crew)?;
+        Ok(level)
     }
 
-    /// Plays one frame. Thinks on the pool of the thread that calls.
+    /// Between two frames: loads the textures that the next one can show, if they stream and are not there.
+    pub(super) fn stream_ahead(&mut self, crew: &Agents) -> Result<(), DemoError> {
+        let Some(pins) = &mut self.resources.pins else { return Ok(()) };
+        pins.ahead(&self.terrain.level(), &Camera::over(self.tick.eye(crew)))
+    }
+
+    /// Plays one frame. Thinks on the pool of the thread that calls. Answers besides what a cut in it called, if there was one.
     pub(super) fn frame(
         &mut self,
         frame: &Frame<'_>,
         crew: &mut Agents,
         flying: &mut Flying<'_>,
-    ) -> Result<Drawn, AllocError> {
+    ) -> Result<(Drawn, Counts), DemoError> {
         let Self { terrain, resources, last, tick } = self;
         let Flying { projectiles, particles, fallen, .. } = flying;
         let level = terrain.level();
-        let assets = resources.of(frame)?;
 
         let starts = frame.try_alloc_slice_fill_with(Buckets::starts_len(terrain.shape), |_| 0)?;
         let slots = frame.try_alloc_slice_fill_with(crew.len(), |_| 0)?;
@@ -122,6 +129,8 @@ impl<'g> Level<'g> {
         tick.respawn(&level, crew, fallen);
 
         let camera = Camera::over(tick.eye(crew));
+        let cut = resources.pins.as_mut().map_or(Ok(Counts::default()), |pins| pins.now(&level, &camera))?;
+        let assets = resources.of(frame)?;
         let number = tick.frame();
         let scenery = Scenery {
             level,
@@ -146,7 +155,7 @@ impl<'g> Level<'g> {
         let mixed = frame.try_alloc_slice_fill_with(MIXED, |_| 0)?;
         tick.mix(&assets, mixed);
         tick.finish(crew, projectiles, particles);
-        Ok(Drawn { items: items.len() as u32, fresh: delta.fresh })
+        Ok((Drawn { items: items.len() as u32, fresh: delta.fresh }, cut))
     }
 
     /// The scene seen from above.

@@ -4,6 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::*;
 use crate::config::Silent;
+use crate::outcome::Outcome;
 use crate::plain;
 
 /// Runs share the process's accounts, so they take turns.
@@ -42,6 +43,47 @@ fn as_many_threads_as_the_program_allows_fit_the_usual_budgets() {
     let one = run(&short).expect("sound").outcome;
     let many = run(&Config { threads: 256, ..short }).expect("fits").outcome;
     assert_eq!(many.checksum, one.checksum);
+}
+
+#[test]
+fn what_streams_is_the_same_game_within_its_budget() {
+    let whole = run(&config()).expect("sound");
+    assert!(whole.outcome.caches.is_empty() && whole.sampled_tags.len() == 6);
+    let evicted = |budget: u64| {
+        let budgets = vec![("textures".into(), budget)];
+        let record = run(&Config { budgets, frames: 400, threads: 2, ..config() }).expect("fits");
+        let Outcome { checksum, caches, tags, .. } = record.outcome;
+        let tag = tags.iter().find(|tag| tag.name == "textures").expect("a tag of its own");
+        assert!(tag.peak <= budget && tag.committed == caches[0].bytes, "{tag:?} {caches:?}");
+        assert_eq!(record.sampled_tags.len(), 8);
+        assert!(
+            record.timeline.iter().all(|sample| sample.committed[6] > 0),
+            "in every frame something is loaded"
+        );
+        (checksum, caches[0].evictions)
+    };
+    let (roomy, none) = evicted(4 << 20);
+    let (tight, some) = evicted(240 << 10);
+    assert_eq!(roomy, tight);
+    assert!(none == 0 && some > 0, "{some} evictions");
+    let usual = run(&Config { frames: 400, ..config() }).expect("sound");
+    assert_eq!(roomy, usual.outcome.checksum);
+    assert_eq!(tag("textures").account().subtree.committed, 0, "the caches went with their run");
+}
+
+#[test]
+fn a_leak_is_somebodys_and_a_run_without_one_says_so() {
+    let steady = run(&config()).expect("sound").outcome;
+    assert!(steady.leaks.is_empty() && steady.trends.iter().all(|trend| !trend.is_increasing()));
+    let leaky = run(&Config { leak: 64, ..config() }).expect("sound").outcome;
+    assert_eq!(leaky.checksum, steady.checksum);
+    assert_eq!((leaky.leaks[0].blocks, leaky.leaks[0].bytes), (240, 240 * 64));
+    let marks = leaky.trends.last().expect("one for the marks");
+    assert!(marks.name == "marks" && marks.is_increasing(), "{marks:?}");
+}
+
+fn tag(name: &str) -> arenite::Tag {
+    arenite::Ledger::process().find(name).expect("a tag of the game")
 }
 
 #[test]

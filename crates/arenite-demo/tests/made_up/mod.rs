@@ -1,8 +1,8 @@
 //! Records that no game was run for: every extreme that the page must bear, as a pure function of a number.
 
 use arenite_demo::outcome::{
-    Dot, FrameMs, FrameSample, HeapOutcome, Line, Outcome, Picture, Record, SAMPLED_TAGS, SceneOutcome,
-    TagOutcome,
+    CacheOutcome, Dot, FrameMs, FrameSample, HeapOutcome, LeakOutcome, Line, Outcome, Picture, Record,
+    SAMPLED_TAGS, SceneOutcome, TagOutcome, TrendOutcome,
 };
 
 /// A small repeatable source of numbers.
@@ -34,6 +34,28 @@ fn heap_tag(name: &str, allocs: u64) -> HeapOutcome {
         live_blocks,
         live_bytes: live_blocks * 48,
         committed: 65_536,
+    }
+}
+
+fn trend((name, direction): (&str, &str)) -> TrendOutcome {
+    TrendOutcome {
+        name: name.to_owned(),
+        direction: direction.to_owned(),
+        confidence: 0.97,
+        bytes_per_second: 61_440.0,
+        bytes_per_frame: 1024.0,
+        line: format!("{direction}, 60.0 KiB per second, confident"),
+    }
+}
+
+fn leak() -> LeakOutcome {
+    LeakOutcome {
+        tag: "marks".to_owned(),
+        blocks: 1800,
+        bytes: 1800 << 10,
+        what: "a mark on <a> wall".to_owned(),
+        place: "src/marks.rs:41".to_owned(),
+        age_frames: 1799,
     }
 }
 
@@ -86,6 +108,20 @@ pub(crate) fn ordinary(scenes: u32, frames: u32, lines: u32) -> Record {
         frame_arena_high_water: 301_000,
         resident_end: 21 << 20,
         resident_peak: 34 << 20,
+        trends: [("all", "increasing"), ("frame", "stable"), ("marks", "increasing")].map(trend).to_vec(),
+        leaks: vec![leak()],
+        caches: vec![CacheOutcome {
+            name: "textures".to_owned(),
+            hits: 9876,
+            misses: 567,
+            loads: 566,
+            evictions: 321,
+            resources: 245,
+            bytes: 7 << 20,
+            peak_bytes: 15 << 19,
+            budget: Some(8 << 20),
+        }],
+        ..Outcome::default()
     };
     Record {
         outcome,

@@ -7,7 +7,7 @@ use crate::rules::agent::Agent;
 use crate::rules::assets::{Look, Sheet};
 use crate::rules::draw::{self, Camera, Delta, DrawItem, Layer, Scenery};
 use crate::rules::flight::{Particle, Projectile};
-use crate::rules::math::Point;
+use crate::rules::math::{Point, UNIT};
 use crate::rules::tick::Label;
 use proptest::prelude::*;
 
@@ -92,4 +92,23 @@ fn labels_say_how_somebody_is() {
     assert_eq!(Label { slot: 12, agent: &agent }.to_string(), "agent 12: 50 hp");
     (agent.health, agent.kills) = (-3, 2);
     assert_eq!(Label { slot: 0, agent: &agent }.to_string(), "agent 0: 0 hp, 2 kills");
+}
+
+#[test]
+fn a_wider_camera_holds_what_a_narrower_one_shows() {
+    let camera = Camera::over(Point { x: 500 * UNIT, y: -300 * UNIT });
+    let wide = camera.widened(64 * UNIT);
+    assert!(wide.holds(&camera) && camera.holds(&camera) && !camera.holds(&wide));
+    let [left, bottom, right, top] = camera.map_rectangle();
+    assert_eq!(wide.map_rectangle(), [left - 64, bottom - 64, right + 64, top + 64]);
+    // As far as it was widened, and no unit further.
+    for (step, held) in [(64, true), (65, false)] {
+        for (x, y) in [(step, 0), (-step, 0), (0, step), (0, -step)] {
+            let moved = Camera::over(camera.at + Point { x: x * UNIT, y: y * UNIT });
+            assert_eq!(wide.holds(&moved), held, "{x} {y}");
+        }
+    }
+    let at = |x: i32, y: i32| Point { x: x * UNIT, y: y * UNIT };
+    let beyond = (at(right + 32, bottom), at(right + 32, top));
+    assert!(!camera.shows_line(beyond.0, beyond.1) && wide.shows_line(beyond.0, beyond.1));
 }

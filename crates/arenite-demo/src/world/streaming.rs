@@ -1,0 +1,287 @@
+//! Textures and sounds that come when they are needed: under `--budget textures=…` or `sounds=…` they are not part of a scene but
+//! of a cache, which is the game's and goes from scene to scene.
+//!
+//! A scene pins the textures of the walls that its camera could show soon, and all of its sounds. That is looked after in
+//! *streaming moments*: when a scene is loaded, and between two frames when the camera has come near the edge of what is pinned.
+//! Only when the camera jumps (its hero is born again elsewhere) the moment lies in a frame: a cut. What moments call is counted
+//! by itself and is no frame's.
+//!
+//! Each resource is an arena of its own, so that unloading it gives its pages back, and the ledger knows them to the page.
+
+use std::cell::Cell;
+
+use arenite::cache::{LoadError, Room};
+use arenite::{
+    Pinned, Resource, ResourceArena, ResourceArenaOptions, ResourceCache, ResourceCacheOptions, Tag, os,
+};
+
+use super::memory;
+use crate::config::Config;
+use crate::error::DemoError;
+use crate::host::{self, Counts};
+use crate::outcome::{CacheOutcome, StreamingOutcome};
+use crate::rules::assets::Sheet;
+use crate::rules::draw::Camera;
+use crate::rules::level::Level;
+use crate::rules::math::UNIT;
+use crate::wad::{LumpName, Sound, Textures, Wad, WadError};
+
+/// The tags of the caches.
+pub(super) const TEXTURES: &str = "textures";
+/// See [`TEXTURES`].
+pub(super) const SOUNDS: &str = "sounds";
+
+/// How far beyond what the camera shows textures are pinned. Nobody walks further than a tenth of this in a frame.
+const AHEAD: i32 = 384 * UNIT;
+/// How far they are pinned at the least before a frame begins.
+const LEAST: i32 = 96 * UNIT;
+
+/// Elements in memory of their own.
+#[derive(Debug)]
+pub(super) struct Block<T: Copy + Send + Sync + 'static> {
+    arena: ResourceArena,
+    elements: Resource<[T]>,
+}
+
+impl<T: Copy + Default + Send + Sync + 'static> Block<T> {
+    /// Makes room in the cache first, then takes the memory and fills it.
+    fn load(
+        tag: Tag,
+        room: &mut Room<'_>,
+        len: usize,
+        fill: impl FnOnce(&mut [T]) -> Result<(), WadError>,
+    ) -> Result<Self, DemoError> {
+        let page = os::page_size();
+        let bytes = (len * size_of::<T>()).max(1).next_multiple_of(page);
+        // Besides the elements a page for the arena's table.
+        let claim = room.claim(bytes + page);
+        claim.map_err(|no_room| DemoError::Memory(no_room.to_string()))?;
+        let arena = ResourceArena::try_with(ResourceArenaOptions::new(tag).reserve(bytes).capacity(1))?;
+        let elements =
+            arena.try_insert_slice_with(len, |elements| fill(elements).map_err(DemoError::from))?;
+        room.give_back((bytes + page).saturating_sub(arena.stats().committed));
+        Ok(Self { arena, elements })
+    }
+
+    /// The elements.
+    pub(super) fn elements(&self) -> &[T] {
+        // The arena is never cleared.
+        self.arena.get(self.elements).unwrap_or_default()
+    }
+}
+
+/// A wall's texture.
+#[derive(Debug)]
+pub(super) struct Texture {
+    pub(super) width: usize,
+    pub(super) height: usize,
+    /// As those of a scene: palette indices row by row, and as many bytes of mask.
+    pub(super) pixels: Block<u8>,
+}
+
+/// Both caches, and what they load from.
+#[derive(Debug)]
+pub(super) struct Streams<'w> {
+    wad: Wad<'w>,
+    list: Textures<'w>,
+    textures: ResourceCache<LumpName, Texture>,
+    sounds: ResourceCache<LumpName, Block<i16>>,
+    heap_calls: Option<fn() -> u64>,
+    figures: Cell<StreamingOutcome>,
+}
+
+impl<'w> Streams<'w> {
+    /// The caches of a run that has a budget for one of them; `None` for a run that has not.
+    pub(super) fn start(config: &Config, wad: &Wad<'w>) -> Result<Option<Self>, DemoError> {
+        if !config.budgets.iter().any(|(name, _)| name == TEXTURES || name == SOUNDS) {
+            return Ok(None);
+        }
+        Ok(Some(Self {
+            wad: *wad,
+            list: wad.textures()?,
+            textures: ResourceCache::with(memory::tag(TEXTURES).map(streamed)?),
+            sounds: ResourceCache::with(memory::tag(SOUNDS).map(streamed)?),
+            heap_calls: config.heap_calls,
+            figures: Cell::default(),
+        }))
+    }
+
+    /// Whether the file has this texture.
+    pub(super) fn has(&self, name: LumpName) -> bool {
+        self.list.find(name).is_some()
+    }
+
+    fn texture(&self, name: LumpName) -> Result<Option<Pinned<LumpName, Texture>>, DemoError> {
+        let Some(texture) = self.list.find(name) else { return Ok(None) };
+        let loaded = self.textures.get_or_load(&name, |room| {
+            let pixels = Block::load(self.textures.tag(), room, texture.decoded_len(), |pixels| {
+                texture.decode_into(&self.wad, pixels).map(drop)
+            })?;
+            Ok(Texture { width: texture.width.into(), height: texture.height.into(), pixels })
+        });
+        loaded.map(Some).map_err(why)
+    }
+
+    fn sound(&self, name: LumpName) -> Result<Option<Pinned<LumpName, Block<i16>>>, DemoError> {
+        let Some(lump) = self.wad.find(name) else { return Ok(None) };
+        let loaded = self.sounds.get_or_load(&name, |room| {
+            let sound = Sound::parse(lump)?;
+            Block::load(self.sounds.tag(), room, sound.decoded_len(), |samples| sound.decode_into(samples))
+        });
+        loaded.map(Some).map_err(why)
+    }
+
+    /// Runs a streaming moment, and answers what it called.
+    fn moment<R>(
+        &self,
+        in_frame: bool,
+        stream: impl FnOnce() -> Result<R, DemoError>,
+    ) -> Result<(R, Counts), DemoError> {
+        let read = || Counts {
+            heap: self.heap_calls.map_or(0, |count| count()),
+            memory: os::memory_calls(),
+            faults: host::minor_faults(),
+        };
+        let before = read();
+        host::mark("streaming begin");
+        let part = memory::part(memory::STREAMING)?;
+        let done = stream()?;
+        drop(part);
+        host::mark("streaming end");
+        let after = read();
+        let counts = Counts {
+            heap: after.heap - before.heap,
+            memory: after.memory - before.memory,
+            faults: after.faults - before.faults,
+        };
+        let mut figures = self.figures.get();
+        figures.moments += 1;
+        figures.cuts += u64::from(in_frame);
+        figures.heap_calls += counts.heap;
+        figures.memory_syscalls += counts.memory;
+        self.figures.set(figures);
+        Ok((done, counts))
+    }
+
+    /// The figures of both caches, and of the moments.
+    pub(super) fn outcome(&self) -> (Vec<CacheOutcome>, StreamingOutcome) {
+        let caches = [
+            (TEXTURES, self.textures.tag(), self.textures.stats()),
+            (SOUNDS, self.sounds.tag(), self.sounds.stats()),
+        ];
+        let caches = caches.map(|(name, tag, stats)| CacheOutcome {
+            name: name.to_owned(),
+            hits: stats.hits,
+            misses: stats.misses,
+            loads: stats.loads,
+            evictions: stats.evictions,
+            resources: stats.count as u64,
+            bytes: stats.bytes as u64,
+            peak_bytes: stats.peak_bytes as u64,
+            budget: tag.account().budget.limit().map(|limit| limit as u64),
+        });
+        (caches.to_vec(), self.figures.get())
+    }
+}
+
+/// A cache whose resources are charged by their arenas.
+fn streamed<K>(tag: Tag) -> ResourceCacheOptions<K> {
+    ResourceCacheOptions::new(tag).charged_elsewhere()
+}
+
+fn why(error: LoadError<DemoError>) -> DemoError {
+    match error {
+        LoadError::Failed(error) => error,
+        other => DemoError::Memory(other.to_string()),
+    }
+}
+
+/// What a scene has pinned.
+#[derive(Debug)]
+pub(super) struct Pins<'s> {
+    streams: &'s Streams<'s>,
+    /// Names of all textures of the scene.
+    names: &'s [LumpName],
+    /// One for each name; `None` for those that are not needed now.
+    pub(super) walls: Vec<Option<Pinned<LumpName, Texture>>>,
+    pub(super) sounds: Vec<Pinned<LumpName, Block<i16>>>,
+    /// Which are needed, while that is found out.
+    needed: Vec<bool>,
+    /// Every wall in here has its texture pinned.
+    area: Option<Camera>,
+}
+
+impl<'s> Pins<'s> {
+    /// Pins the sounds of a scene, and no textures yet.
+    pub(super) fn start(
+        streams: &'s Streams<'s>,
+        names: &'s [LumpName],
+        sounds: &[LumpName],
+    ) -> Result<Self, DemoError> {
+        let load = || {
+            let mut pinned = Vec::with_capacity(sounds.len());
+            for &name in sounds {
+                pinned.extend(streams.sound(name)?);
+            }
+            Ok(Self {
+                streams,
+                names,
+                walls: vec![None; names.len()],
+                sounds: pinned,
+                needed: vec![false; names.len()],
+                area: None,
+            })
+        };
+        Ok(streams.moment(false, load)?.0)
+    }
+
+    /// Sees to it that the textures are there that the camera can show in the next frame: between two frames.
+    pub(super) fn ahead(&mut self, level: &Level<'_>, camera: &Camera) -> Result<(), DemoError> {
+        self.see_to(level, camera, LEAST, false).map(drop)
+    }
+
+    /// Sees to it that the textures are there that the camera shows, in a frame. Answers what the cut called if there was one.
+    pub(super) fn now(&mut self, level: &Level<'_>, camera: &Camera) -> Result<Counts, DemoError> {
+        self.see_to(level, camera, 0, true)
+    }
+
+    fn see_to(
+        &mut self,
+        level: &Level<'_>,
+        camera: &Camera,
+        least: i32,
+        in_frame: bool,
+    ) -> Result<Counts, DemoError> {
+        if self.area.is_some_and(|area| area.holds(&camera.widened(least))) {
+            return Ok(Counts::default());
+        }
+        let streams = self.streams;
+        let area = camera.widened(AHEAD);
+        let ((), counts) = streams.moment(in_frame, || self.pin(level, area))?;
+        Ok(counts)
+    }
+
+    /// Lets go of what is not in the area, so that it can be unloaded, and pins what is.
+    fn pin(&mut self, level: &Level<'_>, area: Camera) -> Result<(), DemoError> {
+        self.needed.fill(false);
+        for wall in level.walls.iter().filter(|wall| area.shows_line(wall.from, wall.to)) {
+            if let Some((Sheet::Wall, index)) = wall.look.resource()
+                && let Some(needed) = self.needed.get_mut(index)
+            {
+                *needed = true;
+            }
+        }
+        for (pin, _) in self.walls.iter_mut().zip(&self.needed).filter(|(_, needed)| !**needed) {
+            *pin = None;
+        }
+        for ((pin, &name), _) in
+            self.walls.iter_mut().zip(self.names).zip(&self.needed).filter(|(_, needed)| **needed)
+        {
+            if pin.is_none() {
+                *pin = self.streams.texture(name)?;
+            }
+        }
+        self.area = Some(area);
+        Ok(())
+    }
+}
