@@ -169,8 +169,8 @@ fn moved_pages_take_their_content_along_or_nothing_happens() {
                 assert_eq!((sum(old.base, old.size), sum(new.base, new.size)), (0, 3 * old.size as u64));
             }
             Err(error) => {
-                let elsewhere = !cfg!(target_os = "linux");
-                assert!(elsewhere, "{error}");
+                // Linux before 5.7, or a sanitizer between us and the system.
+                assert!(!cfg!(target_os = "linux") || error.code() == 22, "{error}");
                 assert_eq!((error.call(), sum(old.base, old.size)), (Call::Move, 3 * old.size as u64));
             }
         }
