@@ -228,9 +228,13 @@ fn pages_can_move() -> bool {
     let [from, to] = [(); 2].map(|()| crate::os::reserve(size, size).unwrap());
     // SAFETY: two reservations of this function's.
     unsafe {
-        [from, to].map(|base| crate::os::commit(base, size).unwrap());
+        for base in [from, to] {
+            crate::os::commit(base, size).unwrap();
+        }
         let moved = crate::os::move_pages(from, to, size).is_ok();
-        [from, to].map(|base| crate::os::release(base, size).unwrap());
+        for base in [from, to] {
+            crate::os::release(base, size).unwrap();
+        }
         moved
     }
 }
