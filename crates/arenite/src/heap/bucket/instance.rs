@@ -200,6 +200,7 @@ impl BucketHeap {
     ///
     /// # Safety
     /// A block of this heap that was not freed; nobody uses what is behind them.
+    #[cfg(feature = "allocator-api2")]
     pub(in crate::heap) unsafe fn shorten(&self, block: NonNull<u8>, size: usize) {
         if self.hardened {
             // SAFETY: the caller's promise.

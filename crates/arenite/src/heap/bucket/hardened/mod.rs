@@ -205,7 +205,7 @@ pub(super) fn asked_in(space: &Space, address: NonNull<u8>, given: Given) -> usi
 ///
 /// # Safety
 /// Nobody uses what is behind them.
-#[cfg(feature = "std")]
+#[cfg(all(feature = "std", feature = "allocator-api2"))]
 pub(super) unsafe fn shorten_in(space: &Space, block: NonNull<u8>, size: usize) {
     let page = find(space, block);
     // SAFETY: a hardened page, by `find`; a local lasts as long as its space; the caller's promise.

@@ -247,7 +247,7 @@ pub(super) unsafe fn asked(local: &Local, page: NonNull<Page>, block: NonNull<u8
 ///
 /// # Safety
 /// As [`asked`]; nobody uses what is behind them.
-#[cfg(feature = "std")]
+#[cfg(all(feature = "std", feature = "allocator-api2"))]
 pub(super) unsafe fn shorten(local: &Local, page: NonNull<Page>, block: NonNull<u8>, size: usize) {
     let Some(place) = place::existing(local) else { return };
     let _inner = place.inner.lock();
