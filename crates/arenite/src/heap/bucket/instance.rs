@@ -196,6 +196,18 @@ impl BucketHeap {
         }
     }
 
+    /// From now on a block is one of `size` bytes, no more than it was asked for with, and stays where it is.
+    ///
+    /// # Safety
+    /// A block of this heap that was not freed; nobody uses what is behind them.
+    #[cfg(feature = "allocator-api2")]
+    pub(in crate::heap) unsafe fn shorten(&self, block: NonNull<u8>, size: usize) {
+        if self.hardened {
+            // SAFETY: the caller's promise.
+            unsafe { hardened::shorten_in(self.space(), block, size) };
+        }
+    }
+
     /// How many bytes of a block may be used.
     ///
     /// # Safety

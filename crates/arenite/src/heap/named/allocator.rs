@@ -145,9 +145,13 @@ unsafe impl Allocator for Heap {
         let answer = unsafe { self.resize(block, old, new) };
         if answer.is_err() && new.align() <= old.align() {
             // No room for a smaller one: the larger one serves.
-            if let Some(tracker) = &self.shared().tracker {
-                // SAFETY: the caller's block, as it was.
-                unsafe { tracker.note_size(block, new.size()) };
+            let shared = self.shared();
+            // SAFETY: the caller's block, as it was.
+            unsafe {
+                match &shared.tracker {
+                    None => shared.heap.shorten(block, new.size()),
+                    Some(tracker) => tracker.note_size(&shared.heap, block, new.size()),
+                }
             }
             return Ok(NonNull::slice_from_raw_parts(block, new.size()));
         }

@@ -537,7 +537,21 @@ mod containers {
             if heap.shared().tracker.is_some() {
                 assert_eq!(heap.report().bytes(), 160);
             }
+            // It is one of the new size for whoever looks for mistakes, too.
+            heap.tag().set_budget(Budget::NONE);
+            numbers.extend(20..40);
+            numbers.shrink_to_fit();
+            assert_eq!((numbers.capacity(), numbers.iter().sum::<u64>()), (40, 780));
             drop(numbers);
+            let mut bytes = heap.vec::<u8>();
+            bytes.resize(900 << 10, 7);
+            heap.tag().set_budget(Budget::hard(1));
+            bytes.truncate(500 << 10);
+            bytes.shrink_to_fit();
+            heap.tag().set_budget(Budget::NONE);
+            bytes.extend_from_slice(&[7; 10]);
+            assert!(bytes.iter().all(|byte| *byte == 7));
+            drop(bytes);
             heap.try_discard().unwrap();
         }
     }

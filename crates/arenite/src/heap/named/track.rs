@@ -290,10 +290,15 @@ impl Tracker {
     /// # Safety
     /// A live block of this heap.
     #[cfg(feature = "allocator-api2")]
-    pub(super) unsafe fn note_size(&self, block: NonNull<u8>, size: usize) {
-        let _lists = self.lists.lock();
-        // SAFETY: the caller's promise; others read it under the lock.
-        unsafe { Header::of(block).as_ref() }.size.set(size);
+    pub(super) unsafe fn note_size(&self, heap: &BucketHeap, block: NonNull<u8>, size: usize) {
+        // SAFETY: the caller's promise; others read the size under the lock.
+        unsafe {
+            let header = Header::of(block).as_ref();
+            let ahead = ahead(header.align());
+            heap.shorten(block.sub(ahead), ahead + size);
+            let _lists = self.lists.lock();
+            header.size.set(size);
+        }
     }
 
     /// Calls `see` with each block that lives. Others wait meanwhile.

@@ -201,6 +201,23 @@ pub(super) fn asked_in(space: &Space, address: NonNull<u8>, given: Given) -> usi
     unsafe { asked(find(space, address), address, given) }
 }
 
+/// A live block of this space has become `size` bytes long where it is, which is no more than it had.
+///
+/// # Safety
+/// Nobody uses what is behind them.
+#[cfg(all(feature = "std", feature = "allocator-api2"))]
+pub(super) unsafe fn shorten_in(space: &Space, block: NonNull<u8>, size: usize) {
+    let page = find(space, block);
+    // SAFETY: a hardened page, by `find`; a local lasts as long as its space; the caller's promise.
+    unsafe {
+        match page.as_ref().local.load(Ordering::Relaxed).as_ref() {
+            Some(local) if is_single(page) => single::shorten(local, page, block, size),
+            Some(local) => small::shorten(local, page, block, size),
+            None => report(Misuse::NoBlock, nowhere(block)),
+        }
+    }
+}
+
 /// Ends the process: a block was freed in a page that nobody has.
 #[cold]
 pub(super) fn no_block(block: NonNull<u8>) -> ! {

@@ -243,6 +243,23 @@ pub(super) unsafe fn asked(local: &Local, page: NonNull<Page>, block: NonNull<u8
     spot.size
 }
 
+/// A live block has become `size` bytes long, which is no more than it had.
+///
+/// # Safety
+/// As [`asked`]; nobody uses what is behind them.
+#[cfg(all(feature = "std", feature = "allocator-api2"))]
+pub(super) unsafe fn shorten(local: &Local, page: NonNull<Page>, block: NonNull<u8>, size: usize) {
+    let Some(place) = place::existing(local) else { return };
+    let _inner = place.inner.lock();
+    let spot = live(local, page, block, true);
+    check_around(page, spot);
+    local.large[FREES + 1].fetch_add((spot.size - size) as u64, Ordering::Relaxed);
+    let spot = Spot { size, ..spot };
+    // SAFETY: a descriptor of ours.
+    unsafe { page.as_ref() }.previous.set(spot.behind().0.as_ptr().cast());
+    spot.protect();
+}
+
 /// Takes a block back, which then waits without memory.
 ///
 /// # Safety

@@ -210,6 +210,22 @@ pub(super) unsafe fn asked(local: &Local, page: NonNull<Page>, block: NonNull<u8
     asked
 }
 
+/// A live block has become `size` bytes long, which is no more than it had.
+///
+/// # Safety
+/// As [`asked`]; nobody uses what is behind them.
+#[cfg(all(feature = "std", feature = "allocator-api2"))]
+pub(super) unsafe fn shorten(local: &Local, page: NonNull<Page>, block: NonNull<u8>, size: usize) {
+    let Some(place) = place::existing(local) else { return };
+    let _inner = place.inner.lock();
+    let span = Span::of(page);
+    let index = live(local, span, block, true);
+    span.check_around(index);
+    span.state(index).set(LIVE << STATE | size as u32);
+    // SAFETY: the rest of the block.
+    unsafe { pattern::protect(block.add(size), span.size() - size) };
+}
+
 /// Calls `see` with each block of a page that is live.
 pub(super) fn living(local: &Local, page: NonNull<Page>, see: &mut dyn FnMut(LiveBlock)) {
     let Some(place) = place::existing(local) else { return };
