@@ -54,7 +54,7 @@ pub(crate) fn summary(outcome: &Outcome) -> String {
         line(
             "streaming, apart",
             format!(
-                "{}, {} of them in a frame: {}, {}",
+                "{} ({} in a frame): {}, {}",
                 counted(streaming.moments, "moment", "moments"),
                 count(streaming.cuts),
                 counted(streaming.heap_calls, "heap call", "heap calls"),
@@ -293,8 +293,8 @@ mod tests {
             "minor page faults       12",
             "frame arena high water  64 KiB",
             "p50 100 µs   p99 200 µs   p99.9 300 µs   max 400 µs",
-            "textures  1,234     567    566        321        245   7 MiB  7.50 MiB   8 MiB",
-            "streaming, apart        40 moments, 3 of them in a frame: 999 heap calls, 4,321 memory system calls",
+            "textures  1,234     567    566        321        245   7 MiB  7.5 MiB   8 MiB",
+            "streaming, apart        40 moments (3 in a frame): 999 heap calls, 4,321 memory system calls",
             "Trend                     increasing, 60.0 KiB per second, confident\n  marks                   increasing, 60.0",
             "Leak under tag marks: 600 blocks of 600 KiB in all live, the oldest since 599 frames\n",
             "  made at src/marks.rs:41 (a mark on a wall)\n",

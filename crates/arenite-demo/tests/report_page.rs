@@ -68,7 +68,7 @@ fn an_ordinary_page_has_every_chart_once() {
     for figure in [
         "<h2>Caches</h2>",
         "9,876",
-        "7.50 MiB",
+        "7.5 MiB",
         "<h2>Trend</h2>",
         "increasing, 60.0 KiB per second",
         "<h2>Leaks</h2>",
