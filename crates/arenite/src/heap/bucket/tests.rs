@@ -164,7 +164,8 @@ fn blocks_grow_and_shrink_with_their_content() {
 
 #[test]
 fn a_fixed_range_is_used_to_its_last_slot() {
-    let heap = BucketHeap::try_with(BucketHeapOptions::new(fresh_tag()).fixed(4 << 20)).unwrap();
+    let heap =
+        BucketHeap::try_with(BucketHeapOptions::new(fresh_tag()).fixed(4 << 20).hardened(false)).unwrap();
     let layout = |size| Layout::from_size_align(size, 16).unwrap();
     // The heap's own structures and a thread's place take the first slot; the others are one block each.
     let mut blocks: Vec<_> = core::iter::from_fn(|| heap.try_alloc(layout(60 << 10)).ok()).collect();
@@ -182,7 +183,7 @@ fn a_fixed_range_is_used_to_its_last_slot() {
 #[test]
 fn large_blocks_grow_into_the_free_slots_behind_them() {
     let tag = fresh_tag();
-    let heap = BucketHeap::try_new(tag).unwrap();
+    let heap = ordinary(tag);
     let layout = |size| Layout::from_size_align(size, 16).unwrap();
     let slot = 64 << 10;
     // SAFETY: blocks of this test's, of so many bytes, freed once.
@@ -222,6 +223,11 @@ fn large_blocks_grow_into_the_free_slots_behind_them() {
     assert!(nothing_is_charged(tag), "{:?}", tag.account().own);
 }
 
+/// A heap that is not hardened, whatever the features say: what is tested is where blocks lie.
+fn ordinary(tag: Tag) -> BucketHeap {
+    BucketHeap::try_with(BucketHeapOptions::new(tag).hardened(false)).unwrap()
+}
+
 /// Linux since 5.7, unless a sanitizer stands between us and it.
 fn pages_can_move() -> bool {
     let size = crate::os::granularity();
@@ -242,7 +248,7 @@ fn pages_can_move() -> bool {
 #[test]
 fn huge_blocks_grow_by_moving_their_pages_or_by_copying() {
     let tag = fresh_tag();
-    let heap = BucketHeap::try_new(tag).unwrap();
+    let heap = ordinary(tag);
     let empty = tag.account().own.committed;
     let layout = |size| Layout::from_size_align(size, 16).unwrap();
     // SAFETY: blocks of this test's, of so many bytes, freed once.

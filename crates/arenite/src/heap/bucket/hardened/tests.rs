@@ -4,7 +4,6 @@
 
 use core::alloc::{GlobalAlloc, Layout};
 use std::format;
-use std::process::Command;
 use std::string::String;
 use std::vec::Vec;
 
@@ -375,7 +374,7 @@ fn a_mistake_is_made() {
 /// Has a process make a mistake. Answers the line that it said, if it is the only one, and all of it.
 #[cfg(unix)]
 fn fate(name: &str) -> (std::process::ExitStatus, String, String) {
-    let output = Command::new(std::env::current_exe().unwrap())
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "heap::bucket::hardened::tests::a_mistake_is_made", "--nocapture"])
         .env(MISTAKE, name)
         .env("ARENITE_HARDENED", "1")
