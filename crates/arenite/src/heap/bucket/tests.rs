@@ -251,6 +251,7 @@ fn huge_blocks_grow_by_moving_their_pages_or_by_copying() {
     let heap = ordinary(tag);
     let empty = tag.account().own.committed;
     let layout = |size| Layout::from_size_align(size, 16).unwrap();
+    let can_move = pages_can_move();
     // SAFETY: blocks of this test's, of so many bytes, freed once.
     unsafe {
         for refused in [false, true] {
@@ -266,7 +267,7 @@ fn huge_blocks_grow_by_moving_their_pages_or_by_copying() {
                 grown.add(size - 1).write(1);
                 mark(block, size, 7);
                 assert_eq!((heap.stats().live(), heap.stats().live_bytes()), (1, size as u64));
-                if !refused && pages_can_move() {
+                if !refused && can_move {
                     let held = tag.account().own.committed - empty;
                     assert!(held <= size + (64 << 10), "{held} for {size}: the old pages are still charged");
                 }

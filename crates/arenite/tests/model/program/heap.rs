@@ -359,18 +359,19 @@ impl Model<'_> {
         };
         match answer {
             Ok(block) => {
-                // What moved is this thread's now, and so under its tag; but pages of a huge block that grew may have moved
-                // with all that is in them, and then it is the block that it was.
-                let mut under = held.under;
+                // It keeps its tag. What moved is another block; but pages of a huge block that grew may have moved with all
+                // that is in them, and then it is the block that it was.
+                let under = held.under;
                 if block != held.block {
                     let (now, counted) = match held.home {
                         Home::Own => (self.heap.stats(), &mut self.allocs),
-                        Home::Process => (bucket::process_stats(Some(self.tags[0])), &mut self.under[0]),
+                        Home::Process => {
+                            (bucket::process_stats(Some(self.tags[under])), &mut self.under[under])
+                        }
                     };
                     let carried = held.usable > 64 << 10 && size > held.usable && now.allocs() == *counted;
                     if !carried {
                         *counted += 1;
-                        under = 0;
                     }
                 }
                 let common = held.layout.size().min(size);

@@ -260,13 +260,15 @@ pub(super) fn living(page: NonNull<Page>, see: &mut dyn FnMut(LiveBlock)) {
     if is_single(page) { single::living(local, page, see) } else { small::living(local, page, see) }
 }
 
-/// Bytes of memory that stand behind a page, which is charged to its tag.
+/// Bytes of memory that stand behind a page, as far as they are charged to its tag. (A block with a segment of its own that
+/// waits is the space's already.)
 pub(super) fn committed(page: NonNull<Page>) -> u64 {
     let (segment, slot) = Page::place(page);
     // SAFETY: a descriptor, its segment's header.
     unsafe {
         let header = segment.as_ref();
         match page.as_ref().slots.get() {
+            0 if page.as_ref().used.load(Ordering::Relaxed) == 0 => 0,
             0 => (HEADER + header.huge.get()) as u64,
             _ => u64::from(header.charged[slot].get()),
         }
