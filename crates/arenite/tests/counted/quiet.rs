@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use arenite::{
@@ -49,24 +49,27 @@ pub(crate) fn no_alloc_finds_each_way_to_allocate() {
 }
 
 pub(crate) fn only_the_own_thread_counts() {
-    let (ask, asked) = mpsc::sync_channel::<()>(0);
-    let (answer, answered) = mpsc::sync_channel::<()>(0);
-    let other = thread::spawn(move || {
-        while asked.recv().is_ok() {
-            black_box(vec![1u8; 1000]);
-            answer.send(()).unwrap();
+    // Two numbers, because whoever waits at a channel or a lock may need memory for that.
+    let [asked, answered] = [const { AtomicUsize::new(0) }; 2];
+    thread::scope(|threads| {
+        threads.spawn(|| {
+            for number in 1..=100 {
+                while asked.load(Ordering::Acquire) < number {
+                    thread::yield_now();
+                }
+                black_box(vec![1u8; 1000]);
+                answered.store(number, Ordering::Release);
+            }
+        });
+        for number in 1..=100 {
+            no_alloc(|| {
+                asked.store(number, Ordering::Release);
+                while answered.load(Ordering::Acquire) < number {
+                    thread::yield_now();
+                }
+            });
         }
     });
-    let round = || {
-        ask.send(()).unwrap();
-        answered.recv().unwrap();
-    };
-    // What channels make for a thread when it first waits.
-    round();
-    round();
-    no_alloc(round);
-    drop(ask);
-    other.join().unwrap();
 }
 
 pub(crate) fn watches_nest() {
