@@ -308,6 +308,9 @@ impl Model {
                     Ok(block) => {
                         number += 1;
                         brought.push(Held::new(block, layout, number as u8, number));
+                        // A class that has a page needs less than one that was refused its first: what was in use when
+                        // that was said is less than what is now.
+                        refused = None;
                     }
                     Err(error) => refused = Some(error),
                 }
