@@ -116,11 +116,11 @@ impl fmt::Write for Text {
     }
 }
 
-/// A refusal on its way to C: a code, and what there is to say about it.
-#[derive(Clone, Copy)]
+/// A refusal on its way to C. What there is to say about it waits with the thread.
+#[derive(Clone, Copy, Debug)]
 pub struct Refusal {
     code: arenite_error,
-    text: Text,
+    has_details: bool,
 }
 
 impl Refusal {
@@ -130,7 +130,8 @@ impl Refusal {
         let mut text = Text::EMPTY;
         // What does not fit is cut.
         let _ = write!(text, "{details}");
-        Self { code, text }
+        DETAILS.set(text);
+        Self { code, has_details: true }
     }
 
     /// Its code.
@@ -143,7 +144,7 @@ impl Refusal {
 impl From<arenite_error> for Refusal {
     #[cold]
     fn from(code: arenite_error) -> Self {
-        Self { code, text: Text::EMPTY }
+        Self { code, has_details: false }
     }
 }
 
@@ -172,7 +173,9 @@ std::thread_local! {
 #[cold]
 pub fn refuse(refusal: Refusal) -> arenite_error {
     LAST.set(refusal.code);
-    DETAILS.with_borrow_mut(|details| *details = refusal.text);
+    if !refusal.has_details {
+        DETAILS.set(Text::EMPTY);
+    }
     refusal.code
 }
 
@@ -258,7 +261,7 @@ pub extern "C" fn arenite_last_message() -> *const c_char {
 #[unsafe(no_mangle)]
 pub extern "C" fn arenite_clear_error() {
     LAST.set(ARENITE_OK);
-    DETAILS.with_borrow_mut(|details| *details = Text::EMPTY);
+    DETAILS.set(Text::EMPTY);
 }
 
 #[cfg(test)]
