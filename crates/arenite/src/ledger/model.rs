@@ -137,15 +137,10 @@ impl Model {
         None
     }
 
-    /// This tag has refused. Whoever is told of that is told of a warning, too, that was passed unheard: by a transfer that
-    /// went beyond the limit at once, which a refusal had announced already.
+    /// This tag has refused, which is told each time.
     fn complain(&mut self, refuser: usize) {
-        if !self.nodes[refuser].told_limit {
-            let node = &mut self.nodes[refuser];
-            node.expected[2] += 1;
-            node.told_limit = true;
-            self.hear(|_, n| n == refuser);
-        }
+        self.nodes[refuser].expected[2] += 1;
+        self.hear(|_, n| n == refuser);
     }
 
     /// What each of some tags should be told when their figures grew or their budget was set.
