@@ -240,5 +240,7 @@ fn heap_outcome(tag: &HeapTagSnapshot) -> HeapOutcome {
 
 #[cfg(test)]
 mod resident;
+#[cfg(all(test, target_os = "linux"))]
+mod streamed_game;
 #[cfg(test)]
 mod tests;
