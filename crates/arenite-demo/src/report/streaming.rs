@@ -48,11 +48,13 @@ pub(super) fn draw(out: &mut dyn Write, record: &Record) -> fmt::Result {
         "Bars: resources loaded, upwards, and unloaded to make room, downwards, frame by frame",
     )?;
     let whole = |tick: f64| count(to_bytes(tick));
-    plot.vertical(out, &above, "loaded ↑ · evicted ↓", whole)?;
+    // A number of ten digits is wider than the axis.
+    let short = |tick: f64| if tick < 1e7 { whole(tick) } else { format!("{} M", whole(tick / 1e6)) };
+    plot.vertical(out, &above, "loaded ↑ · evicted ↓", short)?;
     let mut lower = below.clone();
     // The zero has its line already, and what is too close to it would be written over its label.
     lower.ticks.retain(|&tick| evictions > 0 && below.at(tick) > zero + 14.0);
-    plot.vertical(out, &lower, "", whole)?;
+    plot.vertical(out, &lower, "", short)?;
     plot.horizontal(out, &frames.axis, "frame", whole)?;
 
     for &(first, end, [loads, evictions, cuts]) in &bars {
