@@ -30,10 +30,10 @@ fn tag(name: &str, committed: u64, peak: u64, budget: Option<u64>) -> TagOutcome
 fn streamed(frame: u32, dice: &mut Dice) -> Streamed {
     match frame {
         0 => Streamed { loads: 40, evictions: 25, cuts: 0 },
-        _ if frame % 60 == 0 => Streamed {
+        _ if frame.is_multiple_of(60) => Streamed {
             loads: 1 + dice.roll(6) as u32,
             evictions: dice.roll(5) as u32,
-            cuts: u32::from(frame % 240 == 0),
+            cuts: u32::from(frame.is_multiple_of(240)),
         },
         _ => Streamed::default(),
     }
