@@ -150,3 +150,50 @@ fn forgotten_frames_and_managers_that_move_do_no_harm() {
     assert_eq!(memory.shutdown().held().count(), 0);
     assert_eq!(root.account().subtree.reserved, 0);
 }
+
+/// A refused charge asks a callback that gives a whole region back, and then the system refuses one call or another.
+#[test]
+fn room_that_a_callback_makes_is_exact_whatever_the_system_refuses() {
+    use crate::region::{Region, RegionOptions};
+    use std::sync::Mutex;
+
+    let mut outcomes = [0; 2];
+    for allowed in 0..8 {
+        let root = root();
+        let [own, spare] = ["own", "spare"].map(|name| root.child(name).unwrap());
+        let grown = |tag, bytes| {
+            let mut region = Region::try_reserve(RegionOptions::new(tag, 1 << 20)).unwrap();
+            region.try_grow(bytes).unwrap();
+            region
+        };
+        let mut region = grown(own, 20_000);
+        let had = region.committed();
+        let ballast: &'static Mutex<Option<Region>> = Box::leak(Box::new(Mutex::new(None)));
+        *ballast.lock().unwrap() = Some(grown(spare, 200_000));
+        root.set_budget(Budget::hard(root.account().subtree.committed));
+        root.on_pressure(Box::leak(Box::new(|_: &crate::ledger::Pressure| {
+            ballast.lock().unwrap().take();
+        })))
+        .unwrap();
+
+        let plan = crate::os::fake::fail_once_after(allowed);
+        let answer = region.try_grow(150_000);
+        let refused = plan.refused();
+        drop(plan);
+        assert!(ballast.lock().unwrap().is_none(), "it was asked");
+        assert!(answer.is_ok() || refused == 1, "{answer:?}");
+        outcomes[usize::from(answer.is_ok())] += 1;
+        assert_eq!(region.committed() >= 150_000, answer.is_ok());
+        assert!(answer.is_ok() || region.committed() == had, "nothing changed");
+        assert_eq!(own.account().own.committed, region.committed());
+        // What the system does not take back stays charged, and so makes no room.
+        let stuck = spare.account().own.committed;
+        assert!(stuck == 0 || allowed == 0 && answer.is_err(), "{allowed}: {stuck}");
+        assert_eq!(root.account().subtree.committed, region.committed() + stuck);
+        assert_eq!(region.try_grow(150_000).is_ok(), stuck == 0);
+        drop(region);
+        assert_eq!(root.account().subtree.committed, stuck);
+        assert_eq!(root.ledger().callback_panics(), 0);
+    }
+    assert!(outcomes[0] > 0 && outcomes[1] > 0, "{outcomes:?}");
+}
