@@ -24,6 +24,7 @@ fn print_tags() {
     }
 }
 
+/// Runs under the tag that is full, perhaps to the last byte: what has to allocate goes into `Tag::untagged().in_scope(…)`.
 fn warn(pressure: &Pressure) {
     println!("{pressure}");
 }
