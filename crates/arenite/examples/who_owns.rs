@@ -24,7 +24,7 @@ fn print_tags() {
     }
 }
 
-/// Runs under the tag that is full, perhaps to the last byte: what has to allocate goes into `Tag::untagged().in_scope(…)`.
+/// May allocate: what it does not put under a tag of its own is `untagged`, so that it works when the tag is full to the last byte.
 fn warn(pressure: &Pressure) {
     println!("{pressure}");
 }

@@ -201,11 +201,17 @@ pub(super) fn deliver(tag: Tag, mut refused: Option<usize>) {
         let pressure = Pressure { tag, level, in_use, budget: entry.budget, wanted: wanted.unwrap_or(0) };
         let callbacks = entry.alarm.callbacks;
         drop(books);
-        for callback in callbacks.into_iter().flatten() {
-            call(tag, callback, &pressure);
-        }
+        aside(&mut || callbacks.iter().flatten().for_each(|callback| call(tag, *callback, &pressure)));
     }
     ledger.books.lock().entry(tag).alarm.calling = false;
+}
+
+/// What a callback allocates must not be refused because the tag that its thread is under is the full one.
+fn aside(run: &mut dyn FnMut()) {
+    #[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
+    super::current::aside(run);
+    #[cfg(not(all(feature = "std", not(loom), target_pointer_width = "64")))]
+    run();
 }
 
 /// Runs one callback. A panic ends here: unwinding through an allocator would leave its caller half done.

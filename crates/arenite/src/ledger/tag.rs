@@ -141,8 +141,8 @@ impl Tag {
     /// thread's, fails without asking: nobody waits for a callback, which may itself wait for somebody. A panic in a
     /// callback is caught and counted ([`Ledger::callback_panics`]); without the `std` feature it ends the process.
     ///
-    /// What a callback allocates on the general heap is on the account of the tag that its thread is under, which may be
-    /// the very one that is full: then write `Tag::untagged().in_scope(|| …)` around it.
+    /// What a callback allocates on the general heap is `untagged` unless it opens a scope, whatever tag its thread is under:
+    /// that may be the very one that is full.
     ///
     /// A function or a closure that captures nothing is `'static` behind a plain `&`; what a callback needs to know or
     /// to change lives in a `static`.

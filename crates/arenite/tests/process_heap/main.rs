@@ -4,6 +4,7 @@
 
 mod crowd;
 mod figures;
+mod full;
 mod leaks;
 mod returns;
 
