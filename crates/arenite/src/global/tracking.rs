@@ -1,9 +1,10 @@
 //! Any allocator, counted.
 //!
 //! ```text
-//!   alloc:   the allocator below ─ calls::note ─ the thread's slot of the book       ◄── nearly always
+//!   alloc:   the allocator below ─ the thread's slot of the book       ◄── nearly always
 //!   dealloc: the thread's slot of the book ─ the allocator below
-//!     seatless (cold): a thread's first call draws its number; one that has none, or has ended, shares a slot
+//!     slowly (cold): somebody watches the thread (calls::note); or it is its first call, which draws its number; or it has
+//!     none, or has ended, and shares a slot; or the slot has something to tell
 //! ```
 //!
 //! A block is counted after it was handed out, and before it is given back: nobody else can have its memory then.
@@ -11,12 +12,13 @@
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::fmt;
+use core::hint::assert_unchecked;
 
 use super::book::Book;
 use super::calls;
 use super::stats::{AllocationStats, TagStats};
 use super::tagged::Tagged;
-use crate::base::thread::{self, THREADS};
+use crate::base::thread::{self, ROWS, row_of};
 use crate::ledger::{Ledger, Tag};
 
 /// Counts what any allocator does: wrap the one you have ([`System`](std::alloc::System), another crate's, or
@@ -48,7 +50,7 @@ use crate::ledger::{Ledger, Tag};
 /// pages belong to tags. The static takes 514 KiB of addresses, of which each thread touches two.
 pub struct TrackingAllocator<A, M = Untagged> {
     inner: A,
-    pub(super) book: Book<THREADS>,
+    pub(super) book: Book<ROWS>,
     pub(super) mode: M,
 }
 
@@ -133,52 +135,55 @@ impl<A, M> TrackingAllocator<A, M> {
         if block.is_null() {
             return self.book.fail();
         }
-        calls::note(layout);
-        match seat() {
-            Some(seat) => self.book.alloc(seat, layout.size()),
-            None => self.came_seatless(layout.size()),
+        // SAFETY: whoever calls an allocator has promised so.
+        unsafe { assert_unchecked(layout.size() != 0) };
+        if !self.book.at(thread::row()).try_alloc(layout.size()) {
+            self.came_slowly(layout);
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn came_seatless(&self, size: usize) {
-        match take_seat() {
-            Some(seat) => self.book.alloc(seat, size),
-            None => self.book.alloc_shared(size),
-        }
+    fn came_slowly(&self, layout: Layout) {
+        calls::note(layout);
+        self.book.alloc(row_of(thread::enrolled()), layout.size());
     }
 
     /// A block of this layout is about to be given back.
     #[inline(always)]
     fn goes(&self, layout: Layout) {
-        match seat() {
-            Some(seat) => self.book.free(seat, layout.size()),
-            None => self.goes_seatless(layout.size()),
+        // SAFETY: as in `came`: nobody has a block of no bytes.
+        unsafe { assert_unchecked(layout.size() != 0) };
+        if !self.book.at(thread::row()).try_free(layout.size()) {
+            self.goes_slowly(layout.size());
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn goes_seatless(&self, size: usize) {
-        match take_seat() {
-            Some(seat) => self.book.free(seat, size),
-            None => self.book.free_shared(size),
-        }
+    fn goes_slowly(&self, size: usize) {
+        self.book.free(row_of(thread::enrolled()), size);
     }
 
     /// A block of this layout has become `size` bytes long.
-    #[inline]
+    #[inline(always)]
     fn changed(&self, block: *mut u8, layout: Layout, size: usize) {
         if block.is_null() {
             return self.book.fail();
         }
+        // SAFETY: as in `came`; the caller of `realloc` has promised so for the new size, too.
+        unsafe { assert_unchecked(layout.size() != 0 && size != 0) };
+        if !self.book.at(thread::row()).try_realloc(layout.size(), size) {
+            self.changed_slowly(layout, size);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn changed_slowly(&self, layout: Layout, size: usize) {
         // SAFETY: the caller of `realloc` has promised that the new size fits the alignment.
         calls::note(unsafe { Layout::from_size_align_unchecked(size, layout.align()) });
-        match seat().or_else(take_seat) {
-            Some(seat) => self.book.realloc(seat, layout.size(), size),
-            None => self.book.realloc_shared(layout.size(), size),
-        }
+        self.book.realloc(row_of(thread::enrolled()), layout.size(), size);
     }
 }
 
@@ -197,10 +202,49 @@ pub(super) fn take_seat() -> Option<usize> {
     (me != 0).then(|| thread::index(me))
 }
 
+/// Whether every allocator has such blocks without further ado. The system's has another way for the rest, which is kept out of
+/// line: it needs a stack frame, which the usual way would pay for. (In two steps, or the compiler computes both before it
+/// looks at either.)
+#[inline(always)]
+fn is_usual(align: usize, size: usize) -> bool {
+    if align > 2 * size_of::<usize>() {
+        return false;
+    }
+    align <= size
+}
+
+impl<A: GlobalAlloc> TrackingAllocator<A> {
+    /// # Safety
+    /// As [`GlobalAlloc::alloc`].
+    #[cold]
+    #[inline(never)]
+    unsafe fn alloc_unusual(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promise is the one that the inner allocator asks for.
+        let block = unsafe { self.inner.alloc(layout) };
+        self.came(block, layout);
+        block
+    }
+
+    /// # Safety
+    /// As [`GlobalAlloc::realloc`].
+    #[cold]
+    #[inline(never)]
+    unsafe fn realloc_unusual(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: the caller's promise is the one that the inner allocator asks for.
+        let new = unsafe { self.inner.realloc(block, layout, size) };
+        self.changed(new, layout, size);
+        new
+    }
+}
+
 // SAFETY: blocks are the inner allocator's, for the layouts that were asked for; counting neither unwinds nor allocates.
 unsafe impl<A: GlobalAlloc> GlobalAlloc for TrackingAllocator<A> {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if !is_usual(layout.align(), layout.size()) {
+            // SAFETY: the caller's promise.
+            return unsafe { self.alloc_unusual(layout) };
+        }
         // SAFETY: the caller's promise is the one that the inner allocator asks for.
         let block = unsafe { self.inner.alloc(layout) };
         self.came(block, layout);
@@ -224,6 +268,10 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for TrackingAllocator<A> {
 
     #[inline]
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        if !is_usual(layout.align(), size) {
+            // SAFETY: the caller's promise.
+            return unsafe { self.realloc_unusual(block, layout, size) };
+        }
         // SAFETY: as in `dealloc`.
         let new = unsafe { self.inner.realloc(block, layout, size) };
         self.changed(new, layout, size);
