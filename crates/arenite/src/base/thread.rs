@@ -123,6 +123,7 @@ mod numbered {
         find_row();
     }
 
+    #[inline(always)]
     pub(crate) fn is_hidden() -> bool {
         HIDDEN.get() != 0
     }

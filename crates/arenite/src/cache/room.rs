@@ -101,11 +101,17 @@ impl<'a> Room<'a> {
             return Ok(());
         }
         loop {
-            let idle = self.cache.idle();
-            let possible = chain(self.tag).all(|tag| refusal(tag, bytes, idle).is_none());
+            let mut calm = calm_room(self.tag);
+            // There is room enough and to spare, or there may be.
+            let possible = calm >= bytes || {
+                let idle = self.cache.idle();
+                chain(self.tag).all(|tag| refusal(tag, bytes, idle).is_none())
+            };
             if possible {
                 // It fits, or will: so go on until nobody has to be told of it.
-                while calm_room(self.tag) < bytes && self.cache.unload_one() {}
+                while calm < bytes && self.cache.unload_one() {
+                    calm = calm_room(self.tag);
+                }
             }
             // Asked in vain, too: the tag's pressure callbacks may have something to give.
             match self.take(bytes) {
@@ -212,7 +218,11 @@ pub enum LoadError<E> {
     Failed(E),
     /// The load would wait for itself: a loader asks for its own key, or loaders of several threads wait for each other.
     Cycle,
+    /// The cache's own table would have had to grow, and the program's allocator refused.
+    OutOfMemory,
 }
+
+const TABLE_FULL: &str = "the allocator refused room for the cache's table; unload something, or give it more memory";
 
 impl<E: fmt::Display> fmt::Display for LoadError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -222,6 +232,7 @@ impl<E: fmt::Display> fmt::Display for LoadError<E> {
             Self::Cycle => f.write_str(
                 "the load waits for itself: loaders ask for each other's keys; break the ring by loading one of them first",
             ),
+            Self::OutOfMemory => f.write_str(TABLE_FULL),
         }
     }
 }
@@ -249,6 +260,34 @@ impl fmt::Display for PinError {
 
 impl Error for PinError {}
 
+/// Why a value was not inserted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InsertError {
+    /// It does not fit.
+    NoRoom(NoRoom),
+    /// The cache's own table would have had to grow, and the program's allocator refused.
+    OutOfMemory,
+}
+
+impl fmt::Display for InsertError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoRoom(no_room) => no_room.fmt(f),
+            Self::OutOfMemory => f.write_str(TABLE_FULL),
+        }
+    }
+}
+
+impl Error for InsertError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::NoRoom(no_room) => Some(no_room),
+            Self::OutOfMemory => None,
+        }
+    }
+}
+
 /// A value that did not fit, and why.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -256,7 +295,7 @@ pub struct InsertRefused<R> {
     /// What was to be inserted.
     pub value: R,
     /// Why it was not.
-    pub reason: NoRoom,
+    pub reason: InsertError,
 }
 
 impl<R> fmt::Debug for InsertRefused<R> {

@@ -31,12 +31,18 @@ std::thread_local! {
     static FIRST: Cell<Option<Offence>> = const { Cell::new(None) };
 }
 
-/// The calling thread has asked for a block. A thread that is watched is hidden, so that a counting allocator calls this without asking
-/// whether anybody watches: it has to look closer anyway.
+/// The calling thread has asked for a block. A thread that is watched is hidden, so that a counting allocator finds no row for it
+/// and looks closer anyway.
+#[inline(always)]
 pub(super) fn note(layout: Layout) {
-    if !thread::is_hidden() {
-        return;
+    if thread::is_hidden() {
+        write_down(layout);
     }
+}
+
+#[cold]
+#[inline(never)]
+fn write_down(layout: Layout) {
     CALLS.set(CALLS.get().wrapping_add(1));
     BYTES.set(BYTES.get().wrapping_add(layout.size() as u64));
     if FIRST.get().is_none() {

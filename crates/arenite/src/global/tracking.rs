@@ -129,38 +129,35 @@ impl<A, M> TrackingAllocator<A, M> {
         &self.inner
     }
 
-    /// A block of this layout was handed out.
+    /// A block of so many bytes was handed out, to a thread that is not watched. Gives it on.
     #[inline(always)]
-    fn came(&self, block: *mut u8, layout: Layout) {
+    fn came(&self, block: *mut u8, size: usize) -> *mut u8 {
         if block.is_null() {
-            return self.book.fail();
+            self.book.fail();
+            return block;
         }
         // SAFETY: whoever calls an allocator has promised so.
-        unsafe { assert_unchecked(layout.size() != 0) };
-        if !self.book.at(thread::row()).try_alloc(layout.size()) {
-            self.came_slowly(layout);
-        }
+        unsafe { assert_unchecked(size != 0) };
+        if self.book.at(thread::row()).try_alloc(size) { block } else { self.came_slowly(block, size) }
     }
 
     #[cold]
     #[inline(never)]
-    fn came_slowly(&self, layout: Layout) {
-        calls::note(layout);
-        self.book.alloc(row_of(thread::enrolled()), layout.size());
+    fn came_slowly(&self, block: *mut u8, size: usize) -> *mut u8 {
+        self.book.alloc(row_of(thread::enrolled()), size);
+        block
     }
 
-    /// A block of this layout is about to be given back.
+    /// A block of this layout is about to be given back. False, and nothing has happened, if that takes
+    /// [longer](Self::goes_slowly).
     #[inline(always)]
-    fn goes(&self, layout: Layout) {
+    #[must_use]
+    fn goes(&self, layout: Layout) -> bool {
         // SAFETY: as in `came`: nobody has a block of no bytes.
         unsafe { assert_unchecked(layout.size() != 0) };
-        if !self.book.at(thread::row()).try_free(layout.size()) {
-            self.goes_slowly(layout.size());
-        }
+        self.book.at(thread::row()).try_free(layout.size())
     }
 
-    #[cold]
-    #[inline(never)]
     fn goes_slowly(&self, size: usize) {
         self.book.free(row_of(thread::enrolled()), size);
     }
@@ -203,8 +200,8 @@ pub(super) fn take_seat() -> Option<usize> {
 }
 
 /// Whether every allocator has such blocks without further ado. The system's has another way for the rest, which is kept out of
-/// line: it needs a stack frame, which the usual way would pay for. (In two steps, or the compiler computes both before it
-/// looks at either.)
+/// line: it needs a larger stack frame, for which the usual way would pay. (In two steps, or the compiler computes both before
+/// it looks at either.)
 #[inline(always)]
 fn is_usual(align: usize, size: usize) -> bool {
     if align > 2 * size_of::<usize>() {
@@ -214,15 +211,34 @@ fn is_usual(align: usize, size: usize) -> bool {
 }
 
 impl<A: GlobalAlloc> TrackingAllocator<A> {
-    /// # Safety
-    /// As [`GlobalAlloc::alloc`].
+    /// Hands a block out as `ask` does. Whether the thread is watched is asked before, as afterwards nobody knows the alignment any
+    /// more: what lives on during the call costs the register it lies in.
+    #[inline(always)]
+    fn give(&self, layout: Layout, ask: impl FnOnce(&A, Layout) -> *mut u8) -> *mut u8 {
+        if thread::is_hidden() || !is_usual(layout.align(), layout.size()) {
+            return self.give_unusual(layout, ask);
+        }
+        self.came(ask(&self.inner, layout), layout.size())
+    }
+
     #[cold]
     #[inline(never)]
-    unsafe fn alloc_unusual(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's promise is the one that the inner allocator asks for.
-        let block = unsafe { self.inner.alloc(layout) };
-        self.came(block, layout);
-        block
+    fn give_unusual(&self, layout: Layout, ask: impl FnOnce(&A, Layout) -> *mut u8) -> *mut u8 {
+        let block = ask(&self.inner, layout);
+        if !block.is_null() {
+            calls::note(layout);
+        }
+        self.came(block, layout.size())
+    }
+
+    /// # Safety
+    /// As [`GlobalAlloc::dealloc`].
+    #[cold]
+    #[inline(never)]
+    unsafe fn dealloc_slowly(&self, block: *mut u8, layout: Layout) {
+        self.goes_slowly(layout.size());
+        // SAFETY: the block came from the inner allocator, with this layout.
+        unsafe { self.inner.dealloc(block, layout) };
     }
 
     /// # Safety
@@ -241,29 +257,24 @@ impl<A: GlobalAlloc> TrackingAllocator<A> {
 unsafe impl<A: GlobalAlloc> GlobalAlloc for TrackingAllocator<A> {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if !is_usual(layout.align(), layout.size()) {
-            // SAFETY: the caller's promise.
-            return unsafe { self.alloc_unusual(layout) };
-        }
         // SAFETY: the caller's promise is the one that the inner allocator asks for.
-        let block = unsafe { self.inner.alloc(layout) };
-        self.came(block, layout);
-        block
+        self.give(layout, |inner, layout| unsafe { inner.alloc(layout) })
     }
 
     #[inline]
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        self.goes(layout);
-        // SAFETY: as above; the block came from the inner allocator, with this layout.
+        if !self.goes(layout) {
+            // SAFETY: the caller's promise.
+            return unsafe { self.dealloc_slowly(block, layout) };
+        }
+        // SAFETY: the block came from the inner allocator, with this layout.
         unsafe { self.inner.dealloc(block, layout) };
     }
 
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: as in `alloc`.
-        let block = unsafe { self.inner.alloc_zeroed(layout) };
-        self.came(block, layout);
-        block
+        self.give(layout, |inner, layout| unsafe { inner.alloc_zeroed(layout) })
     }
 
     #[inline]
@@ -328,8 +339,8 @@ impl<A: GlobalAlloc> TrackingAllocator<A, Tagged> {
             block
         };
         self.mode.count_alloc(seat, place, layout.size());
-        self.came(block, layout);
-        block
+        calls::note(layout);
+        self.came(block, layout.size())
     }
 }
 
@@ -350,7 +361,9 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for TrackingAllocator<A, Tagged> {
             let place = tag_of(block).read() as usize;
             let size = layout.size() + header(layout);
             let whole = Layout::from_size_align_unchecked(size, layout.align().max(align_of::<u64>()));
-            self.goes(layout);
+            if !self.goes(layout) {
+                self.goes_slowly(layout.size());
+            }
             self.mode.count_free(seat(), place, layout.size());
             self.inner.dealloc(block.sub(header(layout)), whole);
         }
