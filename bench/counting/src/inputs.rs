@@ -4,14 +4,18 @@ use std::fmt::Write;
 use std::path::Path;
 
 /// Xorshift, so that the inputs depend on no crate's version.
-pub(crate) struct Random(u64);
+#[derive(Clone, Debug)]
+pub struct Random(u64);
 
 impl Random {
-    pub(crate) fn new(seed: u64) -> Self {
+    /// The same numbers for the same seed, which is not 0.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    pub(crate) fn below(&mut self, end: usize) -> usize {
+    /// A number below `end`.
+    pub fn below(&mut self, end: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -20,8 +24,9 @@ impl Random {
 }
 
 const WORDS: &[&str] = &[
-    "arena", "block", "budget", "cache", "frame", "handle", "heap", "ledger", "memory", "page", "pool", "region",
-    "scene", "texture", "thread", "update", "the", "a", "of", "which", "never", "moves", "until", "it", "ends",
+    "arena", "block", "budget", "cache", "frame", "handle", "heap", "ledger", "memory", "page", "pool",
+    "region", "scene", "texture", "thread", "update", "the", "a", "of", "which", "never", "moves", "until",
+    "it", "ends",
 ];
 
 /// Words of running text.
@@ -30,13 +35,17 @@ fn words(random: &mut Random, count: usize) -> String {
     chosen.join(" ")
 }
 
-/// A tree of text files under `folder`, with something to find in every tenth line and some files to ignore.
-pub(crate) fn write_tree(folder: &Path) -> Result<(), String> {
+/// Writes a tree of text files under `folder`, with something to find in every tenth line and some files to ignore.
+///
+/// # Errors
+/// A file can not be written.
+pub fn write_tree(folder: &Path) -> Result<(), String> {
     let mut random = Random::new(0x5EED_0001);
     let told = |error: std::io::Error| error.to_string();
     std::fs::write(folder.join(".ignore"), "*.log\nbuild/\n").map_err(told)?;
     for number in 0..200 {
-        let inner = folder.join(format!("{:02}/{}", number % 20, if number % 3 == 0 { "src" } else { "build" }));
+        let inner =
+            folder.join(format!("{:02}/{}", number % 20, if number % 3 == 0 { "src" } else { "build" }));
         std::fs::create_dir_all(&inner).map_err(told)?;
         let ending = ["rs", "txt", "log"][number % 3];
         let mut text = String::new();
@@ -53,7 +62,8 @@ pub(crate) fn write_tree(folder: &Path) -> Result<(), String> {
 }
 
 /// Pixels of a picture: gradients with some noise, red, green and blue.
-pub(crate) fn picture(side: u32) -> Vec<u8> {
+#[must_use]
+pub fn picture(side: u32) -> Vec<u8> {
     let mut random = Random::new(0x5EED_0002);
     let pixel = |at: u32, random: &mut Random| {
         let (x, y) = (at % side, at / side);
@@ -63,7 +73,8 @@ pub(crate) fn picture(side: u32) -> Vec<u8> {
 }
 
 /// Paths, circles, gradients and groups.
-pub(crate) fn drawing(shapes: usize) -> String {
+#[must_use]
+pub fn drawing(shapes: usize) -> String {
     let mut random = Random::new(0x5EED_0003);
     let mut svg = String::from(
         "<svg xmlns='http://www.w3.org/2000/svg' width='200' height='200'><defs><linearGradient id='g'>\
@@ -73,17 +84,31 @@ pub(crate) fn drawing(shapes: usize) -> String {
         let mut at = || random.below(200);
         let (a, b, c, d) = (at(), at(), at(), at());
         let _ = match number % 4 {
-            0 => write!(svg, "<circle cx='{a}' cy='{b}' r='{}' fill='#{:06x}' opacity='0.7'/>", c / 8, d * 4099),
-            1 => write!(svg, "<path d='M {a} {b} C {b} {c} {c} {d} {d} {a} Z' fill='url(#g)' stroke='black'/>"),
-            2 => write!(svg, "<g transform='rotate({a} {b} {c})'><rect x='{a}' y='{b}' width='30' height='{d}' rx='5'/></g>"),
-            _ => write!(svg, "<polyline points='{a},{b} {c},{d} {b},{c}' stroke='#080' fill='none' stroke-dasharray='4 2'/>"),
+            0 => write!(
+                svg,
+                "<circle cx='{a}' cy='{b}' r='{}' fill='#{:06x}' opacity='0.7'/>",
+                c / 8,
+                d * 4099
+            ),
+            1 => {
+                write!(svg, "<path d='M {a} {b} C {b} {c} {c} {d} {d} {a} Z' fill='url(#g)' stroke='black'/>")
+            }
+            2 => write!(
+                svg,
+                "<g transform='rotate({a} {b} {c})'><rect x='{a}' y='{b}' width='30' height='{d}' rx='5'/></g>"
+            ),
+            _ => write!(
+                svg,
+                "<polyline points='{a},{b} {c},{d} {b},{c}' stroke='#080' fill='none' stroke-dasharray='4 2'/>"
+            ),
         };
     }
     svg + "</svg>"
 }
 
 /// Headings, paragraphs with emphasis and links, lists, code and quotes.
-pub(crate) fn document(bytes: usize) -> String {
+#[must_use]
+pub fn document(bytes: usize) -> String {
     let mut random = Random::new(0x5EED_0004);
     let mut text = String::new();
     for number in 0.. {
@@ -92,7 +117,10 @@ pub(crate) fn document(bytes: usize) -> String {
         }
         let (some, more) = (words(&mut random, 8), words(&mut random, 30));
         let _ = match number % 5 {
-            0 => writeln!(text, "## {some}\n\n{more} *{some}*, **{some}** and [{some}](https://example.org/{number}).\n"),
+            0 => writeln!(
+                text,
+                "## {some}\n\n{more} *{some}*, **{some}** and [{some}](https://example.org/{number}).\n"
+            ),
             1 => writeln!(text, "- {some}\n- `{some}`\n  - {more}\n"),
             2 => writeln!(text, "```rust\nlet a = {number};\n{more}\n```\n"),
             3 => writeln!(text, "> {more}\n> {some}\n"),
@@ -103,7 +131,8 @@ pub(crate) fn document(bytes: usize) -> String {
 }
 
 /// A file of Rust.
-pub(crate) fn source(functions: usize) -> String {
+#[must_use]
+pub fn source(functions: usize) -> String {
     let mut random = Random::new(0x5EED_0005);
     let mut text = String::from("use std::collections::HashMap;\n");
     for number in 0..functions {

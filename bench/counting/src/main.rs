@@ -8,13 +8,14 @@
 //!
 //! Needs `valgrind`. Instructions are counted by callgrind, from the moment a program has its input in hand until it has its answer,
 //! all that the C library's `malloc` and `free` take included. Both binaries are the same but for the allocator, and must give
-//! the same answer. Two more columns explain a ratio: how many allocator calls a million instructions make, and what counting
+//! the same answer. `pairs` and `pairs-two` are no programs: they say what a call costs, and that it costs the same when another
+//! thread allocates, too. Two more columns explain a ratio: how many allocator calls a million instructions make, and what counting
 //! adds to each call.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-mod inputs;
+use counting_bench::inputs;
 
 /// What went wrong, in words for the user.
 type Failure = String;
@@ -26,6 +27,8 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("resvg", "parses and renders an SVG of 400 shapes"),
     ("comrak", "turns a Markdown text of 200 KiB into HTML"),
     ("prettyplease", "parses a Rust file with syn and prints it again"),
+    ("pairs", "no program: 50 000 pairs of calls, no more"),
+    ("pairs-two", "the same on two threads at once"),
 ];
 
 fn main() -> ExitCode {
@@ -96,7 +99,8 @@ fn measure(binary: &Path, program: &str, folder: &Path) -> Result<Run, Failure> 
     }
     let text = std::fs::read_to_string(&counts).map_err(|error| format!("{}: {error}", counts.display()))?;
     std::fs::remove_file(&counts).map_err(|error| error.to_string())?;
-    let total = text.lines().find_map(|line| line.strip_prefix("summary: ").or(line.strip_prefix("totals: ")));
+    let total =
+        text.lines().find_map(|line| line.strip_prefix("summary: ").or(line.strip_prefix("totals: ")));
     let instructions = total
         .and_then(|total| total.trim().parse().ok())
         .filter(|&count| count != 0)

@@ -6,7 +6,9 @@ use crate::inputs;
 
 /// A number that depends on all of an answer.
 fn digest(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xCBF2_9CE4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3))
+    bytes
+        .iter()
+        .fold(0xCBF2_9CE4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3))
 }
 
 /// What callgrind counts. By name, so it must stay a function of its own.
@@ -15,8 +17,9 @@ fn measured<R>(work: impl FnOnce() -> R) -> R {
     work()
 }
 
-/// Runs the program of this name and gives a number for its answer.
-pub(crate) fn run(name: &str, folder: &Path) -> Option<u64> {
+/// Runs the program of this name and gives a number for its answer. None: there is no such program, or it failed.
+#[must_use]
+pub fn run(name: &str, folder: &Path) -> Option<u64> {
     let bytes = match name {
         "ripgrep" => measured(|| search(folder)),
         "oxipng" => {
@@ -34,16 +37,36 @@ pub(crate) fn run(name: &str, folder: &Path) -> Option<u64> {
         }
         "comrak" => {
             let (text, mut options) = (inputs::document(200 << 10), comrak::Options::default());
-            (options.extension.table, options.extension.strikethrough, options.extension.autolink) = (true, true, true);
+            (options.extension.table, options.extension.strikethrough, options.extension.autolink) =
+                (true, true, true);
             measured(|| comrak::markdown_to_html(&text, &options)).into_bytes()
         }
         "prettyplease" => {
             let text = inputs::source(200);
             measured(|| Some(prettyplease::unparse(&syn::parse_file(&text).ok()?)))?.into_bytes()
         }
+        "pairs" => measured(pairs),
+        "pairs-two" => std::thread::scope(|threads| {
+            let other = threads.spawn(|| measured(pairs));
+            let mut answer = measured(pairs);
+            answer.extend(other.join().ok()?);
+            Some(answer)
+        })?,
         _ => return None,
     };
     (!bytes.is_empty()).then(|| digest(&bytes))
+}
+
+/// No program: nothing but blocks of 16 to 511 bytes, of which 64 live, and each step frees one and takes another.
+fn pairs() -> Vec<u8> {
+    let mut random = inputs::Random::new(0x5EED_0006);
+    let mut live = vec![Vec::<u8>::new(); 64];
+    for step in 0..50_000 {
+        let (place, size) = (random.below(64), 16 + random.below(496));
+        live[place] = Vec::with_capacity(size);
+        live[place].push(step as u8);
+    }
+    live.concat()
 }
 
 /// As `rg --threads 1 'fn \w+_(10|20)0\(|textures?\s+ledger'`, without colours.
@@ -53,11 +76,14 @@ fn search(folder: &Path) -> Vec<u8> {
     use ignore::WalkBuilder;
 
     let pattern = r"fn \w+_(10|20)0\(|textures?\s+ledger";
-    let matcher = RegexMatcherBuilder::new().line_terminator(Some(b'\n')).build(pattern).expect("a good pattern");
+    let matcher =
+        RegexMatcherBuilder::new().line_terminator(Some(b'\n')).build(pattern).expect("a good pattern");
     let mut searcher = SearcherBuilder::new().line_number(true).build();
     let mut printer = grep::printer::StandardBuilder::new().heading(false).build_no_color(Vec::new());
     let walk = WalkBuilder::new(folder).sort_by_file_name(std::ffi::OsStr::cmp).build();
-    for entry in walk.filter_map(Result::ok).filter(|entry| entry.file_type().is_some_and(|kind| kind.is_file())) {
+    for entry in
+        walk.filter_map(Result::ok).filter(|entry| entry.file_type().is_some_and(|kind| kind.is_file()))
+    {
         // Printed as from inside the folder, whose name is another one each time.
         let shown = entry.path().strip_prefix(folder).unwrap_or(entry.path()).to_owned();
         let sink = printer.sink_with_path(&matcher, &shown);

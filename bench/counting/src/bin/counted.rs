@@ -1,15 +1,10 @@
 //! The same on `TrackingAllocator<System>`.
 
-#[path = "../inputs.rs"]
-#[expect(dead_code, reason = "the one who runs this writes the files")]
-mod inputs;
-#[path = "../programs.rs"]
-mod programs;
-
 use std::alloc::System;
 use std::process::ExitCode;
 
 use arenite::TrackingAllocator;
+use counting_bench::programs;
 
 #[global_allocator]
 static GLOBAL: TrackingAllocator<System> = TrackingAllocator::new(System);
@@ -18,7 +13,9 @@ fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
     let (Some(name), Some(folder)) = (arguments.next(), arguments.next()) else { return ExitCode::FAILURE };
     let before = GLOBAL.allocation_stats();
-    let Some(answer) = programs::run(&name.to_string_lossy(), folder.as_ref()) else { return ExitCode::FAILURE };
+    let Some(answer) = programs::run(&name.to_string_lossy(), folder.as_ref()) else {
+        return ExitCode::FAILURE;
+    };
     // Of the making of the input, too, which is little beside the work.
     let made = GLOBAL.allocation_stats().since(&before);
     println!("{answer:016x}\ncalls {}", made.allocations + made.deallocations + made.reallocations);

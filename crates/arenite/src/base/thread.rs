@@ -25,9 +25,9 @@ pub(crate) const fn index(number: usize) -> usize {
     number / 2 % THREADS
 }
 
-pub(crate) use numbered::{enrolled, has_ended, here, remember};
 #[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
 pub(crate) use numbered::{Row, hide, is_hidden, row, show};
+pub(crate) use numbered::{enrolled, has_ended, here, remember};
 
 /// Bytes between the rows of a table that has one for each thread.
 pub(crate) const ROW: usize = 2048;

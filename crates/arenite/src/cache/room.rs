@@ -101,16 +101,13 @@ impl<'a> Room<'a> {
             return Ok(());
         }
         loop {
-            let mut calm = calm_room(self.tag);
+            let mut calm = self.tag.quiet_room();
             // There is room enough and to spare, or there may be.
-            let possible = calm >= bytes || {
-                let idle = self.cache.idle();
-                chain(self.tag).all(|tag| refusal(tag, bytes, idle).is_none())
-            };
+            let possible = calm >= bytes || self.tag.refusal(bytes, self.cache.idle()).is_none();
             if possible {
                 // It fits, or will: so go on until nobody has to be told of it.
                 while calm < bytes && self.cache.unload_one() {
-                    calm = calm_room(self.tag);
+                    calm = self.tag.quiet_room();
                 }
             }
             // Asked in vain, too: the tag's pressure callbacks may have something to give.
@@ -128,7 +125,7 @@ impl<'a> Room<'a> {
         if self.charges {
             return self.tag.try_charge_committed(bytes);
         }
-        chain(self.tag).find_map(|tag| refusal(tag, bytes, 0)).map_or(Ok(()), Err)
+        self.tag.refusal(bytes, 0).map_or(Ok(()), Err)
     }
 
     /// The refusal after which nothing was claimed any more.
@@ -152,31 +149,6 @@ impl fmt::Debug for Room<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Room").field("tag", &self.tag).field("bytes", &self.bytes).finish_non_exhaustive()
     }
-}
-
-/// A tag and all above it.
-fn chain(tag: Tag) -> impl Iterator<Item = Tag> {
-    std::iter::successors(Some(tag), |tag| tag.parent())
-}
-
-/// Whether the hard budget of a tag refuses `wanted` bytes more after `given` were given back.
-fn refusal(tag: Tag, wanted: usize, given: usize) -> Option<BudgetExceeded> {
-    let account = tag.account();
-    let limit = account.budget.limit().filter(|_| account.budget.is_hard())?;
-    let in_use = account.subtree.committed;
-    let fits = in_use.saturating_sub(given).checked_add(wanted).is_some_and(|sum| sum <= limit);
-    (!fits).then_some(BudgetExceeded { tag, limit, in_use, wanted })
-}
-
-/// How much may be committed before a tag or one above it reaches its warning mark, or goes over its limit if it has no such
-/// mark; 0 when it has already.
-fn calm_room(tag: Tag) -> usize {
-    let room = |tag: Tag| {
-        let account = tag.account();
-        let mark = account.budget.warning().map(|mark| mark.saturating_sub(1)).or(account.budget.limit());
-        mark.map_or(usize::MAX, |mark| mark.saturating_sub(account.subtree.committed))
-    };
-    chain(tag).map(room).min().unwrap_or(usize::MAX)
 }
 
 /// A claim does not fit in the budget, whatever is unloaded.
@@ -222,7 +194,8 @@ pub enum LoadError<E> {
     OutOfMemory,
 }
 
-const TABLE_FULL: &str = "the allocator refused room for the cache's table; unload something, or give it more memory";
+const TABLE_FULL: &str =
+    "the allocator refused room for the cache's table; unload something, or give it more memory";
 
 impl<E: fmt::Display> fmt::Display for LoadError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

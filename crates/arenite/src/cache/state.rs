@@ -273,11 +273,7 @@ impl<K: Eq + Hash + Clone, R> State<K, R> {
     }
 
     /// Puts in what a load brought. If something was inserted under the key meanwhile that wins: it comes back, pinned.
-    pub(super) fn land(
-        &mut self,
-        key: &K,
-        slot: &Arc<Slot<K, R>>,
-    ) -> Result<Option<Arc<Slot<K, R>>>, Full> {
+    pub(super) fn land(&mut self, key: &K, slot: &Arc<Slot<K, R>>) -> Result<Option<Arc<Slot<K, R>>>, Full> {
         let (own, index) = (key.clone(), self.next());
         match self.places.get_mut(key) {
             Some(Place::Ready(_)) => match self.find(key) {

@@ -11,7 +11,10 @@
 //! Nothing here allocates, takes a lock or can fail, so it may run inside any allocator, before `main` and after a thread's
 //! destructors. A slot that a thread leaves behind goes on under the next thread with the same index; `base::thread` sees to
 //! it that all the first one wrote happened before.
-#![cfg_attr(not(loom), expect(unsafe_code, reason = "a thread's slot is found by the offset that the thread knows"))]
+#![cfg_attr(
+    not(loom),
+    expect(unsafe_code, reason = "a thread's slot is found by the offset that the thread knows")
+)]
 
 use crate::base::sync::{AtomicU64, Ordering, Padded};
 #[cfg(not(loom))]
@@ -498,6 +501,39 @@ mod tests {
             book.alloc(0, 8);
         }
         let sums = book.sums();
-        assert_eq!((sums.allocs.iter().sum::<u64>(), sums.frees.iter().sum::<u64>(), sums.reallocs), (9, 4, 2));
+        assert_eq!(
+            (sums.allocs.iter().sum::<u64>(), sums.frees.iter().sum::<u64>(), sums.reallocs),
+            (9, 4, 2)
+        );
+    }
+
+    /// Why two threads are not slower than one: after the first blocks, what threads share is neither read nor written.
+    #[test]
+    fn a_steady_thread_touches_nothing_that_is_shared() {
+        let book = book();
+        let (slot, mut random, mut live, mut slow) = (&book.slots[1], 12_345u64, [16usize; 64], 0);
+        live.iter().for_each(|&size| book.alloc(1, size));
+        let mut told = None;
+        for round in 0..100_000 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let (place, size) = ((random >> 40) as usize % 64, 16 + (random >> 50) as usize % 496);
+            let old = core::mem::replace(&mut live[place], size);
+            if !slot.try_free(old) {
+                book.free(1, old);
+                slow += u32::from(round > 1000);
+            }
+            if !slot.try_alloc(size) {
+                book.alloc(1, size);
+                slow += u32::from(round > 1000);
+            }
+            if round == 1000 {
+                told = Some(book.totals.live.load(Ordering::Relaxed));
+            }
+        }
+        assert!(slow < 50, "{slow} of 200 000 calls took the long way");
+        assert_eq!(told, Some(book.totals.live.load(Ordering::Relaxed)), "and told nobody");
+        // Slots are whole lines, and so are the totals.
+        assert!(align_of::<Slot>() >= 128 && size_of::<Slot>() % 128 == 0);
+        assert!((&raw const book.totals).addr() % 64 == 0);
     }
 }

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
-use arenite::ledger::{Pressure, PressureLevel};
 use arenite::cache::{InsertError, LoadError};
+use arenite::ledger::{Pressure, PressureLevel};
 use arenite::{Budget, Ledger, ResourceCache, Tag, Tagged, TrackingAllocator, last_refusal, tags};
 
 #[global_allocator]
