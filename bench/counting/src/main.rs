@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! cargo build --release --manifest-path bench/counting/Cargo.toml
-//! cargo run --release --manifest-path bench/counting/Cargo.toml              all programs, about a minute
+//! cargo run --release --manifest-path bench/counting/Cargo.toml              all programs, some ten seconds
 //! cargo run --release --manifest-path bench/counting/Cargo.toml -- ripgrep   one of them
 //! ```
 //!
-//! Needs `valgrind`. Instructions are counted by callgrind, from the moment a program has its input in hand until it has its answer,
+//! Build first: `cargo run` builds only what runs the others, which are `plain` and `counted`. Needs `valgrind`. Instructions are counted by callgrind, from the moment a program has its input in hand until it has its answer,
 //! all that the C library's `malloc` and `free` take included. Both binaries are the same but for the allocator, and must give
 //! the same answer. `pairs` and `pairs-two` are no programs: they say what a call costs, and that it costs the same when another
 //! thread allocates, too. Two more columns explain a ratio: how many allocator calls a million instructions make, and what counting
@@ -56,6 +56,11 @@ fn run(only: Option<&str>) -> Result<(), Failure> {
         return Err(format!("no such program; there are {}", names.join(", ")));
     }
     let here = std::env::current_exe().map_err(|error| error.to_string())?;
+    let binaries = ["plain", "counted"].map(|name| here.with_file_name(name));
+    if let Some(missing) = binaries.iter().find(|binary| !binary.exists()) {
+        return Err(format!("{} is not there: `cargo build --release` first", missing.display()));
+    }
+    let [plain, counted] = &binaries;
     let folder = Scratch::new()?;
     inputs::write_tree(&folder.0)?;
     println!(
@@ -63,17 +68,17 @@ fn run(only: Option<&str>) -> Result<(), Failure> {
         "program", "System", "counted", "more", "calls/1M", "more/call"
     );
     for (name, what) in chosen {
-        let plain = measure(&here.with_file_name("plain"), name, &folder.0)?;
-        let counted = measure(&here.with_file_name("counted"), name, &folder.0)?;
-        if plain.answer != counted.answer {
-            return Err(format!("{name}: the answers differ: {} and {}", plain.answer, counted.answer));
+        let bare = measure(plain, name, &folder.0)?;
+        let ours = measure(counted, name, &folder.0)?;
+        if bare.answer != ours.answer {
+            return Err(format!("{name}: the answers differ: {} and {}", bare.answer, ours.answer));
         }
-        let (plain_count, counted_count) = (plain.instructions as f64, counted.instructions as f64);
-        let calls = counted.calls.ok_or_else(|| format!("{name}: no count of calls"))? as f64;
+        let (plain_count, counted_count) = (bare.instructions as f64, ours.instructions as f64);
+        let calls = ours.calls.ok_or_else(|| format!("{name}: no count of calls"))? as f64;
         println!(
             "{name:<14} {:>15} {:>15} {:>7.2}% {:>12.0} {:>10.1}   {what}",
-            plain.instructions,
-            counted.instructions,
+            bare.instructions,
+            ours.instructions,
             100.0 * (counted_count / plain_count - 1.0),
             calls / plain_count * 1e6,
             (counted_count - plain_count) / calls,

@@ -30,11 +30,14 @@ pub(crate) use numbered::{Row, hide, is_hidden, row, show};
 pub(crate) use numbered::{enrolled, has_ended, here, remember};
 
 /// Bytes between the rows of a table that has one for each thread.
+#[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
 pub(crate) const ROW: usize = 2048;
 /// Rows of such a table: one for each thread that can have a number, behind one for all that have none.
+#[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
 pub(crate) const ROWS: usize = THREADS + 1;
 
 /// Which row is that of a thread with this number: 0 for those without one.
+#[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
 pub(crate) const fn row_of(number: usize) -> usize {
     if number == 0 { 0 } else { index(number) + 1 }
 }
