@@ -177,7 +177,7 @@ impl Books {
 
     /// What can be committed before an account of the chain reaches its warning mark, or goes over its limit if it has no such
     /// mark; 0 when it has already. For whoever makes room by giving up something of his own.
-    #[cfg(feature = "std")]
+    #[cfg(all(feature = "std", not(loom)))]
     pub(super) fn quiet_room(&mut self, tag: Tag) -> usize {
         let room = |holder| {
             let entry = self.entry(holder);
@@ -188,7 +188,7 @@ impl Books {
     }
 
     /// The nearest hard budget of the chain that would refuse `wanted` bytes more after `given` were given back.
-    #[cfg(feature = "std")]
+    #[cfg(all(feature = "std", not(loom)))]
     pub(super) fn refusal(&mut self, tag: Tag, wanted: usize, given: usize) -> Option<BudgetExceeded> {
         tag.chain().find_map(|holder| {
             let entry = self.entry(holder);
