@@ -178,6 +178,30 @@ impl Books {
         tag.chain().map(room).min().unwrap_or(usize::MAX).min(self.headroom(tag))
     }
 
+    /// What can be committed before an account of the chain reaches its warning mark, or goes over its limit if it has no such
+    /// mark; 0 when it has already. For whoever makes room by giving up something of his own.
+    #[cfg(all(feature = "std", not(loom)))]
+    pub(super) fn quiet_room(&mut self, tag: Tag) -> usize {
+        let room = |holder| {
+            let entry = self.entry(holder);
+            let mark = entry.budget.warning().map(|mark| mark.saturating_sub(1)).or(entry.budget.limit());
+            mark.map_or(usize::MAX, |mark| mark.saturating_sub(entry.subtree.committed))
+        };
+        tag.chain().map(room).min().unwrap_or(usize::MAX)
+    }
+
+    /// The nearest hard budget of the chain that would refuse `wanted` bytes more after `given` were given back.
+    #[cfg(all(feature = "std", not(loom)))]
+    pub(super) fn refusal(&mut self, tag: Tag, wanted: usize, given: usize) -> Option<BudgetExceeded> {
+        tag.chain().find_map(|holder| {
+            let entry = self.entry(holder);
+            let limit = entry.budget.limit().filter(|_| entry.budget.is_hard())?;
+            let in_use = entry.subtree.committed;
+            let fits = in_use.saturating_sub(given).checked_add(wanted).is_some_and(|sum| sum <= limit);
+            (!fits).then_some(BudgetExceeded { tag: holder, limit, in_use, wanted })
+        })
+    }
+
     /// Adds `bytes` to a figure of the tag and of all above it. False when a sum would not fit: then it is cut to what
     /// does, so that the sums of the tree still agree.
     pub(super) fn add(&mut self, tag: Tag, kind: Kind, bytes: usize) -> bool {

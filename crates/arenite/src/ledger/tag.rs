@@ -208,6 +208,19 @@ impl Tag {
         self.0.owner.ledger().books.lock().calm_room(self)
     }
 
+    /// How many bytes can be committed before this tag or one above it reaches its warning mark (its limit, if it has none);
+    /// 0 beyond it.
+    #[cfg(all(feature = "std", not(loom)))]
+    pub(crate) fn quiet_room(self) -> usize {
+        self.0.owner.ledger().books.lock().quiet_room(self)
+    }
+
+    /// Which hard budget would refuse `wanted` bytes more after `given` were given back. Charges nothing and asks nobody.
+    #[cfg(all(feature = "std", not(loom)))]
+    pub(crate) fn refusal(self, wanted: usize, given: usize) -> Option<BudgetExceeded> {
+        self.0.owner.ledger().books.lock().refusal(self, wanted, given)
+    }
+
     /// Gives address space back.
     pub fn credit_reserved(self, bytes: usize) {
         let had = self.0.owner.ledger().books.lock().take(self, Kind::Reserved, bytes);
