@@ -3,7 +3,7 @@
 //! ```text
 //!   take ──► the first run of free slots, used ones first; else a fresh segment from the system
 //!   give ──► free, and dirty: charged to the space's own tag, stamped
-//!   purge ──► what has been dirty for a while, or is too much, goes back to the system
+//!   purge (purge.rs) ──► what has been dirty for a while, or is too much, goes back to the system
 //! ```
 //!
 //! One short lock. It is never held while anything is charged (a charge runs program code) or the system is asked for
@@ -18,10 +18,6 @@ use crate::base::sync::{AtomicPtr, AtomicUsize, Lock, Ordering};
 use crate::ledger::Tag;
 use crate::os;
 use crate::region::AllocError;
-
-/// Dirty memory beyond this, and beyond a quarter of what is in use, goes back at once. Half as much was too little for a
-/// program that replaces a dozen blocks of some MiB each: it got the same pages again and again.
-const DIRTY_MOST: usize = 64 << 20;
 
 /// Segments with room that are compared before one is taken.
 const LOOK_AT: usize = 8;
@@ -132,12 +128,12 @@ impl Span {
     }
 }
 
-fn mask(slot: usize, slots: usize) -> u64 {
+pub(super) fn mask(slot: usize, slots: usize) -> u64 {
     (u64::MAX >> (SLOTS - slots)) << slot
 }
 
 /// The numbers of the bits that are set.
-fn bits(mut mask: u64) -> impl Iterator<Item = usize> {
+pub(super) fn bits(mut mask: u64) -> impl Iterator<Item = usize> {
     core::iter::from_fn(move || {
         let bit = mask.trailing_zeros() as usize;
         mask &= mask.wrapping_sub(1);
@@ -177,7 +173,7 @@ pub(super) unsafe fn link(list: &mut *mut Segment, segment: NonNull<Segment>) {
 }
 
 /// The segments of a list.
-fn each(list: *mut Segment) -> impl Iterator<Item = NonNull<Segment>> {
+pub(super) fn each(list: *mut Segment) -> impl Iterator<Item = NonNull<Segment>> {
     // SAFETY: the space's lock is held as long as the list is walked.
     core::iter::successors(NonNull::new(list), |segment| NonNull::new(unsafe { segment.as_ref() }.next.get()))
 }
@@ -484,21 +480,6 @@ impl Space {
         dirty > self.dirty_most(in_use)
     }
 
-    /// How much may wait for its next use.
-    fn dirty_most(&self, in_use: usize) -> usize {
-        if self.plan.delay == 0 { 0 } else { DIRTY_MOST.max(in_use / 4) }
-    }
-
-    /// There is too much dirty memory: a quarter of it goes back, what has waited for a while first.
-    pub(super) fn relieve(&self) {
-        let limit = self.dirty_most(self.in_use.load(Ordering::Relaxed));
-        for delay in [self.plan.delay / 4, 0] {
-            if self.dirty() > limit {
-                self.purge_to(delay, limit / 4 * 3);
-            }
-        }
-    }
-
     /// Takes a span back that nobody has settled: it is as it was.
     ///
     /// # Safety
@@ -515,120 +496,7 @@ impl Space {
         self.free_slots(&mut inner, span.segment, span.mask());
     }
 
-    /// Bytes that nobody has and that were not given back to the system yet.
-    pub(super) fn dirty(&self) -> usize {
-        self.dirty.load(Ordering::Relaxed)
-    }
-
-    /// Gives free memory back to the system that has waited for `delay` milliseconds, and empty segments but one. Answers
-    /// how many bytes. What the system refuses to take stays as it is.
-    pub(super) fn purge(&self, delay: u32) -> usize {
-        self.purge_to(delay, 0)
-    }
-
-    /// Bytes that were ever given back to the system; wraps.
-    pub(super) fn given(&self) -> usize {
-        self.given.load(Ordering::Relaxed)
-    }
-
-    fn purge_to(&self, delay: u32, goal: usize) -> usize {
-        let given = self.purge_now(delay, goal);
-        self.given.fetch_add(given, Ordering::Relaxed);
-        given
-    }
-
-    /// As [`purge`](Self::purge), until no more than `goal` bytes are dirty.
-    fn purge_now(&self, delay: u32, goal: usize) -> usize {
-        let time = now();
-        let mut given = self.purge_spares(time, delay, goal) + self.purge_stuck();
-        while self.dirty() > goal {
-            let Some((segment, going)) = self.take_ripe(time, delay) else { break };
-            let (gone, credited) = self.discard(segment, going);
-            self.tag().credit_committed(credited);
-            given += credited;
-            if gone != going {
-                // The system refuses; it will be asked again later.
-                return given;
-            }
-        }
-        while let Some(segment) = self.take_empty() {
-            if self.plan.hardened {
-                super::hardened::forget(segment);
-            }
-            // SAFETY: nobody has a slot of it, and no list leads to it.
-            if unsafe { os::release(segment.cast(), SEGMENT) }.is_err() {
-                let mut inner = self.inner.lock();
-                inner.reserved += SEGMENT;
-                // SAFETY: in no list.
-                unsafe { link(&mut inner.open, segment) };
-                return given;
-            }
-            self.tag().credit_committed(HEADER);
-            self.tag().credit_reserved(SEGMENT);
-            given += HEADER;
-        }
-        given
-    }
-
-    /// Takes all slots of one segment that are dirty and have waited long enough.
-    fn take_ripe(&self, time: u32, delay: u32) -> Option<(NonNull<Segment>, u64)> {
-        let mut inner = self.inner.lock();
-        let ripe = |segment: NonNull<Segment>| {
-            // SAFETY: a segment of this space, whose lock is held.
-            let header = unsafe { segment.as_ref() };
-            let old = |slot: &usize| time.wrapping_sub(header.freed_at[*slot].get()) >= delay;
-            bits(header.dirty.get()).filter(old).fold(0u64, |mask, slot| mask | 1 << slot)
-        };
-        let (segment, going) =
-            each(inner.open).map(|segment| (segment, ripe(segment))).find(|(_, going)| *going != 0)?;
-        // SAFETY: as above.
-        let header = unsafe { segment.as_ref() };
-        header.taken.set(header.taken.get() | going);
-        header.dirty.set(header.dirty.get() & !going);
-        let bytes: usize = bits(going).map(|slot| header.charged[slot].get() as usize).sum();
-        self.dirty.fetch_sub(bytes, Ordering::Relaxed);
-        if header.taken.get() == u64::MAX {
-            // SAFETY: in `open`.
-            unsafe {
-                unlink(&mut inner.open, segment);
-                link(&mut inner.full, segment);
-            }
-        }
-        Some((segment, going))
-    }
-
-    /// Gives the memory of slots back that were taken for it, and frees them. Answers which, and how many bytes are to be
-    /// credited; the others are dirty again.
-    fn discard(&self, segment: NonNull<Segment>, going: u64) -> (u64, usize) {
-        let mut gone = 0u64;
-        let mut rest = going;
-        while rest != 0 {
-            let slot = rest.trailing_zeros() as usize;
-            let slots = (rest >> slot).trailing_ones() as usize;
-            rest &= !mask(slot, slots);
-            let size = slots * SLOT - if slot == 0 { HEADER } else { 0 };
-            // SAFETY: whole pages of slots that were taken for this: nobody uses them.
-            if unsafe { os::discard(Segment::start_of(segment, slot), size) }.is_ok() {
-                gone |= mask(slot, slots);
-            }
-        }
-        let mut inner = self.inner.lock();
-        // SAFETY: a segment of this space, whose lock is held.
-        let header = unsafe { segment.as_ref() };
-        let mut credited = 0;
-        for slot in bits(going) {
-            if gone >> slot & 1 != 0 {
-                credited += header.charged[slot].replace(0) as usize;
-            } else {
-                header.dirty.set(header.dirty.get() | 1 << slot);
-                self.dirty.fetch_add(header.charged[slot].get() as usize, Ordering::Relaxed);
-            }
-        }
-        self.free_slots(&mut inner, segment, going);
-        (gone, credited)
-    }
-
-    fn free_slots(&self, inner: &mut Inner, segment: NonNull<Segment>, going: u64) {
+    pub(super) fn free_slots(&self, inner: &mut Inner, segment: NonNull<Segment>, going: u64) {
         // SAFETY: a segment of this space, whose lock is held, in the list where it belongs.
         unsafe {
             let taken = &segment.as_ref().taken;
@@ -638,21 +506,6 @@ impl Space {
             }
             taken.set(taken.get() & !going);
         }
-    }
-
-    /// Takes an empty and clean segment out of the list, if it is not the only one with room.
-    fn take_empty(&self) -> Option<NonNull<Segment>> {
-        let mut inner = self.inner.lock();
-        each(inner.open).nth(1)?;
-        // SAFETY: segments of this space, whose lock is held.
-        let empty = |segment: &NonNull<Segment>| unsafe {
-            segment.as_ref().taken.get() == 0 && segment.as_ref().dirty.get() == 0
-        };
-        let segment = each(inner.open).find(empty)?;
-        // SAFETY: as above.
-        unsafe { unlink(&mut inner.open, segment) };
-        inner.reserved -= SEGMENT;
-        Some(segment)
     }
 
     /// Calls `see` with each page that somebody has, under the lock.
