@@ -28,6 +28,10 @@ const HEAPS: usize = 16;
 /// Every so many slow moments a thread looks at the clock.
 const PAUSES: u32 = 8;
 
+/// Bytes that a class may keep for the next time, at the most; and what all tags of a thread that use it share.
+const KEEP_MOST: u64 = 64 << 10;
+const KEEP: u64 = 128 << 10;
+
 /// Caches of ended threads that it looks after then.
 const ENDED: usize = 8;
 
@@ -60,6 +64,8 @@ pub(super) struct Cache {
     pausing: Cell<bool>,
     /// The next cache to be looked after, if its thread has ended.
     orphan: Cell<*const Cache>,
+    /// Bytes that each class of each place may have in its bin, or as an empty page, for the next time.
+    may_keep: Cell<u64>,
     /// Its places of the process's heap, linked.
     places: Cell<*mut Local>,
     /// By the tag's place in the process's ledger.
@@ -95,6 +101,7 @@ pub(super) fn claim(space: &Space) -> Result<&'static Cache, AllocError> {
         id.write(IDS.fetch_add(1, Ordering::Relaxed));
         at.as_ref()
     };
+    cache.may_keep.set(KEEP_MOST);
     cache.state.begin();
     let mut head = CACHES.load(Ordering::Relaxed);
     loop {
@@ -109,6 +116,12 @@ pub(super) fn claim(space: &Space) -> Result<&'static Cache, AllocError> {
 impl Cache {
     pub(super) fn id(&self) -> u32 {
         self.id
+    }
+
+    /// Bytes that each class of each place may have in its bin, or as an empty page, for the next time.
+    #[inline]
+    pub(super) fn may_keep(&self) -> u64 {
+        self.may_keep.get()
     }
 
     /// How many threads have had it.
@@ -146,6 +159,9 @@ impl Cache {
         place.set(local.as_ptr());
         // SAFETY: ours; locals of the process's heap stay.
         unsafe { local.as_ref() }.sibling.set(self.places.replace(local.as_ptr()));
+        let mut places = 0;
+        self.each_place(|_| places += 1);
+        self.may_keep.set((KEEP / places).min(KEEP_MOST));
         Ok(local)
     }
 

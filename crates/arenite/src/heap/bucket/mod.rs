@@ -285,6 +285,13 @@ pub fn alloc<T: Threads>(size: usize) -> Option<NonNull<u8>> {
 #[cold]
 #[inline(never)]
 fn alloc_slow<T: Threads>(size: usize) -> Option<NonNull<u8>> {
+    // Large classes come here every few blocks: not by the long way, which has an answer to everything.
+    if size <= LARGEST {
+        // SAFETY: a place of this thread, or an empty one.
+        if let Some(block) = unsafe { &*T::current() }.refill_plain(class_of(size)) {
+            return Some(block);
+        }
+    }
     or_refused::<T>(try_alloc::<T>(size, class::QUANTUM))
 }
 

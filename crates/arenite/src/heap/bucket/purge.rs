@@ -12,6 +12,13 @@ use crate::os;
 /// program that replaces a dozen blocks of some MiB each: it got the same pages again and again.
 const DIRTY_MOST: usize = 64 << 20;
 
+/// What is in use and what waits are together no more than what was in use of late at most, and this part of it, or so many
+/// bytes if that is more.
+const ROOM: usize = 2;
+const ROOM_LEAST: usize = 1 << 20;
+/// When something must go back, so much goes at once.
+const PURGE_LEAST: usize = 256 << 10;
+
 impl Space {
     /// How much may wait for its next use.
     pub(super) fn dirty_most(&self, in_use: usize) -> usize {
@@ -28,6 +35,38 @@ impl Space {
         }
     }
 
+    /// `more` bytes that were charged just now are in use. If that makes more of what is in use and what waits than was ever in
+    /// use of late, what waits goes back first: it was there to save the system's work, not to stand beside what is used.
+    pub(super) fn uses(&self, more: usize) {
+        if more == 0 {
+            return;
+        }
+        let in_use = self.in_use.fetch_add(more, Ordering::Relaxed) + more;
+        let most = self.most.fetch_max(in_use, Ordering::Relaxed).max(in_use);
+        let room = most + (most / ROOM).max(ROOM_LEAST) - in_use;
+        if self.dirty() > room {
+            for delay in [self.plan.delay / 4, 0] {
+                if self.dirty() > room {
+                    self.purge_to(delay, room.saturating_sub(PURGE_LEAST));
+                }
+            }
+        }
+    }
+
+    /// So many bytes are not in use any more.
+    pub(super) fn lets_go(&self, less: usize) {
+        self.in_use.fetch_sub(less, Ordering::Relaxed);
+    }
+
+    /// What was needed at most is forgotten little by little, an eighth of the way at a time.
+    fn forget_most(&self, all: bool) {
+        let in_use = self.in_use.load(Ordering::Relaxed);
+        let most = self.most.load(Ordering::Relaxed);
+        let above = most.saturating_sub(in_use);
+        // Others may set it meanwhile: a hint.
+        self.most.store(most - if all { above } else { above / 8 }, Ordering::Relaxed);
+    }
+
     /// Bytes that nobody has and that were not given back to the system yet.
     pub(super) fn dirty(&self) -> usize {
         self.dirty.load(Ordering::Relaxed)
@@ -36,6 +75,7 @@ impl Space {
     /// Gives free memory back to the system that has waited for `delay` milliseconds, and empty segments but one. Answers
     /// how many bytes. What the system refuses to take stays as it is.
     pub(super) fn purge(&self, delay: u32) -> usize {
+        self.forget_most(delay == 0);
         self.purge_to(delay, 0)
     }
 
@@ -55,7 +95,7 @@ impl Space {
         let time = now();
         let mut given = self.purge_spares(time, delay, goal) + self.purge_stuck();
         while self.dirty() > goal {
-            let Some((segment, going)) = self.take_ripe(time, delay) else { break };
+            let Some((segment, going)) = self.take_ripe(time, delay, self.dirty() - goal) else { break };
             let (gone, credited) = self.discard(segment, going);
             self.tag().credit_committed(credited);
             given += credited;
@@ -83,14 +123,21 @@ impl Space {
         given
     }
 
-    /// Takes all slots of one segment that are dirty and have waited long enough.
-    fn take_ripe(&self, time: u32, delay: u32) -> Option<(NonNull<Segment>, u64)> {
+    /// Takes slots of one segment that are dirty and have waited long enough: all, or so many that they have `enough` bytes.
+    fn take_ripe(&self, time: u32, delay: u32, enough: usize) -> Option<(NonNull<Segment>, u64)> {
         let mut inner = self.inner.lock();
         let ripe = |segment: NonNull<Segment>| {
             // SAFETY: a segment of this space, whose lock is held.
             let header = unsafe { segment.as_ref() };
-            let old = |slot: &usize| time.wrapping_sub(header.freed_at[*slot].get()) >= delay;
-            bits(header.dirty.get()).filter(old).fold(0u64, |mask, slot| mask | 1 << slot)
+            let mut missing = enough;
+            let mut going = 0u64;
+            for slot in bits(header.dirty.get()) {
+                if missing > 0 && time.wrapping_sub(header.freed_at[slot].get()) >= delay {
+                    missing = missing.saturating_sub(header.charged[slot].get() as usize);
+                    going |= 1 << slot;
+                }
+            }
+            going
         };
         let (segment, going) =
             each(inner.open).map(|segment| (segment, ripe(segment))).find(|(_, going)| *going != 0)?;

@@ -53,8 +53,10 @@ pub(super) struct Space {
     pub(super) serial: usize,
     /// Bytes that nobody has and that may hold something, of segments and of spares.
     pub(super) dirty: AtomicUsize,
-    /// Bytes of spans and huge blocks that somebody has, by slots.
+    /// Bytes of spans and huge blocks that somebody has and that may hold something.
     pub(super) in_use: AtomicUsize,
+    /// The most that `in_use` was of late.
+    pub(super) most: AtomicUsize,
     /// Bytes that were ever given back to the system.
     pub(super) given: AtomicUsize,
 }
@@ -292,6 +294,7 @@ impl Space {
                 serial,
                 dirty: AtomicUsize::new(0),
                 in_use: AtomicUsize::new(0),
+                most: AtomicUsize::new(0),
                 given: AtomicUsize::new(0),
             });
         }
@@ -352,7 +355,8 @@ impl Space {
         }
     }
 
-    /// Takes a run of slots. What it may hold stays charged to the space's tag; the caller transfers it.
+    /// Takes a run of slots. What it may hold stays charged to the space's tag; the caller transfers it, and says of what
+    /// is charged beyond that that it is [in use](Self::uses).
     pub(super) fn try_take(&self, slots: usize, first: First) -> Result<Span, AllocError> {
         debug_assert!((1..SLOTS).contains(&slots));
         loop {
@@ -430,7 +434,7 @@ impl Space {
             }
         }
         self.dirty.fetch_sub(span.held, Ordering::Relaxed);
-        self.in_use.fetch_add(slots * SLOT, Ordering::Relaxed);
+        self.in_use.fetch_add(span.held, Ordering::Relaxed);
         header.taken.set(header.taken.get() | span.mask());
         header.dirty.set(header.dirty.get() & !span.mask());
         header.join(slot, slots, true);
@@ -475,7 +479,7 @@ impl Space {
             }
         }
         self.free_slots(&mut inner, segment, mask(slot, slots));
-        let in_use = self.in_use.fetch_sub(slots * SLOT, Ordering::Relaxed) - slots * SLOT;
+        let in_use = self.in_use.fetch_sub(touched, Ordering::Relaxed) - touched;
         let dirty = self.dirty.fetch_add(touched, Ordering::Relaxed) + touched;
         dirty > self.dirty_most(in_use)
     }
@@ -492,7 +496,7 @@ impl Space {
         let holding = bits(span.mask()).filter(|slot| header.charged[*slot].get() > 0);
         header.dirty.set(holding.fold(header.dirty.get(), |mask, slot| mask | 1 << slot));
         self.dirty.fetch_add(span.held, Ordering::Relaxed);
-        self.in_use.fetch_sub(span.slots * SLOT, Ordering::Relaxed);
+        self.in_use.fetch_sub(span.held, Ordering::Relaxed);
         self.free_slots(&mut inner, span.segment, span.mask());
     }
 
@@ -510,7 +514,17 @@ impl Space {
 
     /// Calls `see` with each page that somebody has, under the lock.
     pub(super) fn each_page(&self, mut see: impl FnMut(NonNull<Page>)) {
+        self.each_page_and(|page, _| see(page));
+    }
+
+    /// As [`each_page`](Self::each_page), with what says whether an address lies in a slot: memory that can be read meanwhile.
+    pub(super) fn each_page_and(&self, mut see: impl FnMut(NonNull<Page>, &dyn Fn(*const u8) -> bool)) {
         let inner = self.inner.lock();
+        let in_slots = |address: *const u8| {
+            let offset = address.addr() % SEGMENT;
+            let ours = |segment: NonNull<Segment>| segment.addr().get() == address.addr() - offset;
+            offset >= HEADER && each(inner.open).chain(each(inner.full)).any(ours)
+        };
         for segment in each(inner.open).chain(each(inner.full)) {
             // SAFETY: a segment of this space, whose lock is held.
             let taken = unsafe { segment.as_ref() }.taken.get();
@@ -519,12 +533,12 @@ impl Space {
                 // SAFETY: a descriptor.
                 let owner = unsafe { page.as_ref() }.owner.load(Ordering::Acquire);
                 if Page::place(page).1 == slot && owner != NOBODY {
-                    see(page);
+                    see(page, &in_slots);
                 }
             }
         }
         for segment in each(inner.huge) {
-            see(Segment::page(segment, 0));
+            see(Segment::page(segment, 0), &in_slots);
         }
     }
 
