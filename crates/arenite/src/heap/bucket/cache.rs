@@ -28,7 +28,8 @@ const HEAPS: usize = 16;
 /// Every so many slow moments a thread looks at the clock.
 const PAUSES: u32 = 8;
 
-/// Bytes that a class may keep for the next time, at the most; and what all tags of a thread that use it share.
+/// Bytes that a class of a place may keep for the next time, at the most; and what the places of a thread share for each class.
+/// A thread with many tags has little of each size under each of them: what all of them kept was several times what they used.
 const KEEP_MOST: u64 = 64 << 10;
 const KEEP: u64 = 128 << 10;
 

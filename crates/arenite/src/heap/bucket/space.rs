@@ -180,15 +180,27 @@ pub(super) fn each(list: *mut Segment) -> impl Iterator<Item = NonNull<Segment>>
     core::iter::successors(NonNull::new(list), |segment| NonNull::new(unsafe { segment.as_ref() }.next.get()))
 }
 
-/// A free slot, a dirty one if the first segment with a free one has it.
+/// A free slot: the first dirty one of the first segments with a free one, else the first of all.
 fn single(open: *mut Segment) -> Option<(NonNull<Segment>, usize)> {
-    each(open).find_map(|segment| {
+    let mut clean = None;
+    let mut looked = 0;
+    for segment in each(open) {
         // SAFETY: a segment of a space, whose lock is held.
         let header = unsafe { segment.as_ref() };
         let free = !header.taken.get();
-        let best = if free & header.dirty.get() != 0 { free & header.dirty.get() } else { free };
-        (best != 0).then(|| (segment, best.trailing_zeros() as usize))
-    })
+        let dirty = free & header.dirty.get();
+        if dirty != 0 {
+            return Some((segment, dirty.trailing_zeros() as usize));
+        }
+        if free != 0 {
+            clean.get_or_insert((segment, free.trailing_zeros() as usize));
+            looked += 1;
+        }
+        if looked == LOOK_AT {
+            break;
+        }
+    }
+    clean
 }
 
 /// A run of free slots, of those in the first segments that have one the run with the most memory in it already: what is
