@@ -92,6 +92,9 @@ pub(super) struct Books {
 /// Which accounts of a chain have something to tell: bit `i` is the tag itself (0) or its `i`-th parent.
 pub(super) type Claims = u32;
 
+/// Which tags of a chain were asked to make room for one charge: bit `i` is the tag of depth `i`. So each is asked once.
+pub(super) type Asked = u32;
+
 /// What came of a charge.
 pub(super) enum Charge {
     /// Made; these accounts have crossed a mark.
@@ -128,15 +131,15 @@ impl Books {
         }
     }
 
-    /// Commits `wanted` bytes to the tag, or nothing when an account of its chain refuses. With `ask`, a refusing
-    /// account that has callbacks and has not told of this yet is claimed for a call.
-    pub(super) fn charge(&mut self, tag: Tag, wanted: usize, ask: bool) -> Charge {
+    /// Commits `wanted` bytes to the tag, or nothing when an account of its chain refuses. A refusing account that has
+    /// callbacks and was not asked for this charge yet is claimed for a call.
+    pub(super) fn charge(&mut self, tag: Tag, wanted: usize, asked: Asked) -> Charge {
         for holder in tag.chain() {
             let entry = self.entry(holder);
             let in_use = entry.subtree.committed;
             if let Some(limit) = entry.budget.refuses(in_use, wanted) {
-                let asked = ask && entry.alarm.claim_refusal();
-                return Charge::Refused(BudgetExceeded { tag: holder, limit, in_use, wanted }, asked);
+                let ask = asked & bit(holder) == 0 && entry.alarm.claim_refusal();
+                return Charge::Refused(BudgetExceeded { tag: holder, limit, in_use, wanted }, ask);
             }
         }
         self.add(tag, Kind::Committed, wanted);
@@ -223,14 +226,21 @@ impl Books {
 
     /// Charges committed bytes of `from`, all that it has at the most, to `to` instead. What is above both does not change,
     /// so it is not asked, nor is anybody if `forced`.
-    pub(super) fn transfer(&mut self, from: Tag, to: Tag, bytes: usize, forced: bool, ask: bool) -> Charge {
+    pub(super) fn transfer(
+        &mut self,
+        from: Tag,
+        to: Tag,
+        bytes: usize,
+        forced: bool,
+        asked: Asked,
+    ) -> Charge {
         let gains = |holder: &Tag| from.chain().all(|other| other != *holder);
         for holder in to.chain().take_while(gains) {
             let entry = self.entry(holder);
             let in_use = entry.subtree.committed;
             if let Some(limit) = entry.budget.refuses(in_use, bytes).filter(|_| !forced) {
-                let asked = ask && entry.alarm.claim_refusal();
-                return Charge::Refused(BudgetExceeded { tag: holder, limit, in_use, wanted: bytes }, asked);
+                let ask = asked & bit(holder) == 0 && entry.alarm.claim_refusal();
+                return Charge::Refused(BudgetExceeded { tag: holder, limit, in_use, wanted: bytes }, ask);
             }
         }
         let bytes = bytes.min(self.entry(from).own.committed);
@@ -266,6 +276,11 @@ impl Books {
         };
         fits && old <= published
     }
+}
+
+/// The tag's place in [`Asked`].
+pub(super) fn bit(tag: Tag) -> Asked {
+    1 << tag.depth()
 }
 
 fn field(figures: &mut Figures, kind: Kind) -> &mut usize {

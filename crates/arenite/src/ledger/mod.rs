@@ -53,7 +53,7 @@ use core::fmt;
 pub use account::{AccountSnapshot, Figures};
 pub use budget::{Budget, BudgetExceeded, BudgetStatus};
 #[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
-pub(crate) use current::{Here, here, set_here};
+pub(crate) use current::{Here, here, set_aside, set_here};
 #[cfg(not(loom))]
 pub use declared::StaticTag;
 pub use name::{NAME_MAX, NameFault, TagError};

@@ -113,8 +113,14 @@ static WARNED_AT: AtomicUsize = AtomicUsize::new(0);
 static CALLBACK_BLOCKS: AtomicUsize = AtomicUsize::new(0);
 
 fn warned(pressure: &Pressure) {
-    // Callbacks may allocate in the allocator that is charging; under the tag that is full they could not.
+    // Callbacks may allocate in the allocator that is charging, under any tag, and by themselves under none: that of their
+    // thread may be full.
+    assert_eq!(Tag::current(), Tag::untagged());
     LEVEL.in_scope(|| black_box(vec![1u8; 300_000]));
+    let text = format!("{pressure}");
+    assert!(text.contains("game/sound"), "{text}");
+    // What is left open ends with the callback.
+    core::mem::forget(LEVEL.scope());
     CALLBACK_BLOCKS.fetch_add(1, Ordering::Relaxed);
     if pressure.level == PressureLevel::Warning {
         WARNED_AT.store(pressure.in_use, Ordering::Relaxed);
@@ -137,6 +143,7 @@ fn budgets_warn_and_refuse() {
         let told = WARNED_AT.load(Ordering::Relaxed);
         assert_eq!(told != 0, used > 8 * MIB / 10 * 8 || told != 0, "{used}");
         assert!(SOUND.account().own.committed >= used);
+        assert_eq!(Tag::current(), *SOUND);
     }
     let at = WARNED_AT.load(Ordering::Relaxed);
     assert!((8 * MIB / 10 * 8..8 * MIB / 10 * 8 + 1000).contains(&at), "warned at {at}");

@@ -6,7 +6,7 @@
 //!     single:       blocks with a span or a segment of their own, against a page without access
 //!   free:   the owner of a hardened page is never a thread, so every block comes here by the slow path
 //!     registry:  is that address ours at all? asked before anything is read there
-//!     place:     the quarantine: who was freed waits, and is looked at before the next one gets the memory
+//!     place:     the quarantine: who was freed waits
 //!   pattern: what is written where nobody may write;  report: one line to standard error, then the end
 //! ```
 //!
@@ -14,7 +14,7 @@
 //! |---|---|
 //! | writing behind or before a block | when it is freed; at once where a page without access is hit |
 //! | freeing twice, the middle of a block, another heap's, somebody else's memory | at once |
-//! | writing to a freed block | when it leaves the quarantine, or is handed out; at once if it was large |
+//! | writing to a freed block | when its memory is handed out or given back, or the program ends; at once if it was large |
 //! | reading a freed block | at once if it was large; a small one reads `0xDF` |
 //! | freeing with another size or alignment | at once, where the caller says them |
 //!
