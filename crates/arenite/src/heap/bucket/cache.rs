@@ -33,6 +33,10 @@ const PAUSES: u32 = 8;
 const KEEP_MOST: u64 = 64 << 10;
 const KEEP: u64 = 128 << 10;
 
+/// Empty pages that a thread may keep beside those, whatever their class: of large blocks a page has few, and whoever frees a
+/// handful and takes as many would otherwise give and get pages each time.
+const EXTRA: u32 = 8;
+
 /// Caches of ended threads that it looks after then.
 const ENDED: usize = 8;
 
@@ -67,6 +71,8 @@ pub(super) struct Cache {
     orphan: Cell<*const Cache>,
     /// Bytes that each class of each place may have in its bin, or as an empty page, for the next time.
     may_keep: Cell<u64>,
+    /// Empty pages that it keeps beyond one of each class, of all its places.
+    extra: Cell<u32>,
     /// Its places of the process's heap, linked.
     places: Cell<*mut Local>,
     /// By the tag's place in the process's ledger.
@@ -123,6 +129,20 @@ impl Cache {
     #[inline]
     pub(super) fn may_keep(&self) -> u64 {
         self.may_keep.get()
+    }
+
+    /// Whether one more empty page may stay; counts it then.
+    pub(super) fn keeps_extra(&self) -> bool {
+        let room = self.extra.get() < EXTRA;
+        if room {
+            self.extra.set(self.extra.get() + 1);
+        }
+        room
+    }
+
+    /// One of those is gone, or not empty any more.
+    pub(super) fn had_extra(&self) {
+        self.extra.set(self.extra.get() - 1);
     }
 
     /// How many threads have had it.

@@ -239,7 +239,7 @@ impl Local {
             let this = unsafe { page.as_ref() };
             let idle = this.idle();
             if idle > 0 {
-                if this.used.load(Ordering::Relaxed) == 0 {
+                if this.used.load(Ordering::Relaxed) == 0 && !self.not_extra(this) {
                     self.spare.set(self.spare.get() & !(1 << class));
                 }
                 this.used.store(this.carved.get().into(), Ordering::Relaxed);
@@ -417,33 +417,43 @@ impl Local {
         self.mail.post(page, &unsafe { segment.as_ref() }.mail[slot]);
     }
 
-    /// A page of this thread has no block that anybody has. One of each class is kept.
+    /// A page of this thread has no block that anybody has. One of each class is kept, and a few more.
     #[cold]
     pub(super) fn retire(&self, page: NonNull<Page>) {
         // SAFETY: a page of this thread.
         let this = unsafe { page.as_ref() };
-        if !this.listed.get() || this.remote.in_mail() {
+        if !this.listed.get() || this.extra.get() || this.remote.in_mail() {
             return;
         }
         // Whoever allocates and frees at the border of a page would otherwise get and give a span each time.
         let bit = 1 << this.class.get();
-        if self.spare.get() & bit == 0 {
-            let (segment, slot) = Page::place(page);
-            // SAFETY: its segment.
-            let charged = unsafe { segment.as_ref() }.charged[slot].get();
-            if u64::from(charged) <= self.cache().may_keep() {
-                self.spare.set(self.spare.get() | bit);
-                self.pause();
-                return;
-            }
+        let (segment, slot) = Page::place(page);
+        // SAFETY: its segment.
+        let charged = unsafe { segment.as_ref() }.charged[slot].get();
+        if self.spare.get() & bit == 0 && u64::from(charged) <= self.cache().may_keep() {
+            self.spare.set(self.spare.get() | bit);
+        } else if self.cache().keeps_extra() {
+            this.extra.set(true);
+        } else {
+            return self.give_back(page);
         }
-        self.give_back(page);
+        self.pause();
+    }
+
+    /// The page is none of those that are kept beyond one of each class, any more. Answers whether it was.
+    fn not_extra(&self, page: &Page) -> bool {
+        let was = page.extra.replace(false);
+        if was {
+            self.cache().had_extra();
+        }
+        was
     }
 
     /// The next page of the class that nobody has a block of goes, as if there were a spare one.
     #[cfg(all(test, not(feature = "hardened")))]
     pub(super) fn has_spare(&self, class: usize) {
         self.spare.set(self.spare.get() | 1 << class);
+        while self.cache().keeps_extra() {}
     }
 
     /// A moment that is slow anyway.
@@ -479,6 +489,7 @@ impl Local {
     fn give_up(&self, page: NonNull<Page>) {
         // SAFETY: a page of this thread.
         let this = unsafe { page.as_ref() };
+        self.not_extra(this);
         let (segment, slot) = Page::place(page);
         // SAFETY: its segment.
         let charged = unsafe { segment.as_ref() }.charged[slot].replace(0) as usize;
