@@ -5,7 +5,7 @@
 //!     local:  bins of free blocks, one place for each thread and tag      ◄── nearly always
 //!       cache:  what a thread has: its places; blocks of others on their way home
 //!       large:  blocks with a span or a segment of their own
-//!         space:  segments, spans, memory that nobody has
+//!         space, huge, purge:  segments, spans, memory that nobody has
 //!           segment, class: where things lie; remote, mail, state: where threads meet
 //!   hardened: all of it once more, for finding mistakes: every slow path leads there if the space is a hardened one
 //! ```
@@ -25,6 +25,7 @@ mod large;
 mod living;
 mod local;
 mod mail;
+mod purge;
 mod remote;
 mod segment;
 mod space;
@@ -284,6 +285,13 @@ pub fn alloc<T: Threads>(size: usize) -> Option<NonNull<u8>> {
 #[cold]
 #[inline(never)]
 fn alloc_slow<T: Threads>(size: usize) -> Option<NonNull<u8>> {
+    // Large classes come here every few blocks: not by the long way, which has an answer to everything.
+    if size <= LARGEST {
+        // SAFETY: a place of this thread, or an empty one.
+        if let Some(block) = unsafe { &*T::current() }.refill_plain(class_of(size)) {
+            return Some(block);
+        }
+    }
     or_refused::<T>(try_alloc::<T>(size, class::QUANTUM))
 }
 

@@ -89,15 +89,16 @@ fn take_span(local: &Local, slots: usize, want: usize) -> Result<Span, AllocErro
     let span = local.take_span(slots, First::Never)?;
     let tag = local.tag();
     if let Err(error) = tag.try_charge_committed(want.saturating_sub(span.touched)) {
-        // SAFETY: outlives its locals.
-        let space = unsafe { &*local.space.get() };
+        let space = local.space();
         tag.transfer_committed(space.tag(), span.held);
         tag.credit_committed(span.touched - span.held);
+        space.lets_go(span.touched - span.held);
         // SAFETY: not settled, and nobody has seen it.
         unsafe { space.give_untouched(span) };
         return Err(error.into());
     }
     span.settle(want.max(span.touched));
+    local.space().uses(want.saturating_sub(span.touched));
     Ok(span)
 }
 

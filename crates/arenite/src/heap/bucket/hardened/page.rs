@@ -13,7 +13,7 @@
 use core::cell::Cell;
 use core::ptr::NonNull;
 
-use super::super::class::{QUANTUM, size_of_class, slots_of_class};
+use super::super::class::{QUANTUM, size_of_class};
 use super::super::segment::{HEADER, Page, SLOT};
 use super::super::space::pages;
 use super::report::{Misuse, Subject, report};
@@ -63,10 +63,16 @@ fn known(capacity: usize) -> usize {
     pages(size_of::<Header>() + capacity.div_ceil(64) * 8 + capacity * 4)
 }
 
+/// Slots of a span for this class: enough for 64 blocks, but no more than 8 slots. (Address space; memory comes as blocks
+/// are handed out.)
+fn slots_of_class(class: usize) -> usize {
+    // Runs of two and more are never in a segment's first slot.
+    (size_of_class(class) * 64).div_ceil(SLOT).clamp(2, 8)
+}
+
 pub(super) fn shape(class: usize) -> Shape {
     let (block, page) = (size_of_class(class), os::page_size());
-    // Runs of two and more are never in a segment's first slot.
-    let slots = slots_of_class(class).max(2);
+    let slots = slots_of_class(class);
     let room = slots * SLOT - page;
     let natural = (1 << block.trailing_zeros()).min(HEADER);
     let known = known(room / block);

@@ -117,6 +117,8 @@ fn open(local: &Local, page: NonNull<Page>) -> Result<(), AllocError> {
     // The charge has run program code, which may have freed and taken anything here.
     if look().is_some_and(|seen| seen == (had, first, carved, block)) {
         charged.set(to as u32);
+        drop(inner);
+        local.space().uses(to - had);
         return Ok(());
     }
     drop(inner);
