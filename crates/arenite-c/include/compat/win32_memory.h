@@ -455,7 +455,8 @@ static inline HLOCAL LocalAlloc(UINT uFlags, SIZE_T uBytes)
  * becomes discardable (GMEM_DISCARDABLE), a fixed block gets a handle (GlobalReAlloc with GMEM_MOVEABLE) and stays where it is.
  *
  * Refused, with everything as it was: ERROR_INVALID_HANDLE, ERROR_NOT_ENOUGH_MEMORY (also: not in place), ERROR_INVALID_PARAMETER
- * (GMEM_DISCARDABLE without GMEM_MODIFY; size 0 without GMEM_MOVEABLE); a locked handle is not discarded: NULL without a code.
+ * (GMEM_DISCARDABLE without GMEM_MODIFY; size 0 without GMEM_MOVEABLE); a locked handle is not discarded: GlobalReAlloc answers NULL
+ * without a code, LocalReAlloc with ERROR_INVALID_PARAMETER.
  */
 static inline HGLOBAL GlobalReAlloc(HGLOBAL hMem, SIZE_T dwBytes, UINT uFlags)
 {
@@ -481,7 +482,7 @@ static inline HLOCAL LocalFree(HLOCAL hMem)
     return arenite_win32_GlobalFree(hMem);
 }
 
-/* What was asked for, in bytes (1 for a fixed block of 0); of a discarded handle 0; 0 with ERROR_INVALID_HANDLE. */
+/* What was asked for, in bytes (1 for a fixed global block of 0); of a discarded handle 0; 0 with ERROR_INVALID_HANDLE. */
 static inline SIZE_T GlobalSize(HGLOBAL hMem)
 {
     return arenite_win32_GlobalSize(hMem);

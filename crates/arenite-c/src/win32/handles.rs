@@ -209,7 +209,7 @@ fn alloc(flags: u32, size: usize) -> Result<*mut c_void, Code> {
     let heap = Heap::process()?;
     let zero = flags & ZEROINIT != 0;
     if flags & MOVEABLE == 0 {
-        return heap.alloc(size.max(1), zero).map(std::ptr::with_exposed_provenance_mut);
+        return heap.alloc(size, zero).map(std::ptr::with_exposed_provenance_mut);
     }
     if size == 0 {
         let mut held = heap.hold_with_room(false, true)?;
@@ -222,12 +222,14 @@ fn alloc(flags: u32, size: usize) -> Result<*mut c_void, Code> {
 fn realloc(given: *mut c_void, size: usize, flags: u32, local: bool) -> Result<*mut c_void, Code> {
     let heap = Heap::process()?;
     let (moveable, zero) = (flags & MOVEABLE != 0, flags & ZEROINIT != 0);
-    if flags & DISCARDABLE != 0 && flags & MODIFY == 0 {
-        return Err(INVALID_PARAMETER);
-    }
+    // It can not become discardable by the way; told only of what there is.
+    let is_wrong = flags & DISCARDABLE != 0 && flags & MODIFY == 0;
     let name = match Given::new(given) {
         Given::Null => return Err(INVALID_HANDLE),
         Given::Pointer(address) => {
+            if is_wrong {
+                return Err(heap.block(address).map_or(INVALID_HANDLE, |_| INVALID_PARAMETER));
+            }
             if flags & MODIFY == 0 {
                 let moved = heap.realloc(address, size, !moveable, zero);
                 let moved =
@@ -240,7 +242,7 @@ fn realloc(given: *mut c_void, size: usize, flags: u32, local: bool) -> Result<*
                 return Ok(given);
             }
             // The block stays where it is and has a handle from now on.
-            let handle = held.handles.add(address, flags)?;
+            let handle = held.handles.add(address, flags & !DDESHARE)?;
             if let Some(block) = held.blocks.get_mut(address) {
                 block.handle = handle;
             }
@@ -257,6 +259,9 @@ fn realloc(given: *mut c_void, size: usize, flags: u32, local: bool) -> Result<*
         GiveBack(usize),
     }
     let next = with_entry(name, |held, handle, entry| {
+        if is_wrong {
+            return Err(INVALID_PARAMETER);
+        }
         if flags & MODIFY != 0 {
             if let Some(entry) = held.handles.entry(handle).filter(|_| flags & DISCARDABLE != 0) {
                 entry.is_discardable = true;
@@ -267,10 +272,10 @@ fn realloc(given: *mut c_void, size: usize, flags: u32, local: bool) -> Result<*
             let in_place = entry.locks > 0 && !moveable;
             return Ok(if entry.address == 0 { Next::Fill } else { Next::Resize(entry.address, in_place) });
         }
-        if entry.locks > 0 {
+        if entry.locks > 0 && !local {
             return Ok(Next::Refused);
         }
-        if !moveable {
+        if !moveable || entry.locks > 0 {
             return Err(INVALID_PARAMETER);
         }
         held.handles.discard(handle, entry.address);
@@ -346,7 +351,7 @@ fn flags(given: *mut c_void, local: bool) -> Result<u32, Code> {
             if entry.is_discardable {
                 flags |= if local { DISCARDABLE } else { GLOBAL_DISCARDABLE };
             }
-            if entry.is_shared && !local {
+            if entry.is_shared {
                 flags |= DDESHARE;
             }
             if entry.address == 0 {
@@ -403,6 +408,8 @@ fn handle(given: *mut c_void) -> Result<*mut c_void, Code> {
 /// `GlobalAlloc`; see the header.
 #[unsafe(no_mangle)]
 pub extern "C" fn arenite_win32_GlobalAlloc(flags: u32, size: usize) -> *mut c_void {
+    // A fixed block of nothing has a byte, unlike a local one.
+    let size = if flags & MOVEABLE == 0 { size.max(1) } else { size };
     answer(std::ptr::null_mut(), || alloc(flags, size))
 }
 
