@@ -184,6 +184,10 @@ fn commit(range: &Range<usize>, protect: u32) -> Result<usize, Code> {
         if !book.is_one(range) {
             break Err(INVALID_ADDRESS);
         }
+        let protect = match known_protection(protect) {
+            Ok(protect) => protect,
+            Err(code) => break Err(code),
+        };
         let needed = size - book.committed(range);
         if needed > charged {
             drop(book);
@@ -264,15 +268,12 @@ pub unsafe extern "C" fn arenite_win32_VirtualAlloc(
         if wanted & MEM_RESET != 0 {
             return if wanted == MEM_RESET && address != 0 { reset(&range) } else { Err(INVALID_PARAMETER) };
         }
-        let protect = known_protection(protect)?;
-        match (address, wanted & MEM_RESERVE) {
-            (0, _) => reserve(None, range.end, protect, wanted & MEM_COMMIT != 0),
-            (_, 0) => commit(&range, protect),
-            _ => {
-                let range = range.start & !(GRANULARITY - 1)..range.end;
-                reserve(Some(range), 0, protect, wanted & MEM_COMMIT != 0)
-            }
+        if address != 0 && wanted & MEM_RESERVE == 0 {
+            return commit(&range, protect);
         }
+        let protect = known_protection(protect)?;
+        let place = (address != 0).then_some(range.start & !(GRANULARITY - 1)..range.end);
+        reserve(place, range.end, protect, wanted & MEM_COMMIT != 0)
     });
     std::ptr::with_exposed_provenance_mut(done)
 }
