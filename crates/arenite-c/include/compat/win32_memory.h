@@ -248,6 +248,18 @@ static inline BOOL VirtualUnlock(LPVOID lpAddress, SIZE_T dwSize)
 #define PROCESS_HEAP_ENTRY_MOVEABLE 0x0010u
 #define PROCESS_HEAP_ENTRY_DDESHARE 0x0020u
 
+struct arenite_win32_heap_entry_block {
+    HANDLE hMem;
+    DWORD dwReserved[3];
+};
+
+struct arenite_win32_heap_entry_region {
+    DWORD dwCommittedSize;
+    DWORD dwUnCommittedSize;
+    LPVOID lpFirstBlock;
+    LPVOID lpLastBlock;
+};
+
 typedef struct arenite_win32_PROCESS_HEAP_ENTRY {
     PVOID lpData;
     DWORD cbData;
@@ -255,20 +267,11 @@ typedef struct arenite_win32_PROCESS_HEAP_ENTRY {
     BYTE iRegionIndex;
     WORD wFlags;
     union {
-        struct {
-            HANDLE hMem;
-            DWORD dwReserved[3];
-        } Block;
-        struct {
-            DWORD dwCommittedSize;
-            DWORD dwUnCommittedSize;
-            LPVOID lpFirstBlock;
-            LPVOID lpLastBlock;
-        } Region;
+        struct arenite_win32_heap_entry_block Block;
+        struct arenite_win32_heap_entry_region Region;
     }
-#if defined(__cplusplus) || (defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L) || !defined(__STRICT_ANSI__)
-    /* Unnamed, as in Windows' own header, where the language has that. */
-#else
+#if !defined(__cplusplus) && defined(__STDC_VERSION__) && __STDC_VERSION__ < 201112L
+    /* Without a name, as on Windows, where the language has that: not in C99. */
     u
 #endif
     ;

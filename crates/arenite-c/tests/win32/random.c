@@ -132,7 +132,7 @@ void random_heap(uint64_t seed, int steps)
     step = 0;
     for (int i = 0; i < steps; i++) {
         unsigned which = next_random(&seed) % BLOCKS, kind = next_random(&seed) % 16;
-        size_t size = next_random(&seed) % (next_random(&seed) % 4 ? 300 : 60000);
+        size_t most = next_random(&seed) % 4 ? 300 : 60000, size = next_random(&seed) % most;
         unsigned heap = blocks[which].at ? blocks[which].heap : next_random(&seed) % HEAPS;
         unsigned other = (heap + 1) % HEAPS;
         char *at = blocks[which].at;
