@@ -16,6 +16,7 @@ use core::ffi::c_void;
 use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use arenite::Tag;
@@ -110,7 +111,8 @@ fn slot(index: usize) -> Option<&'static Slot> {
 fn slot_or_new(index: usize) -> Option<&'static Slot> {
     let chunk = SLOTS.get(index / CHUNK)?;
     if chunk.get().is_none() {
-        let new = || Slot { state: Mutex::new(State { serial: 1, live: None }), let_go: Condvar::new() };
+        let new =
+            || Slot { state: Mutex::new(State { serial: FIRST_SERIAL, live: None }), let_go: Condvar::new() };
         // Made before it is offered, because making may run program code. Another thread may have been faster.
         let fresh: Box<[Slot]> = (0..CHUNK).map(|_| new()).collect();
         let _ = chunk.set(fresh);
@@ -130,6 +132,7 @@ pub(super) struct Heap {
 const HANDLE: u64 = 1 << 54;
 const INDEX_BITS: u32 = 16;
 const SERIALS: u64 = 1 << 34;
+const FIRST_SERIAL: u64 = 1;
 
 /// A heap, locked.
 pub(super) struct Held(MutexGuard<'static, State>);
@@ -165,13 +168,13 @@ impl Heap {
 
     /// The process's heap, which is made when it is first needed.
     pub(super) fn process() -> Result<Self, Code> {
+        static IS_THERE: AtomicBool = AtomicBool::new(false);
         let slot = slot_or_new(0).ok_or(NOT_ENOUGH_MEMORY)?;
-        let state = lock(&slot.state);
-        let heap = Self { slot, index: 0, serial: state.serial };
-        if state.live.is_some() {
+        // It is never destroyed, so its serial stays the first.
+        let heap = Self { slot, index: 0, serial: FIRST_SERIAL };
+        if IS_THERE.load(Ordering::Acquire) {
             return Ok(heap);
         }
-        drop(state);
         let mut fresh = Some(Live::new(Memory::try_new()?, usize::MAX));
         let mut state = lock(&slot.state);
         if state.live.is_none() {
@@ -179,6 +182,7 @@ impl Heap {
         }
         drop(state);
         drop(fresh);
+        IS_THERE.store(true, Ordering::Release);
         Ok(heap)
     }
 

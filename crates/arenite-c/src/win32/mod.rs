@@ -29,12 +29,17 @@ pub mod virt;
 
 mod book;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use arenite::Tag;
 
 use error::{Code, INTERNAL_ERROR};
+
+// Handles have more bits than an address of 32.
+const _: () = assert!(usize::BITS == 64, "the Win32 face needs addresses of 64 bits");
 
 /// Runs what a function does. When it is refused, the thread's last error is set and `refused` is the answer; a panic is a
 /// refusal, too, and goes no further.
