@@ -553,12 +553,41 @@ static void *fight(void *argument)
     return (void *)freed;
 }
 
+static int came_through;
+
+static void *wait_at(void *heap)
+{
+    REFUSED(!HeapUnlock(heap), ERROR_NOT_OWNER);
+    void *block = heap == GetProcessHeap() ? (void *)GlobalAlloc(GHND, 10) : HeapAlloc(heap, 0, 10);
+    __atomic_store_n(&came_through, 1, __ATOMIC_SEQ_CST);
+    MUST(block && (heap == GetProcessHeap() ? !GlobalFree(block) : HeapFree(heap, 0, block)));
+    return NULL;
+}
+
+/* A heap that is locked lets nobody else through, and everybody else afterwards. */
+static void excluded(HANDLE heap)
+{
+    pthread_t other;
+    came_through = 0;
+    MUST(HeapLock(heap) && HeapLock(heap));
+    MUST(!pthread_create(&other, NULL, wait_at, heap));
+    usleep(50000);
+    void *block = HeapAlloc(heap, 0, 100);
+    MUST(block && HeapFree(heap, 0, block) && HeapUnlock(heap));
+    usleep(1000);
+    MUST(!__atomic_load_n(&came_through, __ATOMIC_SEQ_CST));
+    MUST(HeapUnlock(heap) && !pthread_join(other, NULL) && came_through);
+    REFUSED(!HeapUnlock(heap), ERROR_NOT_OWNER);
+}
+
 static void threads(void)
 {
     pthread_t all[4];
     static char *made[20000];
     uintptr_t freed = 0;
     shared = HeapCreate(0, 0, 0);
+    excluded(shared);
+    excluded(GetProcessHeap());
     for (uintptr_t i = 0; i < 4; i++)
         MUST(!pthread_create(&all[i], NULL, work, (void *)(i + seed)));
     for (int i = 0; i < 4; i++)
