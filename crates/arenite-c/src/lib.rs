@@ -13,6 +13,7 @@
 //! are given by their headers, so that a program that has its own is left alone.
 
 pub mod error;
+pub mod platform;
 
 /// What this library itself needs comes from Arenite's heap, too, and is seen in its reports.
 #[global_allocator]

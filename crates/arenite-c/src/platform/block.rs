@@ -1,0 +1,407 @@
+//! Blocks: taking them, giving them back, and saying what is wrong with a pointer that is none.
+//!
+//! ```text
+//!   | size (8) | address ^ size ^ place << 48 (8) | the program's bytes …
+//! ```
+//!
+//! Fast paths decide everything before they change anything, and end in one call of a slow one, which begins again.
+#![expect(unsafe_code, reason = "hands out memory and writes in front of it")]
+
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use arenite::base::sync::Lock;
+use arenite::heap::bucket;
+use arenite::{AllocError, GlobalHeap, os};
+
+use super::book::{BOOK, Seat};
+use super::shadow::{self, FREED, LIVE, NEVER, STEP};
+use super::thread::{PlatformThreads, claim_seat, seat, tag};
+use crate::error::Refusal;
+use crate::error::arenite_error::*;
+
+/// What is in front of a block.
+#[repr(C, align(16))]
+struct Head {
+    size: usize,
+    /// The block's address, its size and its place, so that what was overwritten is known before it is believed.
+    check: usize,
+}
+
+/// Bytes in front of a block.
+pub(super) const HEAD: usize = size_of::<Head>();
+/// Where the place is in `check`; addresses and sizes are smaller.
+const PLACE_BIT: u32 = 48;
+/// In `check` of a block whose pages are locked: a bit that neither addresses nor sizes make. So fast paths leave it alone.
+const LOCKED: usize = 1 << 47;
+/// What is larger than this is never tried.
+const MOST: usize = (1 << 46) - 1;
+/// Blocks above this size may grow where they are, or move with their pages; smaller ones are copied.
+const COPIED: usize = 32 << 10;
+
+const _: () = assert!(HEAD == STEP);
+
+/// What a program did wrong, and what else is counted.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    pub(super) hints: AtomicU64,
+    pub(super) double_frees: AtomicU64,
+    pub(super) foreign: AtomicU64,
+    pub(super) damaged: AtomicU64,
+    pub(super) failures: AtomicU64,
+}
+
+pub(super) static COUNTS: Counts = Counts {
+    hints: AtomicU64::new(0),
+    double_frees: AtomicU64::new(0),
+    foreign: AtomicU64::new(0),
+    damaged: AtomicU64::new(0),
+    failures: AtomicU64::new(0),
+};
+
+/// While it is held no block moves with its pages, so that heads can be read by whoever walks over blocks. Nobody waits for it who
+/// may have been called by its holder.
+pub(super) static MOVES: Lock<()> = Lock::new(());
+
+/// How a block is to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Wish {
+    pub(super) size: usize,
+    pub(super) clear: bool,
+    pub(super) lock: bool,
+    /// A place's number, or 0.
+    pub(super) place: u16,
+}
+
+/// What a block's head says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Known {
+    pub(super) size: usize,
+    pub(super) place: u16,
+    pub(super) locked: bool,
+}
+
+fn head(block: NonNull<u8>) -> NonNull<Head> {
+    block.cast::<Head>()
+}
+
+/// # Safety
+/// There are [`HEAD`] bytes in front of `block` that are the caller's to write.
+#[inline(always)]
+unsafe fn write_head(block: NonNull<u8>, known: Known) {
+    let check = block.addr().get() ^ known.size ^ (usize::from(known.place) << PLACE_BIT);
+    let check = if known.locked { check ^ LOCKED } else { check };
+    // SAFETY: the caller's promise; 16-byte aligned, as every block.
+    unsafe { head(block).sub(1).write(Head { size: known.size, check }) };
+}
+
+/// What the head says, if it was not damaged.
+///
+/// # Safety
+/// There are [`HEAD`] bytes in front of `block` that can be read.
+pub(super) unsafe fn read_head(block: NonNull<u8>) -> Option<Known> {
+    // SAFETY: the caller's promise; others may write there at the same time if they take or free it, whole words.
+    let (size, check) = unsafe {
+        let words = head(block).sub(1).cast::<AtomicU64>();
+        (words.as_ref().load(Ordering::Relaxed) as usize, words.add(1).as_ref().load(Ordering::Relaxed) as usize)
+    };
+    let rest = check ^ size ^ block.addr().get();
+    let known = Known { size, place: (rest >> PLACE_BIT) as u16, locked: rest & LOCKED != 0 };
+    (rest << (64 - PLACE_BIT + 1) == 0 && size <= MOST).then_some(known)
+}
+
+/// A block, if one is at hand; everything is done then.
+#[inline(always)]
+pub(super) fn alloc_fast(size: usize) -> Result<NonNull<u8>, Option<NonNull<u8>>> {
+    if size > bucket::POP_MOST - HEAD {
+        return Err(None);
+    }
+    let Some(start) = bucket::pop::<PlatformThreads>(size + HEAD) else { return Err(None) };
+    let Some(state) = shadow::quick(start.addr().get() + HEAD) else { return Err(Some(start)) };
+    // SAFETY: `size + HEAD` bytes, which are ours.
+    let block = unsafe { start.add(HEAD) };
+    // SAFETY: as above.
+    unsafe { write_head(block, Known { size, place: 0, locked: false }) };
+    state.store(LIVE, Ordering::Relaxed);
+    let seat = seat();
+    if !seat.take(size as i64) {
+        return Ok(took(seat, block, size));
+    }
+    Ok(block)
+}
+
+/// Counts a block that the seat did not simply count, and answers it.
+#[cold]
+#[inline(never)]
+fn took(seat: &'static Seat, block: NonNull<u8>, size: usize) -> NonNull<u8> {
+    if seat.is_real() {
+        BOOK.took(seat, size as i64);
+    } else {
+        count(size as i64, 1);
+    }
+    block
+}
+
+/// Counts blocks and bytes, from wherever.
+#[cold]
+fn count(bytes: i64, blocks: i64) {
+    let seat = claim_seat();
+    if !seat.is_real() {
+        return BOOK.shared(bytes, blocks);
+    }
+    let fine = if blocks > 0 { seat.take(bytes) } else { seat.give(-bytes) };
+    if !fine {
+        BOOK.settle(seat, bytes);
+    }
+}
+
+/// Counts that a block has become larger or smaller.
+fn count_change(bytes: i64) {
+    let seat = claim_seat();
+    if !seat.is_real() {
+        return BOOK.shared(bytes, 0);
+    }
+    if !seat.resize(bytes) {
+        BOOK.settle(seat, bytes);
+    }
+}
+
+/// A block of a wish, by all means. `ready` is one that was taken for it already.
+pub(super) fn alloc(wish: Wish, ready: Option<NonNull<u8>>) -> Result<NonNull<u8>, Refusal> {
+    let block = place(wish, ready).inspect_err(|_| failed())?;
+    count(wish.size as i64, 1);
+    Ok(block)
+}
+
+#[cold]
+fn failed() {
+    COUNTS.failures.fetch_add(1, Ordering::Relaxed);
+}
+
+/// As [`alloc`], and nothing is counted.
+fn place(wish: Wish, ready: Option<NonNull<u8>>) -> Result<NonNull<u8>, Refusal> {
+    let start = match ready {
+        Some(start) => start,
+        None => obtain(wish)?,
+    };
+    // SAFETY: it has the head's bytes, too.
+    let block = unsafe { start.add(HEAD) };
+    let Some(state) = shadow::make(block) else {
+        // SAFETY: taken above, and nobody has seen it.
+        unsafe { bucket::free::<PlatformThreads>(start) };
+        return Err(Refusal::new(ARENITE_FULL, "no memory, or no entry, for what is known of addresses"));
+    };
+    if wish.lock {
+        // As far as the system allows it: a hint of old.
+        // SAFETY: whole pages that are this block's alone.
+        let _ = unsafe { os::lock(start, pages(wish.size)) };
+    }
+    // SAFETY: the head's bytes.
+    unsafe { write_head(block, Known { size: wish.size, place: wish.place, locked: wish.lock }) };
+    state.store(LIVE, Ordering::Relaxed);
+    Ok(block)
+}
+
+/// Whole pages for a block and its head.
+fn pages(size: usize) -> usize {
+    (size + HEAD).next_multiple_of(os::page_size())
+}
+
+fn obtain(wish: Wish) -> Result<NonNull<u8>, Refusal> {
+    if wish.size > MOST {
+        return Err(AllocError::TooLarge { tag: tag() }.into());
+    }
+    let (size, align) =
+        if wish.lock { (pages(wish.size), os::page_size()) } else { (wish.size + HEAD, STEP) };
+    let (start, touched) = bucket::try_alloc::<PlatformThreads>(size, align)?;
+    if wish.clear {
+        // SAFETY: so many bytes that nobody else has.
+        unsafe { start.write_bytes(0, touched.min(size)) };
+    }
+    Ok(start)
+}
+
+/// Gives a block back, if that is simple. `false`: nothing has happened.
+///
+/// # Safety
+/// Nobody uses the block any more if it is one.
+#[inline(always)]
+pub(super) unsafe fn free_fast(address: NonNull<u8>, hint: usize) -> bool {
+    let number = address.addr().get();
+    if !number.is_multiple_of(STEP) {
+        return false;
+    }
+    let Some(state) = shadow::quick(number) else { return false };
+    if state.load(Ordering::Relaxed) != LIVE {
+        return false;
+    }
+    // SAFETY: a block that lives has a head.
+    let head = unsafe { head(address).sub(1).as_ref() };
+    let (size, check) = (head.size, head.check);
+    // Whatever place it is of.
+    if (check ^ size ^ number) << (64 - PLACE_BIT) != 0 || (hint != 0 && hint != size) {
+        return false;
+    }
+    state.store(FREED, Ordering::Relaxed);
+    // SAFETY: so it was handed out; the caller's promise.
+    let start = unsafe { address.sub(HEAD) };
+    let seat = seat();
+    if !seat.give(size as i64) {
+        // SAFETY: as above.
+        unsafe { gave(seat, start, size) };
+    } else {
+        // SAFETY: as above.
+        unsafe { bucket::free::<PlatformThreads>(start) };
+    }
+    true
+}
+
+/// # Safety
+/// As `bucket::free`.
+#[cold]
+#[inline(never)]
+unsafe fn gave(seat: &'static Seat, start: NonNull<u8>, size: usize) {
+    if seat.is_real() {
+        BOOK.settle(seat, -(size as i64));
+    } else {
+        count(-(size as i64), -1);
+    }
+    // SAFETY: the caller's promise.
+    unsafe { bucket::free::<PlatformThreads>(start) };
+}
+
+/// Makes sure that an address is a block that the program has, and answers what is known of it.
+pub(super) fn check(address: NonNull<u8>) -> Result<Known, Refusal> {
+    let number = address.addr().get();
+    let state = match shadow::find(number) {
+        Some(state) if number.is_multiple_of(STEP) => state.load(Ordering::Relaxed),
+        _ => NEVER,
+    };
+    if state == LIVE {
+        // SAFETY: a block that lives has a head.
+        return unsafe { read_head(address) }.ok_or_else(|| {
+            COUNTS.damaged.fetch_add(1, Ordering::Relaxed);
+            Refusal::new(
+                ARENITE_OVERRUN,
+                format_args!("what is in front of the block at {number:#x} was overwritten"),
+            )
+        });
+    }
+    if state == FREED {
+        COUNTS.double_frees.fetch_add(1, Ordering::Relaxed);
+        return Err(Refusal::new(ARENITE_DOUBLE_FREE, format_args!("the block at {number:#x} is free already")));
+    }
+    COUNTS.foreign.fetch_add(1, Ordering::Relaxed);
+    Err(match GlobalHeap::tag_of(address.as_ptr()) {
+        Some(owner) if owner == tag() => match shadow::before(number) {
+            FREED => Refusal::new(ARENITE_NOT_ALLOCATED, format_args!("no block begins at {number:#x}")),
+            _ => Refusal::new(ARENITE_MISALIGNED, format_args!("{number:#x} is not the start of a block")),
+        },
+        Some(owner) => {
+            Refusal::new(ARENITE_FOREIGN, format_args!("{number:#x} is not this layer's: it belongs to `{owner}`"))
+        }
+        None => Refusal::new(ARENITE_FOREIGN, format_args!("{number:#x} is not from here")),
+    })
+}
+
+/// Compares what the program believes a block's size to be with what it is. 0 is no belief.
+fn compare(hint: usize, known: Known) {
+    if hint != 0 && hint != known.size {
+        COUNTS.hints.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Gives a block back, or says what is wrong.
+pub(super) fn free(address: NonNull<u8>, hint: usize) -> Result<(), Refusal> {
+    let known = check(address)?;
+    compare(hint, known);
+    count(-(known.size as i64), -1);
+    // SAFETY: a block that the program had until now.
+    unsafe { give_back(address, known) };
+    Ok(())
+}
+
+/// Gives a block back that is counted no more.
+///
+/// # Safety
+/// A block that lives, and that nobody uses any more.
+unsafe fn give_back(block: NonNull<u8>, known: Known) {
+    if let Some(state) = shadow::find(block.addr().get()) {
+        state.store(FREED, Ordering::Relaxed);
+    }
+    // SAFETY: its head is in front.
+    let start = unsafe { block.sub(HEAD) };
+    if known.locked {
+        // SAFETY: whole pages that are this block's alone.
+        let _ = unsafe { os::unlock(start, pages(known.size)) };
+    }
+    // SAFETY: the caller's promise.
+    unsafe { bucket::free::<PlatformThreads>(start) };
+}
+
+/// Makes a block `size` bytes long, wherever; if that is refused it is as it was.
+pub(super) fn realloc(address: NonNull<u8>, hint: usize, size: usize) -> Result<NonNull<u8>, Refusal> {
+    let known = check(address)?;
+    compare(hint, known);
+    let resized = Known { size, ..known };
+    if size > MOST {
+        failed();
+        return Err(AllocError::TooLarge { tag: tag() }.into());
+    }
+    // SAFETY: a block that lives.
+    let has = unsafe { bucket::usable_size(address.sub(HEAD)) } - HEAD;
+    if !known.locked && size <= has && (size >= has / 2 || has <= 64) {
+        // SAFETY: the block's own head.
+        unsafe { write_head(address, resized) };
+        recount(known.size, size);
+        return Ok(address);
+    }
+    if !known.locked
+        && known.size.min(size) > COPIED
+        && let Some(moves) = MOVES.try_lock()
+    {
+        let moved = regrow(address, known, resized).inspect_err(|_| failed());
+        drop(moves);
+        return moved;
+    }
+    let wish = Wish { size, clear: false, lock: known.locked, place: known.place };
+    let new = place(wish, None).inspect_err(|_| failed())?;
+    // SAFETY: both have so many bytes, and are two blocks; the old one is nobody's any more.
+    unsafe {
+        new.copy_from_nonoverlapping(address, known.size.min(size));
+        give_back(address, known);
+    }
+    recount(known.size, size);
+    Ok(new)
+}
+
+fn recount(before: usize, after: usize) {
+    // One step, so that a block that grows does not show as two in the peak.
+    count_change(after as i64 - before as i64);
+}
+
+/// A large block, which the heap may make larger where it is, or move with its pages.
+fn regrow(address: NonNull<u8>, known: Known, resized: Known) -> Result<NonNull<u8>, Refusal> {
+    let refused = || {
+        let size = resized.size;
+        Refusal::new(ARENITE_SYSTEM, format_args!("no memory for {size} bytes: a budget, or the system"))
+    };
+    let Some(state) = shadow::find(address.addr().get()) else { return Err(ARENITE_FOREIGN.into()) };
+    // Wherever it goes, it can be found there.
+    let Some(sure) = shadow::Sure::try_new() else { return Err(refused()) };
+    // While it moves it is nobody's.
+    state.store(FREED, Ordering::Relaxed);
+    // SAFETY: a block that lives, asked for with this alignment.
+    let moved = unsafe { bucket::realloc::<PlatformThreads>(address.sub(HEAD), resized.size + HEAD, STEP) };
+    let Some(start) = moved else {
+        state.store(LIVE, Ordering::Relaxed);
+        return Err(refused());
+    };
+    // SAFETY: the head's bytes are in front.
+    let block = unsafe { start.add(HEAD) };
+    // SAFETY: as above.
+    unsafe { write_head(block, resized) };
+    sure.make(block).store(LIVE, Ordering::Relaxed);
+    recount(known.size, resized.size);
+    Ok(block)
+}

@@ -1,0 +1,34 @@
+//! For heaps that are built on the process's one and keep books of their own: the fast half of an allocation alone, so that
+//! theirs ends in one slow path, and a walk over the blocks of a tag.
+#![expect(unsafe_code, reason = "looks at the calling thread's place")]
+
+use core::ptr::NonNull;
+
+use super::class::FINE;
+use super::living::{self, LiveBlock};
+use super::{Threads, process};
+use crate::ledger::Tag;
+
+/// The largest size that [`pop`] takes.
+pub const POP_MOST: usize = FINE;
+
+/// A block of `size` bytes, if that is at most [`POP_MOST`] and the calling thread has a free one at hand; never a slow path. What
+/// it hands out goes to [`free`](super::free).
+#[inline(always)]
+pub fn pop<T: Threads>(size: usize) -> Option<NonNull<u8>> {
+    if size > POP_MOST {
+        return None;
+    }
+    // SAFETY: a place of this thread, or an empty one.
+    unsafe { &*T::current() }.pop_fine(size)
+}
+
+/// Calls `see` with each block of the process's heap that the program has under a tag. Other threads may go on meanwhile: a block
+/// that they take or free now may be seen or not, but the memory of every block that is seen can be read until `see` returns,
+/// unless the block is being moved by [`realloc`](super::realloc). It is called under the heap's lock: it must neither allocate nor
+/// free, nor call anything that does. O(pages + blocks).
+pub fn each_live(tag: Tag, see: impl FnMut(LiveBlock)) {
+    if let Ok(space) = process() {
+        living::each(space, Some(tag), see);
+    }
+}
