@@ -110,36 +110,41 @@ pub(super) unsafe fn read_head(block: NonNull<u8>) -> Option<Known> {
     (rest << (64 - PLACE_BIT + 1) == 0 && size <= MOST).then_some(known)
 }
 
-/// A block, if one is at hand; everything is done then.
+/// What is left to do after a fast path has done what it could.
+pub(super) enum Rest {
+    /// All of it.
+    All,
+    /// The block is not known by its address yet; this is its start.
+    Start(NonNull<u8>),
+    /// The block is ready, and the seat must be looked after.
+    Seat(&'static Seat, NonNull<u8>),
+}
+
+/// A block, if one is at hand.
 #[inline(always)]
-pub(super) fn alloc_fast(size: usize) -> Result<NonNull<u8>, Option<NonNull<u8>>> {
+pub(super) fn alloc_fast(size: usize) -> Result<NonNull<u8>, Rest> {
     if size > bucket::POP_MOST - HEAD {
-        return Err(None);
+        return Err(Rest::All);
     }
-    let Some(start) = bucket::pop::<PlatformThreads>(size + HEAD) else { return Err(None) };
-    let Some(state) = shadow::quick(start.addr().get() + HEAD) else { return Err(Some(start)) };
+    let Some(start) = bucket::pop::<PlatformThreads>(size + HEAD) else { return Err(Rest::All) };
+    // SAFETY: segments lie at multiples of a granule, and none at 0.
+    let Some(state) = (unsafe { shadow::quick(start.addr().get() + HEAD) }) else { return Err(Rest::Start(start)) };
     // SAFETY: `size + HEAD` bytes, which are ours.
     let block = unsafe { start.add(HEAD) };
     // SAFETY: as above.
     unsafe { write_head(block, Known { size, place: 0, locked: false }) };
     state.store(LIVE, Ordering::Relaxed);
     let seat = seat();
-    if !seat.take(size as i64) {
-        return Ok(took(seat, block, size));
-    }
-    Ok(block)
+    if seat.take(size as i64) { Ok(block) } else { Err(Rest::Seat(seat, block)) }
 }
 
-/// Counts a block that the seat did not simply count, and answers it.
-#[cold]
-#[inline(never)]
-fn took(seat: &'static Seat, block: NonNull<u8>, size: usize) -> NonNull<u8> {
+/// Counts a block that its thread's seat did not simply count.
+pub(super) fn took(seat: &'static Seat, size: usize) {
     if seat.is_real() {
         BOOK.took(seat, size as i64);
     } else {
         count(size as i64, 1);
     }
-    block
 }
 
 /// Counts blocks and bytes, from wherever.
@@ -221,51 +226,70 @@ fn obtain(wish: Wish) -> Result<NonNull<u8>, Refusal> {
     Ok(start)
 }
 
-/// Gives a block back, if that is simple. `false`: nothing has happened.
+/// What is left to do after a fast path has done what it could.
+pub(super) enum Left {
+    Nothing,
+    /// All of it.
+    All,
+    /// To give the memory back; this is its start.
+    Memory(NonNull<u8>),
+    /// As `Memory`, and to look after the seat, from which so many bytes went.
+    Seat(&'static Seat, NonNull<u8>, usize),
+}
+
+/// Gives a block back, as far as that is simple.
 ///
 /// # Safety
 /// Nobody uses the block any more if it is one.
 #[inline(always)]
-pub(super) unsafe fn free_fast(address: NonNull<u8>, hint: usize) -> bool {
-    let number = address.addr().get();
-    if !number.is_multiple_of(STEP) {
-        return false;
+pub(super) unsafe fn free_fast(address: *mut u8, hint: usize) -> Left {
+    let number = address.addr();
+    // Null is one of these.
+    if number < shadow::LOWEST || !number.is_multiple_of(STEP) {
+        return Left::All;
     }
-    let Some(state) = shadow::quick(number) else { return false };
+    // SAFETY: just asked.
+    let Some(state) = (unsafe { shadow::quick(number) }) else { return Left::All };
     if state.load(Ordering::Relaxed) != LIVE {
-        return false;
+        return Left::All;
     }
     // SAFETY: a block that lives has a head.
-    let head = unsafe { head(address).sub(1).as_ref() };
-    let (size, check) = (head.size, head.check);
+    let (block, Head { size, check }) = unsafe {
+        let block = NonNull::new_unchecked(address);
+        (block, head(block).sub(1).read())
+    };
     // Whatever place it is of.
-    if (check ^ size ^ number) << (64 - PLACE_BIT) != 0 || (hint != 0 && hint != size) {
-        return false;
+    if (check ^ size ^ number) << (64 - PLACE_BIT) != 0 {
+        return Left::All;
+    }
+    if hint != 0 && hint != size {
+        return Left::All;
     }
     state.store(FREED, Ordering::Relaxed);
-    // SAFETY: so it was handed out; the caller's promise.
-    let start = unsafe { address.sub(HEAD) };
+    // SAFETY: so it was handed out.
+    let start = unsafe { block.sub(HEAD) };
     let seat = seat();
     if !seat.give(size as i64) {
-        // SAFETY: as above.
-        unsafe { gave(seat, start, size) };
-    } else {
-        // SAFETY: as above.
-        unsafe { bucket::free::<PlatformThreads>(start) };
+        return Left::Seat(seat, start, size);
     }
-    true
+    // SAFETY: the caller's promise.
+    if unsafe { bucket::push::<PlatformThreads>(start) } { Left::Nothing } else { Left::Memory(start) }
 }
 
-/// # Safety
-/// As `bucket::free`.
-#[cold]
-#[inline(never)]
-unsafe fn gave(seat: &'static Seat, start: NonNull<u8>, size: usize) {
+/// Counts a block that its thread's seat did not simply count, as gone.
+pub(super) fn gave(seat: &'static Seat, size: usize) {
     if seat.is_real() {
         BOOK.settle(seat, -(size as i64));
     } else {
         count(-(size as i64), -1);
     }
+}
+
+/// Gives memory back.
+///
+/// # Safety
+/// It was taken for a block that nobody has any more.
+pub(super) unsafe fn give_memory(start: NonNull<u8>) {
     // SAFETY: the caller's promise.
     unsafe { bucket::free::<PlatformThreads>(start) };
 }

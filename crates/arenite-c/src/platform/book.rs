@@ -54,7 +54,7 @@ impl Seat {
     const fn nobodys() -> Self {
         Self {
             room: AtomicI64::new(0),
-            least: AtomicI64::new(i64::MAX),
+            least: AtomicI64::new(0),
             keep: AtomicI64::new(ASKED),
             count: AtomicI64::new(0),
             index: NO_SEAT,
@@ -86,7 +86,8 @@ impl Seat {
     #[must_use]
     pub(super) fn take(&self, bytes: i64) -> bool {
         let (room, keep) = self.change(bytes, 1);
-        room >= self.least.load(Ordering::Relaxed) && keep >= 0
+        // One branch for both: less than the least, or asked.
+        (room.wrapping_sub(self.least.load(Ordering::Relaxed)) | keep) >= 0
     }
 
     /// Counts that a block became so much larger. `false`: it is counted, and [`Book::settle`] is to be called.

@@ -26,8 +26,8 @@ use core::sync::atomic::Ordering;
 
 use arenite::os;
 
-use self::block::{COUNTS, Wish};
-use self::book::BOOK;
+use self::block::{COUNTS, Left, Rest, Wish};
+use self::book::{BOOK, Seat};
 use crate::error::arenite_error::*;
 use crate::error::{Refusal, answer, arenite_clear_error, arenite_error_message, arenite_last_error, refuse};
 
@@ -43,20 +43,29 @@ fn raw(block: Option<NonNull<u8>>) -> *mut c_void {
 /// Takes `size` bytes, at a multiple of 16. See `platform.h`.
 #[unsafe(no_mangle)]
 pub extern "C" fn Platform_Alloc(size: usize, flags: u32) -> *mut c_void {
-    if flags & (PLATFORM_MEM_LOCK | PLATFORM_MEM_CLEAR) == 0 {
-        match block::alloc_fast(size) {
-            Ok(block) => block.as_ptr().cast(),
-            Err(ready) => alloc_slow(size, ready),
-        }
-    } else {
-        alloc_wish(size, flags, 0)
+    // Each way ends in one call, so that the usual one saves no registers.
+    if flags & (PLATFORM_MEM_LOCK | PLATFORM_MEM_CLEAR) != 0 {
+        return alloc_wish(size, flags, 0);
+    }
+    match block::alloc_fast(size) {
+        Ok(block) => block.as_ptr().cast(),
+        Err(Rest::All) => alloc_all(size, None),
+        Err(Rest::Start(start)) => alloc_all(size, Some(start)),
+        Err(Rest::Seat(seat, block)) => alloc_count(seat, block, size),
     }
 }
 
 #[cold]
 #[inline(never)]
-extern "C" fn alloc_slow(size: usize, ready: Option<NonNull<u8>>) -> *mut c_void {
+extern "C" fn alloc_all(size: usize, ready: Option<NonNull<u8>>) -> *mut c_void {
     raw(answer(|| block::alloc(Wish { size, ..Wish::default() }, ready)))
+}
+
+#[cold]
+#[inline(never)]
+extern "C" fn alloc_count(seat: &'static Seat, block: NonNull<u8>, size: usize) -> *mut c_void {
+    block::took(seat, size);
+    block.as_ptr().cast()
 }
 
 #[cold]
@@ -88,17 +97,36 @@ pub unsafe extern "C" fn Platform_Alloc_Debug(
 /// If it is a block, nobody uses it any more.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn Platform_Free(ptr: *mut c_void, size: usize) {
-    let Some(block) = NonNull::new(ptr.cast::<u8>()) else { return };
     // SAFETY: the caller's promise.
-    if !unsafe { block::free_fast(block, size) } {
-        free_slow(block, size);
+    match unsafe { block::free_fast(ptr.cast(), size) } {
+        Left::Nothing => {}
+        Left::All => free_all(ptr, size),
+        Left::Memory(start) => free_memory(start),
+        Left::Seat(seat, start, size) => free_count(start, seat, size),
     }
 }
 
 #[cold]
 #[inline(never)]
-extern "C" fn free_slow(block: NonNull<u8>, size: usize) {
-    answer(|| block::free(block, size));
+extern "C" fn free_all(ptr: *mut c_void, size: usize) {
+    if let Some(block) = NonNull::new(ptr.cast::<u8>()) {
+        answer(|| block::free(block, size));
+    }
+}
+
+#[cold]
+#[inline(never)]
+extern "C" fn free_memory(start: NonNull<u8>) {
+    // SAFETY: by `free_fast`.
+    unsafe { block::give_memory(start) };
+}
+
+#[cold]
+#[inline(never)]
+extern "C" fn free_count(start: NonNull<u8>, seat: &'static Seat, size: usize) {
+    block::gave(seat, size);
+    // SAFETY: as above.
+    unsafe { block::give_memory(start) };
 }
 
 /// Makes a block longer or shorter. See `platform.h`.

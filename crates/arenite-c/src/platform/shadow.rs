@@ -57,20 +57,30 @@ unsafe impl Send for Stock {}
 
 static STOCK: Lock<Stock> = Lock::new(Stock { next: null_mut(), count: 0, entries: ENTRIES, booked: 0 });
 
-/// The byte of an address, if a block ever began in its granule and its entry is where it should be. The address is of a multiple
-/// of [`STEP`], or the byte is that of the multiple before.
+/// No block is below this address: it is where the first granule ends.
+pub(super) const LOWEST: usize = 1 << GRANULE_BITS;
+
+/// The byte of an address, if a block ever began in its granule and its entry is where it should be. The address is a multiple of
+/// [`STEP`], or the byte is that of the multiple before.
+///
+/// # Safety
+/// `address` is not below [`LOWEST`].
 #[inline(always)]
-pub(super) fn quick(address: usize) -> Option<&'static AtomicU8> {
+pub(super) unsafe fn quick(address: usize) -> Option<&'static AtomicU8> {
     let granule = address >> GRANULE_BITS;
     let entry = &TABLE[granule % ENTRIES];
-    // Acquire: the bytes. Granule 0 finds an entry that is free.
-    (entry.granule.load(Ordering::Acquire) == granule && granule != 0).then(|| byte(entry, address))
+    // Acquire: the bytes. An entry that is free has no granule's number but that of the first one.
+    (entry.granule.load(Ordering::Acquire) == granule).then(|| byte(entry, address))
 }
 
 #[inline(always)]
 fn byte(entry: &'static Entry, address: usize) -> &'static AtomicU8 {
+    let byte = entry.bytes.load(Ordering::Relaxed).wrapping_byte_add(address / STEP);
     // SAFETY: the entry is of the address's granule, whose map has a byte for it and is never given back.
-    unsafe { &*entry.bytes.load(Ordering::Relaxed).wrapping_byte_add(address / STEP) }
+    unsafe {
+        core::hint::assert_unchecked(!byte.is_null());
+        &*byte
+    }
 }
 
 /// As [`quick`], wherever the entry is.
@@ -192,7 +202,11 @@ mod tests {
 
     #[test]
     fn a_byte_is_made_once_and_found_by_its_address() {
-        assert!(quick(FAR).is_none() && find(FAR).is_none() && quick(0).is_none() && find(16).is_none());
+        let quick = |address| {
+            // SAFETY: far above.
+            unsafe { quick(address) }
+        };
+        assert!(quick(FAR).is_none() && find(FAR).is_none() && find(0).is_none() && find(16).is_none());
         make(at(FAR + 32)).unwrap().store(LIVE, Ordering::Relaxed);
         let state = |address| find(address).unwrap().load(Ordering::Relaxed);
         assert_eq!((state(FAR), state(FAR + 32), state(FAR + 48)), (NEVER, LIVE, NEVER));
@@ -209,7 +223,8 @@ mod tests {
         let other = make(at(meets)).unwrap();
         assert_eq!(other.load(Ordering::Relaxed), NEVER);
         other.store(FREED, Ordering::Relaxed);
-        assert!(quick(meets).is_none());
+        // SAFETY: far above.
+        assert!(unsafe { quick(meets) }.is_none());
         let state = |address| find(address).unwrap().load(Ordering::Relaxed);
         assert_eq!((state(FAR + (1 << 40)), state(meets)), (LIVE, FREED));
         assert_eq!(before(meets + 64), FREED);

@@ -1,12 +1,14 @@
-//! For heaps that are built on the process's one and keep books of their own: the fast half of an allocation alone, so that
-//! theirs ends in one slow path, and a walk over the blocks of a tag.
+//! For heaps that are built on the process's one and keep books of their own: the fast halves of taking and giving back alone, so
+//! that theirs end in one slow path, and a walk over the blocks of a tag.
 #![expect(unsafe_code, reason = "looks at the calling thread's place")]
 
 use core::ptr::NonNull;
 
 use super::class::FINE;
 use super::living::{self, LiveBlock};
+use super::segment::{Block, Page};
 use super::{Threads, process};
+use crate::base::sync::Ordering;
 use crate::ledger::Tag;
 
 /// The largest size that [`pop`] takes.
@@ -21,6 +23,28 @@ pub fn pop<T: Threads>(size: usize) -> Option<NonNull<u8>> {
     }
     // SAFETY: a place of this thread, or an empty one.
     unsafe { &*T::current() }.pop_fine(size)
+}
+
+/// Takes a block back if that is simple: its page is the calling thread's and has other blocks out. `false`: nothing has happened,
+/// and [`free`](super::free) does it.
+///
+/// # Safety
+/// As [`free`](super::free).
+#[inline(always)]
+pub unsafe fn push<T: Threads>(block: NonNull<u8>) -> bool {
+    // SAFETY: a place of this thread, or an empty one, whose owner no page has; the caller's promise.
+    unsafe {
+        let this = Page::of(block);
+        let page = this.as_ref();
+        let used = page.used.load(Ordering::Relaxed);
+        if page.owner.load(Ordering::Relaxed) != (*T::current()).owner() || used == 1 {
+            return false;
+        }
+        block.cast::<Block>().write(Block { next: page.free.get() });
+        page.free.set(block.as_ptr().cast());
+        page.used.store(used - 1, Ordering::Relaxed);
+    }
+    true
 }
 
 /// Calls `see` with each block of the process's heap that the program has under a tag. Other threads may go on meanwhile: a block
