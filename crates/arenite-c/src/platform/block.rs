@@ -127,8 +127,7 @@ pub(super) fn alloc_fast(size: usize) -> Result<NonNull<u8>, Rest> {
         return Err(Rest::All);
     }
     let Some(start) = bucket::pop::<PlatformThreads>(size + HEAD) else { return Err(Rest::All) };
-    // SAFETY: segments lie at multiples of a granule, and none at 0.
-    let Some(state) = (unsafe { shadow::quick(start.addr().get() + HEAD) }) else { return Err(Rest::Start(start)) };
+    let Some(state) = shadow::quick(start.addr().get() + HEAD) else { return Err(Rest::Start(start)) };
     // SAFETY: `size + HEAD` bytes, which are ours.
     let block = unsafe { start.add(HEAD) };
     // SAFETY: as above.
@@ -237,6 +236,12 @@ pub(super) enum Left {
     Seat(&'static Seat, NonNull<u8>, usize),
 }
 
+/// Out of the straight line: most know no size.
+#[cold]
+fn is_wrong(hint: usize, size: usize) -> bool {
+    hint != size
+}
+
 /// Gives a block back, as far as that is simple.
 ///
 /// # Safety
@@ -244,12 +249,11 @@ pub(super) enum Left {
 #[inline(always)]
 pub(super) unsafe fn free_fast(address: *mut u8, hint: usize) -> Left {
     let number = address.addr();
-    // Null is one of these.
-    if number < shadow::LOWEST || !number.is_multiple_of(STEP) {
+    if !number.is_multiple_of(STEP) {
         return Left::All;
     }
-    // SAFETY: just asked.
-    let Some(state) = (unsafe { shadow::quick(number) }) else { return Left::All };
+    // Null is in no granule either.
+    let Some(state) = shadow::quick(number) else { return Left::All };
     if state.load(Ordering::Relaxed) != LIVE {
         return Left::All;
     }
@@ -262,7 +266,7 @@ pub(super) unsafe fn free_fast(address: *mut u8, hint: usize) -> Left {
     if (check ^ size ^ number) << (64 - PLACE_BIT) != 0 {
         return Left::All;
     }
-    if hint != 0 && hint != size {
+    if hint != 0 && is_wrong(hint, size) {
         return Left::All;
     }
     state.store(FREED, Ordering::Relaxed);

@@ -32,16 +32,24 @@ const MAPS: usize = 64;
 /// Granules that there can be: 128 GiB of small blocks. A large block has one of its own, which the next one at its address uses.
 const ENTRIES: usize = 1 << 15;
 
-/// A granule's map. Written once: first `bytes`, then `granule`.
-struct Entry {
-    /// The granule's number; 0 if the entry is free. (No block is in the first granule.)
-    granule: AtomicUsize,
-    /// Where the byte of address 0 would be, if this map went that far.
-    bytes: AtomicPtr<AtomicU8>,
+/// Maps by granule, as two columns. Each entry is written once: first `bytes`, then `keys`.
+struct Table {
+    /// Which granule an entry is of, by [`key`]; 0 if it is free.
+    keys: [AtomicUsize; ENTRIES],
+    /// Where the byte of address 0 would be, if the granule's map went that far.
+    bytes: [AtomicPtr<AtomicU8>; ENTRIES],
 }
 
-static TABLE: [Entry; ENTRIES] =
-    [const { Entry { granule: AtomicUsize::new(0), bytes: AtomicPtr::new(null_mut()) } }; ENTRIES];
+static TABLE: Table = Table {
+    keys: [const { AtomicUsize::new(0) }; ENTRIES],
+    bytes: [const { AtomicPtr::new(null_mut()) }; ENTRIES],
+};
+
+/// What says which granule an address is in: never 0. Neighbours have neighbouring keys.
+#[inline(always)]
+fn key(address: usize) -> usize {
+    !(address >> GRANULE_BITS)
+}
 
 /// Maps that were reserved and that nobody has: the first one, and how many. And how many entries are free. Of
 /// both, `booked` are promised.
@@ -57,25 +65,19 @@ unsafe impl Send for Stock {}
 
 static STOCK: Lock<Stock> = Lock::new(Stock { next: null_mut(), count: 0, entries: ENTRIES, booked: 0 });
 
-/// No block is below this address: it is where the first granule ends.
-pub(super) const LOWEST: usize = 1 << GRANULE_BITS;
-
 /// The byte of an address, if a block ever began in its granule and its entry is where it should be. The address is a multiple of
 /// [`STEP`], or the byte is that of the multiple before.
-///
-/// # Safety
-/// `address` is not below [`LOWEST`].
 #[inline(always)]
-pub(super) unsafe fn quick(address: usize) -> Option<&'static AtomicU8> {
-    let granule = address >> GRANULE_BITS;
-    let entry = &TABLE[granule % ENTRIES];
-    // Acquire: the bytes. An entry that is free has no granule's number but that of the first one.
-    (entry.granule.load(Ordering::Acquire) == granule).then(|| byte(entry, address))
+pub(super) fn quick(address: usize) -> Option<&'static AtomicU8> {
+    let (key, place) = (key(address), key(address) % ENTRIES);
+    // Acquire: the bytes.
+    (TABLE.keys[place].load(Ordering::Acquire) == key).then(|| byte(place, address))
 }
 
+/// `place` is that of the address's granule.
 #[inline(always)]
-fn byte(entry: &'static Entry, address: usize) -> &'static AtomicU8 {
-    let byte = entry.bytes.load(Ordering::Relaxed).wrapping_byte_add(address / STEP);
+fn byte(place: usize, address: usize) -> &'static AtomicU8 {
+    let byte = TABLE.bytes[place].load(Ordering::Relaxed).wrapping_byte_add(address / STEP);
     // SAFETY: the entry is of the address's granule, whose map has a byte for it and is never given back.
     unsafe {
         core::hint::assert_unchecked(!byte.is_null());
@@ -86,23 +88,22 @@ fn byte(entry: &'static Entry, address: usize) -> &'static AtomicU8 {
 /// As [`quick`], wherever the entry is.
 #[cold]
 pub(super) fn find(address: usize) -> Option<&'static AtomicU8> {
-    let granule = address >> GRANULE_BITS;
-    if granule == 0 {
-        return None;
-    }
-    // Entries are never freed, so whatever is behind a free one is not there.
-    for entry in places(granule) {
-        match entry.granule.load(Ordering::Acquire) {
-            0 => return None,
-            found if found == granule => return Some(byte(entry, address)),
-            _ => {}
-        }
-    }
-    None
+    Some(byte(place(address)?, address))
 }
 
-fn places(granule: usize) -> impl Iterator<Item = &'static Entry> {
-    (0..ENTRIES).map(move |step| &TABLE[(granule + step) % ENTRIES])
+/// Where the entry of an address's granule is.
+fn place(address: usize) -> Option<usize> {
+    let key = key(address);
+    // Entries are never freed, so whatever is behind a free one is not there.
+    places(key)
+        .map(|place| (place, TABLE.keys[place].load(Ordering::Acquire)))
+        .take_while(|(_, found)| *found != 0)
+        .find(|(_, found)| *found == key)
+        .map(|(place, _)| place)
+}
+
+fn places(key: usize) -> impl Iterator<Item = usize> {
+    (0..ENTRIES).map(move |step| key.wrapping_add(step) % ENTRIES)
 }
 
 /// As [`find`]; makes the map if there is none. `None`: no memory, or no entry is left.
@@ -148,20 +149,21 @@ impl Sure {
             drop(stock);
             return byte;
         }
-        let granule = address >> GRANULE_BITS;
-        let mut place = granule % ENTRIES;
-        while TABLE[place].granule.load(Ordering::Relaxed) != 0 {
+        let (key, map) = (key(address), stock.next);
+        let mut place = key % ENTRIES;
+        // One is free: it was booked.
+        while TABLE.keys[place].load(Ordering::Relaxed) != 0 {
             place = (place + 1) % ENTRIES;
         }
-        let (entry, map) = (&TABLE[place], stock.next);
         stock.next = map.wrapping_add(MAP);
         stock.count -= 1;
         stock.entries -= 1;
-        entry.bytes.store(map.wrapping_sub(granule * MAP).cast(), Ordering::Relaxed);
+        let first = (address >> GRANULE_BITS) * MAP;
+        TABLE.bytes[place].store(map.wrapping_sub(first).cast(), Ordering::Relaxed);
         // Release: the bytes, which are zero.
-        entry.granule.store(granule, Ordering::Release);
+        TABLE.keys[place].store(key, Ordering::Release);
         drop(stock);
-        byte(entry, address)
+        byte(place, address)
     }
 }
 
@@ -174,17 +176,11 @@ impl Drop for Sure {
 /// What began last at or before an address, in its granule: [`NEVER`] if nothing did. O(bytes before it); reads nothing there.
 #[cold]
 pub(super) fn before(address: usize) -> u8 {
-    let granule = address >> GRANULE_BITS;
-    let Some(entry) = (granule != 0)
-        .then(|| places(granule).take_while(|entry| entry.granule.load(Ordering::Acquire) != 0))
-        .and_then(|mut all| all.find(|entry| entry.granule.load(Ordering::Relaxed) == granule))
-    else {
-        return NEVER;
-    };
-    let first = granule << GRANULE_BITS;
+    let Some(place) = place(address) else { return NEVER };
+    let first = address >> GRANULE_BITS << GRANULE_BITS;
     (first / STEP..=address / STEP)
         .rev()
-        .map(|step| byte(entry, step * STEP).load(Ordering::Relaxed))
+        .map(|step| byte(place, step * STEP).load(Ordering::Relaxed))
         .find(|state| *state != NEVER)
         .unwrap_or(NEVER)
 }
@@ -202,11 +198,8 @@ mod tests {
 
     #[test]
     fn a_byte_is_made_once_and_found_by_its_address() {
-        let quick = |address| {
-            // SAFETY: far above.
-            unsafe { quick(address) }
-        };
-        assert!(quick(FAR).is_none() && find(FAR).is_none() && find(0).is_none() && find(16).is_none());
+        assert!(quick(FAR).is_none() && find(FAR).is_none() && quick(0).is_none() && find(16).is_none());
+        assert!(quick(usize::MAX).is_none() && find(usize::MAX - 15).is_none());
         make(at(FAR + 32)).unwrap().store(LIVE, Ordering::Relaxed);
         let state = |address| find(address).unwrap().load(Ordering::Relaxed);
         assert_eq!((state(FAR), state(FAR + 32), state(FAR + 48)), (NEVER, LIVE, NEVER));
@@ -223,8 +216,7 @@ mod tests {
         let other = make(at(meets)).unwrap();
         assert_eq!(other.load(Ordering::Relaxed), NEVER);
         other.store(FREED, Ordering::Relaxed);
-        // SAFETY: far above.
-        assert!(unsafe { quick(meets) }.is_none());
+        assert!(quick(meets).is_none());
         let state = |address| find(address).unwrap().load(Ordering::Relaxed);
         assert_eq!((state(FAR + (1 << 40)), state(meets)), (LIVE, FREED));
         assert_eq!(before(meets + 64), FREED);
