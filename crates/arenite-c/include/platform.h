@@ -37,6 +37,7 @@ enum {
 enum {
     PLATFORM_OK = 0,
     PLATFORM_ERROR_NULL = 1,          /* a pointer is NULL that must not be */
+    PLATFORM_ERROR_ARGUMENT = 2,      /* an argument is not allowed */
     PLATFORM_ERROR_OVER_BUDGET = 6,   /* a budget of the process would be broken */
     PLATFORM_ERROR_SYSTEM = 8,        /* the system has no memory, or no address space */
     PLATFORM_ERROR_FULL = 9,          /* too many places of memory are in use */
@@ -59,6 +60,10 @@ void *Platform_Alloc(size_t size, uint32_t flags);
  * 32,000 places are told apart, further ones are not known. PLATFORM_ALLOC_HERE fills them in. */
 void *Platform_Alloc_Debug(size_t size, uint32_t flags, const char *file, int line);
 #define PLATFORM_ALLOC_HERE(size, flags) Platform_Alloc_Debug((size), (flags), __FILE__, __LINE__)
+
+/* As Platform_Alloc, at a multiple of `align`: a power of two, 1 GiB at the most, else NULL and PLATFORM_ERROR_ARGUMENT. It is freed
+ * as any other block, and keeps its alignment when it is made longer. Takes `align` bytes more. PLATFORM_MEM_LOCK is ignored. */
+void *Platform_Alloc_Aligned(size_t size, size_t align, uint32_t flags);
 
 /* Gives a block back. NULL is fine. `size` is what the caller believes its size to be: 0 if it does not know. If it is wrong the
  * block is freed all the same, and the disagreement is counted. If `ptr` is no block, nothing happens:

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   | size (8) | address ^ size ^ place << 48 (8) | the program's bytes …
+//!   | alignment (8) | … | start (8) | size (8) | check (8) | the program's bytes …         of one at a multiple of more than 16
 //! ```
 //!
 //! Fast paths decide everything before they change anything, and end in one call of a slow one, which begins again.
@@ -30,12 +31,20 @@ struct Head {
 
 /// Bytes in front of a block.
 pub(super) const HEAD: usize = size_of::<Head>();
-/// Where the place is in `check`; addresses and sizes are smaller.
+/// Where the place is in `check`; sizes are smaller, and addresses cancel out.
 const PLACE_BIT: u32 = 48;
-/// In `check` of a block whose pages are locked: a bit that neither addresses nor sizes make. So fast paths leave it alone.
+/// In `check` of a block whose pages are locked, and of one that is not at its start: bits that no size has. So fast paths leave
+/// these alone.
 const LOCKED: usize = 1 << 47;
+const PADDED: usize = 1 << 46;
+/// Bits of `check` that are zero once place, size and address are taken out.
+const SIZE_BITS: u32 = 46;
+/// Bytes in front of a block that is not at its start, at the least.
+const PAD: usize = 2 * HEAD;
+/// No block is at a multiple of more.
+const ALIGN_MOST: usize = 1 << 30;
 /// What is larger than this is never tried.
-const MOST: usize = (1 << 46) - 1;
+const MOST: usize = (1 << 45) - 1;
 /// Blocks above this size may grow where they are, or move with their pages; smaller ones are copied.
 const COPIED: usize = 32 << 10;
 
@@ -71,6 +80,8 @@ pub(super) struct Wish {
     pub(super) lock: bool,
     /// A place's number, or 0.
     pub(super) place: u16,
+    /// A power of two; up to 16 are the same. Only blocks that are not locked.
+    pub(super) align: usize,
 }
 
 /// What a block's head says.
@@ -79,6 +90,7 @@ pub(super) struct Known {
     pub(super) size: usize,
     pub(super) place: u16,
     pub(super) locked: bool,
+    pub(super) padded: bool,
 }
 
 fn head(block: NonNull<u8>) -> NonNull<Head> {
@@ -91,6 +103,7 @@ fn head(block: NonNull<u8>) -> NonNull<Head> {
 unsafe fn write_head(block: NonNull<u8>, known: Known) {
     let check = block.addr().get() ^ known.size ^ (usize::from(known.place) << PLACE_BIT);
     let check = if known.locked { check ^ LOCKED } else { check };
+    let check = if known.padded { check ^ PADDED } else { check };
     // SAFETY: the caller's promise; 16-byte aligned, as every block.
     unsafe { head(block).sub(1).write(Head { size: known.size, check }) };
 }
@@ -106,8 +119,63 @@ pub(super) unsafe fn read_head(block: NonNull<u8>) -> Option<Known> {
         (words.as_ref().load(Ordering::Relaxed) as usize, words.add(1).as_ref().load(Ordering::Relaxed) as usize)
     };
     let rest = check ^ size ^ block.addr().get();
-    let known = Known { size, place: (rest >> PLACE_BIT) as u16, locked: rest & LOCKED != 0 };
-    (rest << (64 - PLACE_BIT + 1) == 0 && size <= MOST).then_some(known)
+    let known = Known {
+        size,
+        place: (rest >> PLACE_BIT) as u16,
+        locked: rest & LOCKED != 0,
+        padded: rest & PADDED != 0,
+    };
+    (rest << (64 - SIZE_BITS) == 0 && size <= MOST).then_some(known)
+}
+
+/// Where a block's memory begins.
+///
+/// # Safety
+/// A block that lives, of which this is known.
+unsafe fn start_of(block: NonNull<u8>, known: Known) -> Option<NonNull<u8>> {
+    // SAFETY: so much is in front of it.
+    unsafe {
+        if !known.padded {
+            return Some(block.sub(HEAD));
+        }
+        let start = block.sub(HEAD + 8).cast::<usize>().read();
+        let ahead = block.addr().get().checked_sub(start).filter(|ahead| *ahead >= PAD)?;
+        let first = shadow::find(start.checked_add(HEAD)?).filter(|_| start.is_multiple_of(STEP))?;
+        // What was overwritten leads nowhere where a block's memory begins.
+        (first.load(Ordering::Relaxed) == shadow::PADDED).then(|| block.sub(ahead))
+    }
+}
+
+/// The block that lives in memory that begins there, and what is known of it: for whoever walks over memory. `None`: none lives
+/// there. What is known may be missing, because it was damaged.
+///
+/// # Safety
+/// Memory that was handed out for a block, and that can be read.
+pub(super) unsafe fn block_in(start: NonNull<u8>) -> Option<Option<Known>> {
+    // SAFETY: so many bytes, at the least.
+    let block = unsafe { start.add(HEAD) };
+    match shadow::find(block.addr().get())?.load(Ordering::Relaxed) {
+        // SAFETY: its head is there.
+        LIVE => Some(unsafe { read_head(block) }),
+        shadow::PADDED => {
+            // SAFETY: such memory begins with its alignment.
+            let align = unsafe { start.cast::<AtomicU64>().as_ref() }.load(Ordering::Relaxed) as usize;
+            if !align.is_power_of_two() || align > ALIGN_MOST {
+                return Some(None);
+            }
+            let ahead = ahead_of(start, align);
+            let address = start.addr().get() + ahead;
+            let lives = shadow::find(address).is_some_and(|state| state.load(Ordering::Relaxed) == LIVE);
+            // SAFETY: a block that lives there has its head there.
+            lives.then(|| unsafe { read_head(start.add(ahead)) })
+        }
+        _ => None,
+    }
+}
+
+/// How far from its memory's start a block is that is at a multiple of `align`.
+fn ahead_of(start: NonNull<u8>, align: usize) -> usize {
+    (start.addr().get() + PAD).next_multiple_of(align) - start.addr().get()
 }
 
 /// What is left to do after a fast path has done what it could.
@@ -122,7 +190,7 @@ pub(super) enum Rest {
 
 /// A block, if one is at hand.
 #[inline(always)]
-pub(super) fn alloc_fast(size: usize) -> Result<NonNull<u8>, Rest> {
+pub(super) fn alloc_fast(size: usize, place: u16) -> Result<NonNull<u8>, Rest> {
     if size > bucket::POP_MOST - HEAD {
         return Err(Rest::All);
     }
@@ -131,7 +199,7 @@ pub(super) fn alloc_fast(size: usize) -> Result<NonNull<u8>, Rest> {
     // SAFETY: `size + HEAD` bytes, which are ours.
     let block = unsafe { start.add(HEAD) };
     // SAFETY: as above.
-    unsafe { write_head(block, Known { size, place: 0, locked: false }) };
+    unsafe { write_head(block, Known { size, place, locked: false, padded: false }) };
     state.store(LIVE, Ordering::Relaxed);
     let seat = seat();
     if seat.take(size as i64) { Ok(block) } else { Err(Rest::Seat(seat, block)) }
@@ -188,20 +256,29 @@ fn place(wish: Wish, ready: Option<NonNull<u8>>) -> Result<NonNull<u8>, Refusal>
         Some(start) => start,
         None => obtain(wish)?,
     };
-    // SAFETY: it has the head's bytes, too.
-    let block = unsafe { start.add(HEAD) };
-    let Some(state) = shadow::make(block) else {
+    let known = Known { size: wish.size, place: wish.place, locked: wish.lock, padded: wish.align > STEP };
+    let ahead = if known.padded { ahead_of(start, wish.align) } else { HEAD };
+    // SAFETY: it has the head's bytes, too, and as many as its alignment needs.
+    let (block, first) = unsafe { (start.add(ahead), start.add(HEAD)) };
+    let (Some(state), Some(begin)) = (shadow::make(block), shadow::make(first)) else {
         // SAFETY: taken above, and nobody has seen it.
         unsafe { bucket::free::<PlatformThreads>(start) };
         return Err(Refusal::new(ARENITE_FULL, "no memory, or no entry, for what is known of addresses"));
     };
-    if wish.lock {
+    if known.locked {
         // As far as the system allows it: a hint of old.
         // SAFETY: whole pages that are this block's alone.
         let _ = unsafe { os::lock(start, pages(wish.size)) };
     }
-    // SAFETY: the head's bytes.
-    unsafe { write_head(block, Known { size: wish.size, place: wish.place, locked: wish.lock }) };
+    // SAFETY: the head's bytes, and those in front of it if the block is not at its start.
+    unsafe {
+        if known.padded {
+            start.cast::<usize>().write(wish.align);
+            block.sub(HEAD + 8).cast::<usize>().write(start.addr().get());
+            begin.store(shadow::PADDED, Ordering::Relaxed);
+        }
+        write_head(block, known);
+    }
     state.store(LIVE, Ordering::Relaxed);
     Ok(block)
 }
@@ -212,11 +289,22 @@ fn pages(size: usize) -> usize {
 }
 
 fn obtain(wish: Wish) -> Result<NonNull<u8>, Refusal> {
+    if wish.align > ALIGN_MOST || (wish.align != 0 && !wish.align.is_power_of_two()) {
+        return Err(Refusal::new(
+            ARENITE_INVALID_ARGUMENT,
+            format_args!("an alignment of {}: it must be a power of two, at most 1 GiB", wish.align),
+        ));
+    }
     if wish.size > MOST {
         return Err(AllocError::TooLarge { tag: tag() }.into());
     }
-    let (size, align) =
-        if wish.lock { (pages(wish.size), os::page_size()) } else { (wish.size + HEAD, STEP) };
+    let (size, align) = if wish.lock {
+        (pages(wish.size), os::page_size())
+    } else if wish.align > STEP {
+        (wish.size + PAD + wish.align, STEP)
+    } else {
+        (wish.size + HEAD, STEP)
+    };
     let (start, touched) = bucket::try_alloc::<PlatformThreads>(size, align)?;
     if wish.clear {
         // SAFETY: so many bytes that nobody else has.
@@ -307,13 +395,7 @@ pub(super) fn check(address: NonNull<u8>) -> Result<Known, Refusal> {
     };
     if state == LIVE {
         // SAFETY: a block that lives has a head.
-        return unsafe { read_head(address) }.ok_or_else(|| {
-            COUNTS.damaged.fetch_add(1, Ordering::Relaxed);
-            Refusal::new(
-                ARENITE_OVERRUN,
-                format_args!("what is in front of the block at {number:#x} was overwritten"),
-            )
-        });
+        return unsafe { read_head(address) }.ok_or_else(|| damaged(address));
     }
     if state == FREED {
         COUNTS.double_frees.fetch_add(1, Ordering::Relaxed);
@@ -341,24 +423,39 @@ fn compare(hint: usize, known: Known) {
 
 /// Gives a block back, or says what is wrong.
 pub(super) fn free(address: NonNull<u8>, hint: usize) -> Result<(), Refusal> {
-    let known = check(address)?;
+    let (known, start) = whole(address)?;
     compare(hint, known);
     count(-(known.size as i64), -1);
     // SAFETY: a block that the program had until now.
-    unsafe { give_back(address, known) };
+    unsafe { give_back(address, known, start) };
     Ok(())
+}
+
+/// As [`check`], and where the block's memory begins.
+fn whole(address: NonNull<u8>) -> Result<(Known, NonNull<u8>), Refusal> {
+    let known = check(address)?;
+    // SAFETY: a block that lives.
+    let start = unsafe { start_of(address, known) }.ok_or_else(|| damaged(address))?;
+    Ok((known, start))
+}
+
+#[cold]
+fn damaged(address: NonNull<u8>) -> Refusal {
+    COUNTS.damaged.fetch_add(1, Ordering::Relaxed);
+    Refusal::new(ARENITE_OVERRUN, format_args!("what is in front of the block at {address:p} was overwritten"))
 }
 
 /// Gives a block back that is counted no more.
 ///
 /// # Safety
-/// A block that lives, and that nobody uses any more.
-unsafe fn give_back(block: NonNull<u8>, known: Known) {
+/// A block that lives, whose memory begins at `start`, and that nobody uses any more.
+unsafe fn give_back(block: NonNull<u8>, known: Known, start: NonNull<u8>) {
     if let Some(state) = shadow::find(block.addr().get()) {
         state.store(FREED, Ordering::Relaxed);
     }
-    // SAFETY: its head is in front.
-    let start = unsafe { block.sub(HEAD) };
+    if let Some(first) = shadow::find(start.addr().get() + HEAD).filter(|_| known.padded) {
+        first.store(NEVER, Ordering::Relaxed);
+    }
     if known.locked {
         // SAFETY: whole pages that are this block's alone.
         let _ = unsafe { os::unlock(start, pages(known.size)) };
@@ -369,22 +466,23 @@ unsafe fn give_back(block: NonNull<u8>, known: Known) {
 
 /// Makes a block `size` bytes long, wherever; if that is refused it is as it was.
 pub(super) fn realloc(address: NonNull<u8>, hint: usize, size: usize) -> Result<NonNull<u8>, Refusal> {
-    let known = check(address)?;
+    let (known, start) = whole(address)?;
     compare(hint, known);
     let resized = Known { size, ..known };
     if size > MOST {
         failed();
         return Err(AllocError::TooLarge { tag: tag() }.into());
     }
+    let ordinary = !known.locked && !known.padded;
     // SAFETY: a block that lives.
-    let has = unsafe { bucket::usable_size(address.sub(HEAD)) } - HEAD;
-    if !known.locked && size <= has && (size >= has / 2 || has <= 64) {
+    let has = unsafe { bucket::usable_size(start) } - HEAD;
+    if ordinary && size <= has && (size >= has / 2 || has <= 64) {
         // SAFETY: the block's own head.
         unsafe { write_head(address, resized) };
         recount(known.size, size);
         return Ok(address);
     }
-    if !known.locked
+    if ordinary
         && known.size.min(size) > COPIED
         && let Some(moves) = MOVES.try_lock()
     {
@@ -392,12 +490,17 @@ pub(super) fn realloc(address: NonNull<u8>, hint: usize, size: usize) -> Result<
         drop(moves);
         return moved;
     }
-    let wish = Wish { size, clear: false, lock: known.locked, place: known.place };
+    // SAFETY: such memory begins with its alignment.
+    let align = if known.padded { unsafe { start.cast::<usize>().read() } } else { 0 };
+    if known.padded && (!align.is_power_of_two() || align > ALIGN_MOST) {
+        return Err(damaged(address));
+    }
+    let wish = Wish { size, clear: false, lock: known.locked, place: known.place, align };
     let new = place(wish, None).inspect_err(|_| failed())?;
     // SAFETY: both have so many bytes, and are two blocks; the old one is nobody's any more.
     unsafe {
         new.copy_from_nonoverlapping(address, known.size.min(size));
-        give_back(address, known);
+        give_back(address, known, start);
     }
     recount(known.size, size);
     Ok(new)

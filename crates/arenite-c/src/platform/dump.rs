@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use arenite::heap::bucket::{self, LiveBlock};
 
 use super::block::{self, COUNTS, HEAD, MOVES};
-use super::shadow::{self, LIVE};
 use super::site;
 use super::thread::tag;
 
@@ -58,18 +57,14 @@ fn look() -> Vec<Seen> {
 
 fn each(nothing_moves: bool, mut see: impl FnMut(Seen)) {
     bucket::each_live(tag(), |LiveBlock { address, size, .. }| {
-        let Some(block) = NonNull::new(address.cast_mut()).filter(|_| size >= HEAD) else { return };
-        // SAFETY: inside the block.
-        let block = unsafe { block.add(HEAD) };
-        let lives = shadow::find(block.addr().get()).is_some_and(|state| state.load(Ordering::Relaxed) == LIVE);
-        if !lives {
-            return;
-        }
+        let Some(start) = NonNull::new(address.cast_mut()).filter(|_| size >= HEAD) else { return };
         // SAFETY: what lives can be read while this is called, unless it moves.
-        let known =
-            if nothing_moves || size < MAY_MOVE { unsafe { block::read_head(block) } } else { None };
-        // A damaged head says nothing: then it is as large as it can be.
-        see(known.map_or(Seen { place: 0, size: size - HEAD }, |known| Seen { place: known.place, size: known.size }));
+        let known = if nothing_moves || size < MAY_MOVE { unsafe { block::block_in(start) } } else { Some(None) };
+        if let Some(known) = known {
+            // A damaged head says nothing: then it is as large as it can be.
+            let damaged = Seen { place: 0, size: size - HEAD };
+            see(known.map_or(damaged, |known| Seen { place: known.place, size: known.size }));
+        }
     });
 }
 

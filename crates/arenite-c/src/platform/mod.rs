@@ -47,18 +47,18 @@ pub extern "C" fn Platform_Alloc(size: usize, flags: u32) -> *mut c_void {
     if flags & (PLATFORM_MEM_LOCK | PLATFORM_MEM_CLEAR) != 0 {
         return alloc_wish(size, flags, 0);
     }
-    match block::alloc_fast(size) {
+    match block::alloc_fast(size, 0) {
         Ok(block) => block.as_ptr().cast(),
-        Err(Rest::All) => alloc_all(size, None),
-        Err(Rest::Start(start)) => alloc_all(size, Some(start)),
+        Err(Rest::All) => alloc_all(size, 0, None),
+        Err(Rest::Start(start)) => alloc_all(size, 0, Some(start)),
         Err(Rest::Seat(seat, block)) => alloc_count(seat, block, size),
     }
 }
 
 #[cold]
 #[inline(never)]
-extern "C" fn alloc_all(size: usize, ready: Option<NonNull<u8>>) -> *mut c_void {
-    raw(answer(|| block::alloc(Wish { size, ..Wish::default() }, ready)))
+extern "C" fn alloc_all(size: usize, place: u16, ready: Option<NonNull<u8>>) -> *mut c_void {
+    raw(answer(|| block::alloc(Wish { size, place, ..Wish::default() }, ready)))
 }
 
 #[cold]
@@ -72,7 +72,7 @@ extern "C" fn alloc_count(seat: &'static Seat, block: NonNull<u8>, size: usize) 
 #[inline(never)]
 extern "C" fn alloc_wish(size: usize, flags: u32, place: u16) -> *mut c_void {
     let (clear, lock) = (flags & PLATFORM_MEM_CLEAR != 0, flags & PLATFORM_MEM_LOCK != 0);
-    raw(answer(|| block::alloc(Wish { size, clear, lock, place }, None)))
+    raw(answer(|| block::alloc(Wish { size, clear, lock, place, align: 0 }, None)))
 }
 
 /// As `Platform_Alloc`, and the leak dump names the place. See `platform.h`.
@@ -88,7 +88,25 @@ pub unsafe extern "C" fn Platform_Alloc_Debug(
 ) -> *mut c_void {
     // SAFETY: the caller's promise.
     let place = answer(|| Ok(unsafe { site::number_of(file, line.unsigned_abs()) })).unwrap_or(0);
-    alloc_wish(size, flags, place)
+    if flags & (PLATFORM_MEM_LOCK | PLATFORM_MEM_CLEAR) != 0 {
+        return alloc_wish(size, flags, place);
+    }
+    match block::alloc_fast(size, place) {
+        Ok(block) => block.as_ptr().cast(),
+        Err(Rest::All) => alloc_all(size, place, None),
+        Err(Rest::Start(start)) => alloc_all(size, place, Some(start)),
+        Err(Rest::Seat(seat, block)) => alloc_count(seat, block, size),
+    }
+}
+
+/// As `Platform_Alloc`, at a multiple of `align`. See `platform.h`.
+#[unsafe(no_mangle)]
+pub extern "C" fn Platform_Alloc_Aligned(size: usize, align: usize, flags: u32) -> *mut c_void {
+    let clear = flags & PLATFORM_MEM_CLEAR != 0;
+    raw(answer(|| match align {
+        0 => Err(Refusal::new(ARENITE_INVALID_ARGUMENT, "an alignment of 0")),
+        _ => block::alloc(Wish { size, clear, align, ..Wish::default() }, None),
+    }))
 }
 
 /// Gives a block back. See `platform.h`.

@@ -22,6 +22,9 @@ pub(super) const LIVE: u8 = 1;
 /// A block that the program gave back.
 pub(super) const FREED: u8 = 2;
 
+/// Where a block would begin if it were not further on, at a multiple of something large.
+pub(super) const PADDED: u8 = 3;
+
 /// Blocks begin at multiples of this.
 pub(super) const STEP: usize = 16;
 const GRANULE_BITS: u32 = 22;
