@@ -1,7 +1,7 @@
 //! Blocks: taking them, giving them back, and saying what is wrong with a pointer that is none.
 //!
 //! ```text
-//!   | size (8) | address ^ size ^ place << 48 (8) | the program's bytes …
+//!   | size (8) | address ^ size ^ place twice (8) | the program's bytes …
 //!   | alignment (8) | … | start (8) | size (8) | check (8) | the program's bytes …         of one at a multiple of more than 16
 //! ```
 //!
@@ -31,14 +31,12 @@ struct Head {
 
 /// Bytes in front of a block.
 pub(super) const HEAD: usize = size_of::<Head>();
-/// Where the place is in `check`; sizes are smaller, and addresses cancel out.
+/// Where the place is in `check`, a second time: so that a change of any one bit shows.
 const PLACE_BIT: u32 = 48;
 /// In `check` of a block whose pages are locked, and of one that is not at its start: bits that no size has. So fast paths leave
 /// these alone.
 const LOCKED: usize = 1 << 47;
 const PADDED: usize = 1 << 46;
-/// Bits of `check` that are zero once place, size and address are taken out.
-const SIZE_BITS: u32 = 46;
 /// Bytes in front of a block that is not at its start, at the least.
 const PAD: usize = 2 * HEAD;
 /// No block is at a multiple of more.
@@ -101,7 +99,8 @@ fn head(block: NonNull<u8>) -> NonNull<Head> {
 /// There are [`HEAD`] bytes in front of `block` that are the caller's to write.
 #[inline(always)]
 unsafe fn write_head(block: NonNull<u8>, known: Known) {
-    let check = block.addr().get() ^ known.size ^ (usize::from(known.place) << PLACE_BIT);
+    let place = usize::from(known.place);
+    let check = block.addr().get() ^ known.size ^ place ^ (place << PLACE_BIT);
     let check = if known.locked { check ^ LOCKED } else { check };
     let check = if known.padded { check ^ PADDED } else { check };
     // SAFETY: the caller's promise; 16-byte aligned, as every block.
@@ -125,7 +124,13 @@ pub(super) unsafe fn read_head(block: NonNull<u8>) -> Option<Known> {
         locked: rest & LOCKED != 0,
         padded: rest & PADDED != 0,
     };
-    (rest << (64 - SIZE_BITS) == 0 && size <= MOST).then_some(known)
+    (is_place(rest & !(LOCKED | PADDED)) && size <= MOST).then_some(known)
+}
+
+/// Whether what is left of `check` without size and address is a place and nothing else.
+#[inline(always)]
+fn is_place(rest: usize) -> bool {
+    (rest ^ (rest >> PLACE_BIT)) << (64 - PLACE_BIT) == 0
 }
 
 /// Where a block's memory begins.
@@ -350,8 +355,8 @@ pub(super) unsafe fn free_fast(address: *mut u8, hint: usize) -> Left {
         let block = NonNull::new_unchecked(address);
         (block, head(block).sub(1).read())
     };
-    // Whatever place it is of.
-    if (check ^ size ^ number) << (64 - PLACE_BIT) != 0 {
+    let rest = check ^ size ^ number;
+    if rest != 0 && !is_place(rest) {
         return Left::All;
     }
     if hint != 0 && is_wrong(hint, size) {
@@ -397,19 +402,27 @@ pub(super) fn check(address: NonNull<u8>) -> Result<Known, Refusal> {
         // SAFETY: a block that lives has a head.
         return unsafe { read_head(address) }.ok_or_else(|| damaged(address));
     }
-    if state == FREED {
+    // What was freed may lie inside of what was taken since.
+    let around = bucket::block_around(address.as_ptr());
+    let owner = around.and_then(|around| around.tag).or_else(|| GlobalHeap::tag_of(address.as_ptr()));
+    let inside = owner == Some(tag())
+        && around.map_or(state == NEVER, |around| {
+            let first = shadow::find(around.address.addr() + HEAD);
+            first.is_some_and(|first| matches!(first.load(Ordering::Relaxed), LIVE | shadow::PADDED))
+        });
+    if state == FREED && !inside {
         COUNTS.double_frees.fetch_add(1, Ordering::Relaxed);
         return Err(Refusal::new(ARENITE_DOUBLE_FREE, format_args!("the block at {number:#x} is free already")));
     }
     COUNTS.foreign.fetch_add(1, Ordering::Relaxed);
-    Err(match GlobalHeap::tag_of(address.as_ptr()) {
-        Some(owner) if owner == tag() => match shadow::before(number) {
-            FREED => Refusal::new(ARENITE_NOT_ALLOCATED, format_args!("no block begins at {number:#x}")),
-            _ => Refusal::new(ARENITE_MISALIGNED, format_args!("{number:#x} is not the start of a block")),
-        },
-        Some(owner) => {
+    Err(match owner {
+        _ if inside => {
+            Refusal::new(ARENITE_MISALIGNED, format_args!("{number:#x} is not the start of a block"))
+        }
+        Some(owner) if owner != tag() => {
             Refusal::new(ARENITE_FOREIGN, format_args!("{number:#x} is not this layer's: it belongs to `{owner}`"))
         }
+        Some(_) => Refusal::new(ARENITE_NOT_ALLOCATED, format_args!("no block is at {number:#x}")),
         None => Refusal::new(ARENITE_FOREIGN, format_args!("{number:#x} is not from here")),
     })
 }

@@ -176,18 +176,6 @@ impl Drop for Sure {
     }
 }
 
-/// What began last at or before an address, in its granule: [`NEVER`] if nothing did. O(bytes before it); reads nothing there.
-#[cold]
-pub(super) fn before(address: usize) -> u8 {
-    let Some(place) = place(address) else { return NEVER };
-    let first = address >> GRANULE_BITS << GRANULE_BITS;
-    (first / STEP..=address / STEP)
-        .rev()
-        .map(|step| byte(place, step * STEP).load(Ordering::Relaxed))
-        .find(|state| *state != NEVER)
-        .unwrap_or(NEVER)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -206,10 +194,8 @@ mod tests {
         make(at(FAR + 32)).unwrap().store(LIVE, Ordering::Relaxed);
         let state = |address| find(address).unwrap().load(Ordering::Relaxed);
         assert_eq!((state(FAR), state(FAR + 32), state(FAR + 48)), (NEVER, LIVE, NEVER));
-        assert_eq!((before(FAR + 16), before(FAR + 32), before(FAR + 100_000)), (NEVER, LIVE, LIVE));
         assert!(core::ptr::eq(make(at(FAR + 32)).unwrap(), quick(FAR + 32).unwrap()));
         assert!(find(FAR - 16).is_none() && find(FAR + (1 << GRANULE_BITS)).is_none());
-        assert_eq!(before(FAR - 16), NEVER);
     }
 
     #[test]
@@ -222,6 +208,5 @@ mod tests {
         assert!(quick(meets).is_none());
         let state = |address| find(address).unwrap().load(Ordering::Relaxed);
         assert_eq!((state(FAR + (1 << 40)), state(meets)), (LIVE, FREED));
-        assert_eq!(before(meets + 64), FREED);
     }
 }

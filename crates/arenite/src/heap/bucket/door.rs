@@ -5,8 +5,9 @@
 use core::ptr::NonNull;
 
 use super::class::FINE;
+use super::large;
 use super::living::{self, LiveBlock};
-use super::segment::{Block, Page};
+use super::segment::{Block, HARD, HUGE, LARGE, Page};
 use super::{Threads, process};
 use crate::base::sync::Ordering;
 use crate::ledger::Tag;
@@ -55,4 +56,32 @@ pub fn each_live(tag: Tag, see: impl FnMut(LiveBlock)) {
     if let Ok(space) = process() {
         living::each(space, Some(tag), see);
     }
+}
+
+/// The place of a block that an address lies in, whether the program has that block or not: where the block begins or would begin,
+/// its size and its tag. `None` if no page of the process's heap is there that somebody has, or if that heap is hardened. Reads
+/// nothing at the address. O(segments).
+pub fn block_around(address: *const u8) -> Option<LiveBlock> {
+    let around = |page: NonNull<Page>| {
+        // SAFETY: a page that somebody has, as long as the lock is held, and so has its place.
+        unsafe {
+            let this = page.as_ref();
+            let tag = this.local.load(Ordering::Relaxed).as_ref()?.tag();
+            let (start, size) = match this.owner.load(Ordering::Acquire) {
+                HARD => return None,
+                LARGE | HUGE => (large::start_of(page).as_ptr().cast_const(), large::usable_of(page)),
+                _ => {
+                    let (first, size) = (Page::start(page).as_ptr().cast_const(), this.block.get() as usize);
+                    let index = address.addr().checked_sub(first.addr())? / size;
+                    if index >= usize::from(this.carved.get()) {
+                        return None;
+                    }
+                    (first.wrapping_add(index * size), size)
+                }
+            };
+            let inside = address.addr().checked_sub(start.addr())? < size;
+            inside.then_some(LiveBlock { address: start, size, tag: Some(tag) })
+        }
+    };
+    process().ok()?.page_at(address, around)?
 }
