@@ -403,8 +403,10 @@ pub(super) fn check(address: NonNull<u8>) -> Result<Known, Refusal> {
         return unsafe { read_head(address) }.ok_or_else(|| damaged(address));
     }
     // What was freed may lie inside of what was taken since.
-    let around = bucket::block_around(address.as_ptr());
-    let owner = around.and_then(|around| around.tag).or_else(|| GlobalHeap::tag_of(address.as_ptr()));
+    // A block of 0 bytes is where its memory ends: what is asked about is the byte before.
+    let before = address.as_ptr().wrapping_sub(1).cast_const();
+    let around = bucket::block_around(before);
+    let owner = around.and_then(|around| around.tag).or_else(|| GlobalHeap::tag_of(before));
     let inside = owner == Some(tag())
         && around.map_or(state == NEVER, |around| {
             let first = shadow::find(around.address.addr() + HEAD);
