@@ -57,6 +57,9 @@ struct Counted {
 };
 int Counted::alive = 0;
 
+// A block that nobody sees a compiler need not make.
+void *volatile seen;
+
 std::size_t count() { return Platform_Mem_GetCount(); }
 
 void methods() {
@@ -91,6 +94,7 @@ void operators() {
     CHECK((reinterpret_cast<std::uintptr_t>(row) & 255) == 0);
     delete[] row;
     wide = new (std::nothrow) Wide;
+    seen = wide;
     CHECK(wide && count() == 1);
     delete wide;
 
