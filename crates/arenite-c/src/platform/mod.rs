@@ -32,9 +32,9 @@ use crate::error::arenite_error::*;
 use crate::error::{Refusal, answer, arenite_clear_error, arenite_error_message, arenite_last_error, refuse};
 
 /// The block's pages are kept in RAM, as far as the system allows it.
-pub const PLATFORM_MEM_LOCK: u32 = 2;
+pub(crate) const PLATFORM_MEM_LOCK: u32 = 2;
 /// All bytes are zero.
-pub const PLATFORM_MEM_CLEAR: u32 = 4;
+pub(crate) const PLATFORM_MEM_CLEAR: u32 = 4;
 
 fn raw(block: Option<NonNull<u8>>) -> *mut c_void {
     block.map_or(null_mut(), |block| block.as_ptr().cast())

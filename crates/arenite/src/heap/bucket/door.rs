@@ -85,3 +85,52 @@ pub fn block_around(address: *const u8) -> Option<LiveBlock> {
     };
     process().ok()?.page_at(address, around)?
 }
+
+#[cfg(all(test, feature = "std"))]
+mod tests {
+    use super::super::{StdThreads, alloc, enter, free};
+    use super::*;
+
+    fn live(tag: Tag) -> std::vec::Vec<(usize, usize)> {
+        let mut seen = std::vec::Vec::with_capacity(16);
+        each_live(tag, |block| seen.push((block.address.addr(), block.size)));
+        seen
+    }
+
+    #[test]
+    fn the_halves_hand_out_what_the_whole_would() {
+        let tag = Tag::register("door").unwrap();
+        let before = enter::<StdThreads>(tag).unwrap();
+        let (first, second) = (alloc::<StdThreads>(100).unwrap(), alloc::<StdThreads>(2 << 20).unwrap());
+        assert!(pop::<StdThreads>(POP_MOST + 1).is_none());
+        let hardened = cfg!(feature = "hardened");
+        let popped = pop::<StdThreads>(100);
+        assert_eq!(popped.is_some(), !hardened);
+        assert_eq!(live(tag).len(), if hardened { 2 } else { 3 });
+        if let Some(popped) = popped {
+            let class = 112;
+            assert!(live(tag).contains(&(popped.addr().get(), class)));
+            for inside in [0, 1, 99, class - 1] {
+                let block = LiveBlock { address: popped.as_ptr(), size: class, tag: Some(tag) };
+                assert_eq!(block_around(popped.as_ptr().wrapping_add(inside)), Some(block));
+            }
+            let huge = block_around(second.as_ptr().wrapping_add(1 << 20)).unwrap();
+            assert_eq!((huge.address, huge.tag), (second.as_ptr().cast_const(), Some(tag)));
+            assert_eq!(block_around(second.as_ptr().wrapping_add(huge.size)), None);
+            // SAFETY: taken above.
+            assert!(unsafe { push::<StdThreads>(popped) });
+            // SAFETY: taken above, and of no page of this thread's: refused.
+            assert!(!unsafe { push::<StdThreads>(second) });
+            assert_eq!(live(tag).len(), 2);
+        }
+        let here = 0u8;
+        assert_eq!(block_around(&raw const here), None);
+        // SAFETY: taken above.
+        unsafe {
+            free::<StdThreads>(first);
+            free::<StdThreads>(second);
+        }
+        assert!(live(tag).is_empty());
+        enter::<StdThreads>(before).unwrap();
+    }
+}
