@@ -129,12 +129,15 @@ volatile std::size_t huge = static_cast<std::size_t>(1) << 46;
 
 void no_memory() {
     int hooked = 0;
-    CHECK(!new (MEM_NORMAL) char[huge] && !new (std::nothrow) char[huge]);
+    seen = new (MEM_NORMAL) char[huge];
+    CHECK(!seen);
+    seen = new (std::nothrow) char[huge];
+    CHECK(!seen);
     Set_Memory_Error(wrapper_hook, &hooked);
     std::set_new_handler(out_of_memory);
     bool thrown = false;
     try {
-        delete[] new char[huge];
+        seen = new char[huge];
     } catch (const std::bad_alloc &) {
         thrown = true;
     }
