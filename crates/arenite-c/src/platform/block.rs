@@ -408,7 +408,7 @@ pub(super) fn check(address: NonNull<u8>) -> Result<Known, Refusal> {
     let around = bucket::block_around(before);
     let owner = around.and_then(|around| around.tag).or_else(|| GlobalHeap::tag_of(before));
     let inside = owner == Some(tag())
-        && around.map_or(state == NEVER, |around| {
+        && around.is_some_and(|around| {
             let first = shadow::find(around.address.addr() + HEAD);
             first.is_some_and(|first| matches!(first.load(Ordering::Relaxed), LIVE | shadow::PADDED))
         });

@@ -5,6 +5,7 @@
 use core::ptr::NonNull;
 
 use super::class::FINE;
+use super::hardened;
 use super::large;
 use super::living::{self, LiveBlock};
 use super::segment::{Block, HARD, HUGE, LARGE, Page};
@@ -59,8 +60,8 @@ pub fn each_live(tag: Tag, see: impl FnMut(LiveBlock)) {
 }
 
 /// The place of a block that an address lies in, whether the program has that block or not: where the block begins or would begin,
-/// its size and its tag. `None` if no page of the process's heap is there that somebody has, or if that heap is hardened. Reads
-/// nothing at the address. O(segments).
+/// its size and its tag. `None` if no page of the process's heap is there that somebody has; in a hardened heap, if the program does not
+/// have the block. Reads nothing at the address. O(segments), in a hardened heap and the blocks of a page.
 pub fn block_around(address: *const u8) -> Option<LiveBlock> {
     let around = |page: NonNull<Page>| {
         // SAFETY: a page that somebody has, as long as the lock is held, and so has its place.
@@ -68,7 +69,15 @@ pub fn block_around(address: *const u8) -> Option<LiveBlock> {
             let this = page.as_ref();
             let tag = this.local.load(Ordering::Relaxed).as_ref()?.tag();
             let (start, size) = match this.owner.load(Ordering::Acquire) {
-                HARD => return None,
+                HARD => {
+                    let mut found = None;
+                    hardened::living(page, &mut |block| {
+                        if address.addr().wrapping_sub(block.address.addr()) < block.size {
+                            found = Some(block);
+                        }
+                    });
+                    return found;
+                }
                 LARGE | HUGE => (large::start_of(page).as_ptr().cast_const(), large::usable_of(page)),
                 _ => {
                     let (first, size) = (Page::start(page).as_ptr().cast_const(), this.block.get() as usize);
