@@ -1,10 +1,5 @@
 //! Blocks: taking them, giving them back, and saying what is wrong with a pointer that is none.
 //!
-//! ```text
-//!   | size (8) | address ^ size ^ place twice (8) | the program's bytes …
-//!   | alignment (8) | … | start (8) | size (8) | check (8) | the program's bytes …         of one at a multiple of more than 16
-//! ```
-//!
 //! Fast paths decide everything before they change anything, and end in one call of a slow one, which begins again.
 #![expect(unsafe_code, reason = "hands out memory and writes in front of it")]
 
@@ -16,37 +11,17 @@ use arenite::heap::bucket;
 use arenite::{AllocError, GlobalHeap, os};
 
 use super::book::{BOOK, Seat};
+use super::head::{
+    ALIGN_MOST, HEAD, Head, Known, MOST, PAD, ahead_of, align_of, head, is_place, read_head, start_of,
+    write_head,
+};
 use super::shadow::{self, FREED, LIVE, NEVER, STEP};
 use super::thread::{PlatformThreads, claim_seat, seat, tag};
 use crate::error::Refusal;
 use crate::error::arenite_error::*;
 
-/// What is in front of a block.
-#[repr(C, align(16))]
-struct Head {
-    size: usize,
-    /// The block's address, its size and its place, so that what was overwritten is known before it is believed.
-    check: usize,
-}
-
-/// Bytes in front of a block.
-pub(super) const HEAD: usize = size_of::<Head>();
-/// Where the place is in `check`, a second time: so that a change of any one bit shows.
-const PLACE_BIT: u32 = 48;
-/// In `check` of a block whose pages are locked, and of one that is not at its start: bits that no size has. So fast paths leave
-/// these alone.
-const LOCKED: usize = 1 << 47;
-const PADDED: usize = 1 << 46;
-/// Bytes in front of a block that is not at its start, at the least.
-const PAD: usize = 2 * HEAD;
-/// No block is at a multiple of more.
-const ALIGN_MOST: usize = 1 << 30;
-/// What is larger than this is never tried.
-const MOST: usize = (1 << 45) - 1;
 /// Blocks above this size may grow where they are, or move with their pages; smaller ones are copied.
 const COPIED: usize = 32 << 10;
-
-const _: () = assert!(HEAD == STEP);
 
 /// What a program did wrong, and what else is counted.
 #[derive(Debug, Default)]
@@ -80,107 +55,6 @@ pub(super) struct Wish {
     pub(super) place: u16,
     /// A power of two; up to 16 are the same. Only blocks that are not locked.
     pub(super) align: usize,
-}
-
-/// What a block's head says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Known {
-    pub(super) size: usize,
-    pub(super) place: u16,
-    pub(super) locked: bool,
-    pub(super) padded: bool,
-}
-
-fn head(block: NonNull<u8>) -> NonNull<Head> {
-    block.cast::<Head>()
-}
-
-/// # Safety
-/// There are [`HEAD`] bytes in front of `block` that are the caller's to write.
-#[inline(always)]
-unsafe fn write_head(block: NonNull<u8>, known: Known) {
-    let place = usize::from(known.place);
-    let check = block.addr().get() ^ known.size ^ place ^ (place << PLACE_BIT);
-    let check = if known.locked { check ^ LOCKED } else { check };
-    let check = if known.padded { check ^ PADDED } else { check };
-    // SAFETY: the caller's promise; 16-byte aligned, as every block.
-    unsafe { head(block).sub(1).write(Head { size: known.size, check }) };
-}
-
-/// What the head says, if it was not damaged.
-///
-/// # Safety
-/// There are [`HEAD`] bytes in front of `block` that can be read.
-pub(super) unsafe fn read_head(block: NonNull<u8>) -> Option<Known> {
-    // SAFETY: the caller's promise; others may write there at the same time if they take or free it, whole words.
-    let (size, check) = unsafe {
-        let words = head(block).sub(1).cast::<AtomicU64>();
-        (words.as_ref().load(Ordering::Relaxed) as usize, words.add(1).as_ref().load(Ordering::Relaxed) as usize)
-    };
-    let rest = check ^ size ^ block.addr().get();
-    let known = Known {
-        size,
-        place: (rest >> PLACE_BIT) as u16,
-        locked: rest & LOCKED != 0,
-        padded: rest & PADDED != 0,
-    };
-    (is_place(rest & !(LOCKED | PADDED)) && size <= MOST).then_some(known)
-}
-
-/// Whether what is left of `check` without size and address is a place and nothing else.
-#[inline(always)]
-fn is_place(rest: usize) -> bool {
-    (rest ^ (rest >> PLACE_BIT)) << (64 - PLACE_BIT) == 0
-}
-
-/// Where a block's memory begins.
-///
-/// # Safety
-/// A block that lives, of which this is known.
-unsafe fn start_of(block: NonNull<u8>, known: Known) -> Option<NonNull<u8>> {
-    // SAFETY: so much is in front of it.
-    unsafe {
-        if !known.padded {
-            return Some(block.sub(HEAD));
-        }
-        let start = block.sub(HEAD + 8).cast::<usize>().read();
-        let ahead = block.addr().get().checked_sub(start).filter(|ahead| *ahead >= PAD)?;
-        let first = shadow::find(start.checked_add(HEAD)?).filter(|_| start.is_multiple_of(STEP))?;
-        // What was overwritten leads nowhere where a block's memory begins.
-        (first.load(Ordering::Relaxed) == shadow::PADDED).then(|| block.sub(ahead))
-    }
-}
-
-/// The block that lives in memory that begins there, and what is known of it: for whoever walks over memory. `None`: none lives
-/// there. What is known may be missing, because it was damaged.
-///
-/// # Safety
-/// Memory that was handed out for a block, and that can be read.
-pub(super) unsafe fn block_in(start: NonNull<u8>) -> Option<Option<Known>> {
-    // SAFETY: so many bytes, at the least.
-    let block = unsafe { start.add(HEAD) };
-    match shadow::find(block.addr().get())?.load(Ordering::Relaxed) {
-        // SAFETY: its head is there.
-        LIVE => Some(unsafe { read_head(block) }),
-        shadow::PADDED => {
-            // SAFETY: such memory begins with its alignment.
-            let align = unsafe { start.cast::<AtomicU64>().as_ref() }.load(Ordering::Relaxed) as usize;
-            if !align.is_power_of_two() || align > ALIGN_MOST {
-                return Some(None);
-            }
-            let ahead = ahead_of(start, align);
-            let address = start.addr().get() + ahead;
-            let lives = shadow::find(address).is_some_and(|state| state.load(Ordering::Relaxed) == LIVE);
-            // SAFETY: a block that lives there has its head there.
-            lives.then(|| unsafe { read_head(start.add(ahead)) })
-        }
-        _ => None,
-    }
-}
-
-/// How far from its memory's start a block is that is at a multiple of `align`.
-fn ahead_of(start: NonNull<u8>, align: usize) -> usize {
-    (start.addr().get() + PAD).next_multiple_of(align) - start.addr().get()
 }
 
 /// What is left to do after a fast path has done what it could.
@@ -414,16 +288,20 @@ pub(super) fn check(address: NonNull<u8>) -> Result<Known, Refusal> {
         });
     if state == FREED && !inside {
         COUNTS.double_frees.fetch_add(1, Ordering::Relaxed);
-        return Err(Refusal::new(ARENITE_DOUBLE_FREE, format_args!("the block at {number:#x} is free already")));
+        return Err(Refusal::new(
+            ARENITE_DOUBLE_FREE,
+            format_args!("the block at {number:#x} is free already"),
+        ));
     }
     COUNTS.foreign.fetch_add(1, Ordering::Relaxed);
     Err(match owner {
         _ if inside => {
             Refusal::new(ARENITE_MISALIGNED, format_args!("{number:#x} is not the start of a block"))
         }
-        Some(owner) if owner != tag() => {
-            Refusal::new(ARENITE_FOREIGN, format_args!("{number:#x} is not this layer's: it belongs to `{owner}`"))
-        }
+        Some(owner) if owner != tag() => Refusal::new(
+            ARENITE_FOREIGN,
+            format_args!("{number:#x} is not this layer's: it belongs to `{owner}`"),
+        ),
         Some(_) => Refusal::new(ARENITE_NOT_ALLOCATED, format_args!("no block is at {number:#x}")),
         None => Refusal::new(ARENITE_FOREIGN, format_args!("{number:#x} is not from here")),
     })
@@ -457,7 +335,10 @@ fn whole(address: NonNull<u8>) -> Result<(Known, NonNull<u8>), Refusal> {
 #[cold]
 fn damaged(address: NonNull<u8>) -> Refusal {
     COUNTS.damaged.fetch_add(1, Ordering::Relaxed);
-    Refusal::new(ARENITE_OVERRUN, format_args!("what is in front of the block at {address:p} was overwritten"))
+    Refusal::new(
+        ARENITE_OVERRUN,
+        format_args!("what is in front of the block at {address:p} was overwritten"),
+    )
 }
 
 /// Gives a block back that is counted no more.
@@ -505,11 +386,12 @@ pub(super) fn realloc(address: NonNull<u8>, hint: usize, size: usize) -> Result<
         drop(moves);
         return moved;
     }
-    // SAFETY: such memory begins with its alignment.
-    let align = if known.padded { unsafe { start.cast::<usize>().read() } } else { 0 };
-    if known.padded && (!align.is_power_of_two() || align > ALIGN_MOST) {
-        return Err(damaged(address));
-    }
+    let align = if known.padded {
+        // SAFETY: such memory.
+        unsafe { align_of(start) }.ok_or_else(|| damaged(address))?
+    } else {
+        0
+    };
     let wish = Wish { size, clear: false, lock: known.locked, place: known.place, align };
     let new = place(wish, None).inspect_err(|_| failed())?;
     // SAFETY: both have so many bytes, and are two blocks; the old one is nobody's any more.

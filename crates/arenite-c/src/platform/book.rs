@@ -62,7 +62,8 @@ impl Seat {
     }
 
     const fn new(index: usize) -> Self {
-        let (room, least, keep, count) = (AtomicI64::new(0), AtomicI64::new(0), AtomicI64::new(0), AtomicI64::new(0));
+        let (room, least, keep, count) =
+            (AtomicI64::new(0), AtomicI64::new(0), AtomicI64::new(0), AtomicI64::new(0));
         Self { room, least, keep, count, index }
     }
 
@@ -395,7 +396,8 @@ mod tests {
             let book = book();
             let mut random = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
             let mut next = |below: u64| {
-                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                random =
+                    random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                 (random >> 33) % below
             };
             let (mut seats, mut blocks) = (Vec::new(), Vec::new());

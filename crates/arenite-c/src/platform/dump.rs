@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use arenite::heap::bucket::{self, LiveBlock};
 
-use super::block::{self, COUNTS, HEAD, MOVES};
+use super::block::{COUNTS, MOVES};
+use super::head::{HEAD, block_in};
 use super::site;
 use super::thread::tag;
 
@@ -59,7 +60,7 @@ fn each(nothing_moves: bool, mut see: impl FnMut(Seen)) {
     bucket::each_live(tag(), |LiveBlock { address, size, .. }| {
         let Some(start) = NonNull::new(address.cast_mut()).filter(|_| size >= HEAD) else { return };
         // SAFETY: what lives can be read while this is called, unless it moves.
-        let known = if nothing_moves || size < MAY_MOVE { unsafe { block::block_in(start) } } else { Some(None) };
+        let known = if nothing_moves || size < MAY_MOVE { unsafe { block_in(start) } } else { Some(None) };
         if let Some(known) = known {
             // A damaged head says nothing: then it is as large as it can be.
             let damaged = Seen { place: 0, size: size - HEAD };
@@ -115,7 +116,8 @@ pub(super) fn dump(out: &mut impl fmt::Write) -> Result<usize, fmt::Error> {
         }
     }
     if let Some(rest) = groups.get(LINES..).filter(|rest| !rest.is_empty()) {
-        let (count, bytes) = (rest.iter().map(|group| group.count).sum(), rest.iter().map(Group::bytes).sum());
+        let (count, bytes) =
+            (rest.iter().map(|group| group.count).sum(), rest.iter().map(Group::bytes).sum());
         writeln!(out, "  and {} more, {}", plural(count, "block"), plural(bytes, "byte"))?;
     }
     let mistakes = [

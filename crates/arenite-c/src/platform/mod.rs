@@ -4,6 +4,7 @@
 //!   this file: Platform_…                           (include/platform.h says what each does)
 //!     block    taking, giving back, telling what is wrong with a pointer
 //!       shadow   which addresses are blocks: asked before anything is read there
+//!       head     what is in front of a block
 //!       book     blocks, bytes, peak: a seat for each thread
 //!       thread   what a thread has;  site  files and lines
 //!     dump     the leak report;  ram  the machine's memory
@@ -15,6 +16,7 @@
 mod block;
 mod book;
 mod dump;
+mod head;
 mod ram;
 mod shadow;
 mod site;
@@ -355,7 +357,10 @@ pub unsafe extern "C" fn Platform_MemCmp(a: *const c_void, b: *const c_void, byt
     }
     // SAFETY: the caller's promise.
     let (a, b) = unsafe {
-        (core::slice::from_raw_parts(a.cast::<u8>(), bytes), core::slice::from_raw_parts(b.cast::<u8>(), bytes))
+        (
+            core::slice::from_raw_parts(a.cast::<u8>(), bytes),
+            core::slice::from_raw_parts(b.cast::<u8>(), bytes),
+        )
     };
     a.cmp(b) as c_int
 }

@@ -22,7 +22,10 @@ mod tests {
 
     #[test]
     fn figures_stay_positive_as_32_bits() {
-        assert_eq!([0, 5, MOST, MOST + 1, 1 << 40, u64::MAX].map(clamp), [0, 5, 0x7FFF_FFFF, 0x7FFF_FFFF, 0x7FFF_FFFF, 0x7FFF_FFFF]);
+        assert_eq!(
+            [0, 5, MOST, MOST + 1, 1 << 40, u64::MAX].map(clamp),
+            [0, 5, 0x7FFF_FFFF, 0x7FFF_FFFF, 0x7FFF_FFFF, 0x7FFF_FFFF]
+        );
         assert!(free() > 0);
     }
 }

@@ -47,9 +47,10 @@ pub(super) unsafe fn number_of(file: *const c_char, line: u32) -> u16 {
 #[cold]
 fn look(file: &CStr, line: u32) -> u16 {
     // FNV-1a, over the text: a file's name may be at several addresses, and other texts at this one later.
-    let hash = file.to_bytes().iter().chain(&line.to_le_bytes()).fold(0xCBF2_9CE4_8422_2325u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3)
-    });
+    let hash =
+        file.to_bytes().iter().chain(&line.to_le_bytes()).fold(0xCBF2_9CE4_8422_2325u64, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3)
+        });
     let mut new: *mut Site = null_mut();
     let mut answer = 0;
     for step in 0..LOOK {

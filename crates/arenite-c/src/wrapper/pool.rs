@@ -87,9 +87,9 @@ impl<'a> Pool<'a> {
             head.id,
             head.stamp,
         ];
-        let mixed = words.into_iter().fold(self.key, |sum, word| {
-            (sum ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29)
-        });
+        let mixed = words
+            .into_iter()
+            .fold(self.key, |sum, word| (sum ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29));
         (mixed ^ mixed >> 32) as u32
     }
 

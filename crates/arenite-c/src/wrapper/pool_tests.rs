@@ -11,7 +11,10 @@ const HEAD: usize = 32;
 /// One step of a program. Blocks are named by which of those there are.
 #[derive(Clone, Debug)]
 enum Op {
-    Alloc { bytes: usize, id: u64 },
+    Alloc {
+        bytes: usize,
+        id: u64,
+    },
     Free(usize),
     Reference(usize),
     InUse(usize),
