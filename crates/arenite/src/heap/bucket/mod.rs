@@ -17,6 +17,7 @@
 mod by_tag;
 mod cache;
 mod class;
+mod door;
 mod hardened;
 mod huge;
 #[cfg(feature = "std")]
@@ -39,6 +40,7 @@ use core::alloc::Layout;
 use core::ptr::{NonNull, null_mut};
 
 pub use self::by_tag::{TagUse, by_tag, publish_live};
+pub use self::door::{POP_MOST, block_around, each_live, pop, push};
 #[cfg(feature = "std")]
 pub use self::instance::{BucketHeap, BucketHeapOptions};
 pub use self::living::{LiveBlock, live_blocks, tag_of};

@@ -1,0 +1,3 @@
+#define MEMORY_WRAPPER_FLAGS 2
+#define OTHER check_second
+#include "files.cpp"
