@@ -12,9 +12,10 @@
     reason = "lends the memory of a buffer out as references, across one flip and across threads"
 )]
 
+use core::alloc::Layout;
 use core::fmt;
 use core::marker::PhantomData;
-use core::mem::ManuallyDrop;
+use core::mem::{ManuallyDrop, MaybeUninit};
 use core::ptr::NonNull;
 
 use super::bump::Bump;
@@ -497,6 +498,19 @@ impl FrameArena {
     #[track_caller]
     pub fn keep_str(&self, text: &str) -> (&mut str, FrameRef<str>) {
         self.ticket(self.alloc_str(text))
+    }
+
+    /// Keeps room of a layout that is known at run time only for this frame and the next, with arbitrary content.
+    ///
+    /// # Errors
+    /// As [`try_alloc`](Self::try_alloc).
+    #[inline]
+    #[expect(clippy::type_complexity, reason = "the same pair as of its siblings")]
+    pub fn try_keep_layout(
+        &self,
+        layout: Layout,
+    ) -> Result<(&mut [MaybeUninit<u8>], FrameRef<[MaybeUninit<u8>]>), AllocError> {
+        Ok(self.ticket(self.try_alloc_layout(layout)?))
     }
 
     /// Private, and only ever called on a block that was allocated for it a moment ago or that a vector still owned: a
