@@ -12,6 +12,7 @@
 
 use core::ptr::{NonNull, null_mut};
 
+use super::ours;
 use super::segment::{HEADER, HUGE, LARGE, NOBODY, Page, SEGMENT, SLOT, SLOTS, Segment};
 use crate::base::align::align_down;
 use crate::base::sync::{AtomicPtr, AtomicUsize, Lock, Ordering};
@@ -556,7 +557,7 @@ impl Space {
                 super::hardened::forget(segment);
             }
             // SAFETY: nobody has a slot of it, and no list leads to it.
-            if unsafe { os::release(segment.cast(), SEGMENT) }.is_err() {
+            if unsafe { ours::release(segment, segment.cast(), SEGMENT) }.is_err() {
                 let mut inner = self.inner.lock();
                 inner.reserved += SEGMENT;
                 // SAFETY: in no list.
@@ -776,7 +777,7 @@ pub(super) fn release_segment(segment: NonNull<Segment>, tag: Tag, more: usize) 
     let size = header.size.get();
     let Some(base) = NonNull::new(header.base.get()) else { return 0 };
     // SAFETY: exactly a reservation of this space.
-    if unsafe { os::release(base, size) }.is_err() {
+    if unsafe { ours::release(segment, base, size) }.is_err() {
         return 0;
     }
     tag.credit_committed(committed);
