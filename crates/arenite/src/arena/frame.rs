@@ -12,10 +12,9 @@
     reason = "lends the memory of a buffer out as references, across one flip and across threads"
 )]
 
-use core::alloc::Layout;
 use core::fmt;
 use core::marker::PhantomData;
-use core::mem::{ManuallyDrop, MaybeUninit};
+use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 
 use super::bump::Bump;
@@ -500,17 +499,18 @@ impl FrameArena {
         self.ticket(self.alloc_str(text))
     }
 
-    /// Keeps room of a layout that is known at run time only for this frame and the next, with arbitrary content.
-    ///
-    /// # Errors
-    /// As [`try_alloc`](Self::try_alloc).
-    #[inline]
-    #[expect(clippy::type_complexity, reason = "the same pair as of its siblings")]
-    pub fn try_keep_layout(
-        &self,
-        layout: Layout,
-    ) -> Result<(&mut [MaybeUninit<u8>], FrameRef<[MaybeUninit<u8>]>), AllocError> {
-        Ok(self.ticket(self.try_alloc_layout(layout)?))
+    /// What tickets of this frame carry: no other frame, of whatever arena, has the same. With [`readable_stamp`](Self::readable_stamp), for
+    /// tickets of one's own making, where types and lifetimes do not reach: what was allocated in the frame of the readable stamp
+    /// can be read until [`begin_frame`](Self::begin_frame).
+    #[must_use]
+    pub const fn stamp(&self) -> u64 {
+        self.stamp
+    }
+
+    /// The [`stamp`](Self::stamp) of the frame before this one; 0 if there is none.
+    #[must_use]
+    pub const fn readable_stamp(&self) -> u64 {
+        self.previous_stamp
     }
 
     /// Private, and only ever called on a block that was allocated for it a moment ago or that a vector still owned: a
