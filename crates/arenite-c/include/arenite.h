@@ -563,7 +563,8 @@ enum arenite_error arenite_cache_unpin(struct arenite_pin *pin);
 // Claims `bytes` more for the resource that is being loaded: unloads what is idle as needed, and charges them. Before the memory is taken,
 // as a rule; as often as wished. For loaders, with the room that they were given.
 //
-// Errors: `ARENITE_OVER_BUDGET` (nothing was unloaded then), `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT` (the loader has returned).
+// Errors: `ARENITE_OVER_BUDGET` (nothing was unloaded then), `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT` (the loader
+// has returned), `ARENITE_WRONG_THREAD`, `ARENITE_BUSY` (called by an unloader).
 enum arenite_error arenite_cache_claim(struct arenite_room *room,
                                        size_t bytes);
 
@@ -1042,7 +1043,8 @@ enum arenite_error arenite_cache_unpin(struct arenite_pin *pin);
 // Claims `bytes` more for the resource that is being loaded: unloads what is idle as needed, and charges them. Before the memory is taken,
 // as a rule; as often as wished. For loaders, with the room that they were given.
 //
-// Errors: `ARENITE_OVER_BUDGET` (nothing was unloaded then), `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT` (the loader has returned).
+// Errors: `ARENITE_OVER_BUDGET` (nothing was unloaded then), `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT` (the loader
+// has returned), `ARENITE_WRONG_THREAD`, `ARENITE_BUSY` (called by an unloader).
 enum arenite_error arenite_cache_claim(struct arenite_room *room,
                                        size_t bytes);
 

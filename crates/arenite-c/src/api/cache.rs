@@ -32,8 +32,13 @@ kind!(arenite_pin, Pin, 0x5049_4E20u32, shared: true);
 
 /// What a loader claims its bytes with; good until it returns, on its thread.
 pub struct arenite_room {
-    room: Cell<Option<NonNull<Room<'static>>>>,
+    _object: Object<Lent>,
 }
+
+kind!(arenite_room, Lent, 0x524F_4F4Eu32, shared: false);
+
+/// The room of a load; nothing while it is being used.
+pub(crate) struct Lent(Cell<Option<NonNull<Room<'static>>>>);
 
 /// A function that loads what a key names. It claims the bytes first (`arenite_cache_claim`), loads, and writes where the resource is to
 /// `value`: any address, which the cache hands out and does not follow. It runs without a lock, and may pin other resources. Its answer:
@@ -261,17 +266,14 @@ pub unsafe extern "C" fn arenite_cache_pin(
         object::held(cache, |cache| {
             let loaded = cache.cache.get_or_load(&key, |room| {
                 let load = cache.load.ok_or(ARENITE_NULL_ARGUMENT as i32)?;
-                // The room's lifetime ends with this closure; so does what leads to it, below.
-                let lent = arenite_room { room: Cell::new(Some(NonNull::from(&mut *room).cast())) };
+                let mut lent = null_mut();
+                // The room's lifetime ends with this closure; so does the object that leads to it.
+                object::make(Lent(Cell::new(Some(NonNull::from(&mut *room).cast()))), &raw mut lent)
+                    .map_err(|refusal| refusal.code() as i32)?;
                 let mut value = null_mut();
-                let told = load(
-                    cache.user,
-                    key.bytes.as_ptr().cast(),
-                    key.size,
-                    (&raw const lent).cast_mut(),
-                    &raw mut value,
-                );
-                lent.room.set(None);
+                let bytes = key.bytes.as_ptr().cast();
+                let told = load(cache.user, bytes, key.size, lent, &raw mut value);
+                object::end_anytime::<arenite_room>(lent).map_err(|refusal| refusal.code() as i32)?;
                 if told == ARENITE_OK as i32 {
                     Ok(Value { value, unload: cache.unload, user: cache.user })
                 } else {
@@ -334,18 +336,19 @@ pub unsafe extern "C" fn arenite_cache_unpin(pin: *mut arenite_pin) -> arenite_e
 /// Claims `bytes` more for the resource that is being loaded: unloads what is idle as needed, and charges them. Before the memory is taken,
 /// as a rule; as often as wished. For loaders, with the room that they were given.
 ///
-/// Errors: `ARENITE_OVER_BUDGET` (nothing was unloaded then), `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT` (the loader has returned).
+/// Errors: `ARENITE_OVER_BUDGET` (nothing was unloaded then), `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT` (the loader
+/// has returned), `ARENITE_WRONG_THREAD`, `ARENITE_BUSY` (called by an unloader).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn arenite_cache_claim(room: *mut arenite_room, bytes: usize) -> arenite_error {
     guard(|| {
-        // SAFETY: the room that the loader was given, which is there until it returns, by the caller's promise.
-        let lent = unsafe { room.as_ref() }.ok_or(ARENITE_NULL_ARGUMENT)?;
+        // SAFETY: the caller's object.
+        let lent = unsafe { object::shared(room)? };
         // Taken out meanwhile: unloaders run in here.
-        let taken = lent.room.take();
-        let mut held = taken.ok_or_else(|| Refusal::new(ARENITE_INVALID_OBJECT, "no loader's room now"))?;
-        // SAFETY: the room is the loader's alone, and is not in use: it was here.
+        let taken = lent.0.take();
+        let mut held = taken.ok_or_else(|| Refusal::new(ARENITE_BUSY, "the room is making room already"))?;
+        // SAFETY: the room is the loader's alone, and is not in use: it was here. The object lasts no longer than it.
         let claimed = unsafe { held.as_mut() }.claim(bytes);
-        lent.room.set(taken);
+        lent.0.set(taken);
         claimed.map_err(|no_room| Refusal::new(ARENITE_OVER_BUDGET, no_room))
     })
 }
