@@ -4,13 +4,13 @@
 //! ARENITE_WRITE_HEADER=1 cargo test -p arenite-c --test header    # writes it anew
 //! ```
 //!
-//! Beside it, `target/c/all.h` gets every exported function of every room. C code that includes it together with the hand-written headers
-//! does not compile if one of these says something else (`ci/c`).
+//! Beside it, `target/c/all.h` gets every exported function of every room, without types. C code that includes it after all headers does
+//! not compile if one of these says something else (`ci/c`).
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use cbindgen::{Builder, Config};
+use cbindgen::{Builder, Config, ItemType};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -53,11 +53,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// The header of these sources.
-fn header(sources: impl IntoIterator<Item = PathBuf>, guard: &str, preface: &str) -> String {
-    let mut config = config();
-    config.include_guard = Some(guard.into());
-    config.header = Some(preface.into());
-    config.after_includes = Some(versions());
+fn header(sources: impl IntoIterator<Item = PathBuf>, config: Config) -> String {
     let builder = sources.into_iter().fold(Builder::new().with_config(config), Builder::with_src);
     let mut text = Vec::new();
     builder.generate().expect("sources that cbindgen understands").write(&mut text);
@@ -78,7 +74,11 @@ fn versions() -> String {
 #[test]
 fn arenite_h_is_what_the_sources_say() {
     let api = std::iter::once(root().join("src/error.rs")).chain(sources(&root().join("src/api")));
-    let made = header(api, "ARENITE_H", PREFACE);
+    let mut how = config();
+    how.include_guard = Some("ARENITE_H".into());
+    how.header = Some(PREFACE.into());
+    how.after_includes = Some(versions());
+    let made = header(api, how);
     let path = root().join("include/arenite.h");
     if std::env::var_os("ARENITE_WRITE_HEADER").is_some() {
         fs::write(&path, &made).expect("the header can be written");
@@ -123,7 +123,12 @@ fn all_h_has_every_exported_function() {
         .iter()
         .map(|path| fs::read_to_string(path).expect("a source").matches("unsafe(no_mangle)").count())
         .sum::<usize>();
-    let made = header(all, "ARENITE_ALL_H", "// Every exported function, for checks.");
+    let mut how = config();
+    how.include_guard = Some("ARENITE_ALL_H".into());
+    // Types are the headers'.
+    how.export.item_types = vec![ItemType::Functions];
+    how.documentation = false;
+    let made = header(all, how);
     let functions = made.lines().filter(|line| {
         line.contains('(') && !line.starts_with([' ', '/', '#']) && !line.starts_with("typedef")
     });
