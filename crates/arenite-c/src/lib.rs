@@ -12,6 +12,7 @@
 //! Names in the symbol table begin with `arenite_` or `Platform_`; the names of old interfaces (`Alloc`, `VirtualAlloc`)
 //! are given by their headers, so that a program that has its own is left alone.
 
+pub mod api;
 pub mod error;
 pub mod win32;
 pub mod platform;

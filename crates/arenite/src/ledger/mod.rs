@@ -188,9 +188,8 @@ impl Ledger {
         self.tags().find(|tag| tag.name() == path)
     }
 
-    /// The tag at this place, if there is one. Takes no lock.
-    #[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
-    pub(crate) fn at(&'static self, place: usize) -> Option<Tag> {
+    /// The tag at this [place](Tag::place), if there is one. Takes no lock.
+    pub fn at(&'static self, place: usize) -> Option<Tag> {
         self.accounts.get(place)?.get().map(Tag::of)
     }
 

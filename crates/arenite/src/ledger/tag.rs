@@ -48,8 +48,8 @@ impl Tag {
         self.0.index
     }
 
-    /// Its place among the tags of its ledger, below [`Ledger::CAPACITY`].
-    pub(crate) fn place(self) -> usize {
+    /// Its place among the tags of its ledger, below [`Ledger::CAPACITY`]: a number that names it where a reference can not go.
+    pub fn place(self) -> usize {
         self.0.index
     }
 

@@ -7,6 +7,9 @@
 //!       large:  blocks with a span or a segment of their own
 //!         space, huge, purge:  segments, spans, memory that nobody has
 //!           segment, class: where things lie; remote, mail, state: where threads meet
+//!         space:  segments, spans, memory that nobody has
+//!           segment, class: where things lie; ours: whose an address is; remote, mail, state: where threads meet
+//!   careful: a face that finds mistakes, for those whom no compiler has checked
 //!   hardened: all of it once more, for finding mistakes: every slow path leads there if the space is a hardened one
 //! ```
 //!
@@ -16,17 +19,22 @@
 
 mod by_tag;
 mod cache;
+#[cfg(not(loom))]
+mod careful;
 mod class;
 mod door;
 mod hardened;
 mod huge;
 #[cfg(feature = "std")]
 mod instance;
+#[cfg(all(feature = "std", not(loom)))]
+mod instance_careful;
 mod large;
 mod living;
 mod local;
 mod mail;
 mod purge;
+mod ours;
 mod remote;
 mod segment;
 mod space;
@@ -41,6 +49,10 @@ use core::ptr::{NonNull, null_mut};
 
 pub use self::by_tag::{TagUse, by_tag, publish_live};
 pub use self::door::{POP_MOST, block_around, each_live, pop, push};
+#[cfg(not(loom))]
+pub use self::careful::{
+    BlockFault, alloc_noted, alloc_zeroed_noted, try_free, try_realloc, try_usable_size,
+};
 #[cfg(feature = "std")]
 pub use self::instance::{BucketHeap, BucketHeapOptions};
 pub use self::living::{LiveBlock, live_blocks, tag_of};

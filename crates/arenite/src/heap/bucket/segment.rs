@@ -169,6 +169,7 @@ impl Segment {
         this.base.set(base.as_ptr());
         this.size.set(size);
         this.space.set(space);
+        super::ours::enter(segment);
         segment
     }
 

@@ -12,6 +12,7 @@
 
 use core::ptr::{NonNull, null_mut};
 
+use super::ours;
 use super::segment::{HEADER, HUGE, LARGE, NOBODY, Page, SEGMENT, SLOT, SLOTS, Segment};
 use crate::base::align::align_down;
 use crate::base::sync::{AtomicPtr, AtomicUsize, Lock, Ordering};
@@ -513,6 +514,120 @@ impl Space {
     }
 
     pub(super) fn free_slots(&self, inner: &mut Inner, segment: NonNull<Segment>, going: u64) {
+    /// Bytes that nobody has and that were not given back to the system yet.
+    pub(super) fn dirty(&self) -> usize {
+        self.dirty.load(Ordering::Relaxed)
+    }
+
+    /// Gives free memory back to the system that has waited for `delay` milliseconds, and empty segments but one. Answers
+    /// how many bytes. What the system refuses to take stays as it is.
+    pub(super) fn purge(&self, delay: u32) -> usize {
+        self.purge_to(delay, 0)
+    }
+
+    /// Bytes that were ever given back to the system; wraps.
+    pub(super) fn given(&self) -> usize {
+        self.given.load(Ordering::Relaxed)
+    }
+
+    fn purge_to(&self, delay: u32, goal: usize) -> usize {
+        let given = self.purge_now(delay, goal);
+        self.given.fetch_add(given, Ordering::Relaxed);
+        given
+    }
+
+    /// As [`purge`](Self::purge), until no more than `goal` bytes are dirty.
+    fn purge_now(&self, delay: u32, goal: usize) -> usize {
+        let time = now();
+        let mut given = self.purge_spares(time, delay, goal) + self.purge_stuck();
+        while self.dirty() > goal {
+            let Some((segment, going)) = self.take_ripe(time, delay) else { break };
+            let (gone, credited) = self.discard(segment, going);
+            self.tag().credit_committed(credited);
+            given += credited;
+            if gone != going {
+                // The system refuses; it will be asked again later.
+                return given;
+            }
+        }
+        while let Some(segment) = self.take_empty() {
+            if self.plan.hardened {
+                super::hardened::forget(segment);
+            }
+            // SAFETY: nobody has a slot of it, and no list leads to it.
+            if unsafe { ours::release(segment, segment.cast(), SEGMENT) }.is_err() {
+                let mut inner = self.inner.lock();
+                inner.reserved += SEGMENT;
+                // SAFETY: in no list.
+                unsafe { link(&mut inner.open, segment) };
+                return given;
+            }
+            self.tag().credit_committed(HEADER);
+            self.tag().credit_reserved(SEGMENT);
+            given += HEADER;
+        }
+        given
+    }
+
+    /// Takes all slots of one segment that are dirty and have waited long enough.
+    fn take_ripe(&self, time: u32, delay: u32) -> Option<(NonNull<Segment>, u64)> {
+        let mut inner = self.inner.lock();
+        let ripe = |segment: NonNull<Segment>| {
+            // SAFETY: a segment of this space, whose lock is held.
+            let header = unsafe { segment.as_ref() };
+            let old = |slot: &usize| time.wrapping_sub(header.freed_at[*slot].get()) >= delay;
+            bits(header.dirty.get()).filter(old).fold(0u64, |mask, slot| mask | 1 << slot)
+        };
+        let (segment, going) =
+            each(inner.open).map(|segment| (segment, ripe(segment))).find(|(_, going)| *going != 0)?;
+        // SAFETY: as above.
+        let header = unsafe { segment.as_ref() };
+        header.taken.set(header.taken.get() | going);
+        header.dirty.set(header.dirty.get() & !going);
+        let bytes: usize = bits(going).map(|slot| header.charged[slot].get() as usize).sum();
+        self.dirty.fetch_sub(bytes, Ordering::Relaxed);
+        if header.taken.get() == u64::MAX {
+            // SAFETY: in `open`.
+            unsafe {
+                unlink(&mut inner.open, segment);
+                link(&mut inner.full, segment);
+            }
+        }
+        Some((segment, going))
+    }
+
+    /// Gives the memory of slots back that were taken for it, and frees them. Answers which, and how many bytes are to be
+    /// credited; the others are dirty again.
+    fn discard(&self, segment: NonNull<Segment>, going: u64) -> (u64, usize) {
+        let mut gone = 0u64;
+        let mut rest = going;
+        while rest != 0 {
+            let slot = rest.trailing_zeros() as usize;
+            let slots = (rest >> slot).trailing_ones() as usize;
+            rest &= !mask(slot, slots);
+            let size = slots * SLOT - if slot == 0 { HEADER } else { 0 };
+            // SAFETY: whole pages of slots that were taken for this: nobody uses them.
+            if unsafe { os::discard(Segment::start_of(segment, slot), size) }.is_ok() {
+                gone |= mask(slot, slots);
+            }
+        }
+        let mut inner = self.inner.lock();
+        // SAFETY: a segment of this space, whose lock is held.
+        let header = unsafe { segment.as_ref() };
+        let mut credited = 0;
+        for slot in bits(going) {
+            if gone >> slot & 1 != 0 {
+                credited += header.charged[slot].replace(0) as usize;
+            } else {
+                header.dirty.set(header.dirty.get() | 1 << slot);
+                self.dirty.fetch_add(header.charged[slot].get() as usize, Ordering::Relaxed);
+            }
+        }
+        self.free_slots(&mut inner, segment, going);
+        (gone, credited)
+    }
+
+    fn free_slots(&self, inner: &mut Inner, segment: NonNull<Segment>, going: u64) {
         // SAFETY: a segment of this space, whose lock is held, in the list where it belongs.
         unsafe {
             let taken = &segment.as_ref().taken;
@@ -655,7 +770,7 @@ pub(super) fn release_segment(segment: NonNull<Segment>, tag: Tag, more: usize) 
     let size = header.size.get();
     let Some(base) = NonNull::new(header.base.get()) else { return 0 };
     // SAFETY: exactly a reservation of this space.
-    if unsafe { os::release(base, size) }.is_err() {
+    if unsafe { ours::release(segment, base, size) }.is_err() {
         return 0;
     }
     tag.credit_committed(committed);
