@@ -6,7 +6,7 @@ fn main() {
     // Versions below 1.0 with the same middle number are compatible; the name changes when that is not so any more.
     match system.as_str() {
         "linux" | "android" | "freebsd" => {
-            println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,libarenite.so.0")
+            println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,libarenite.so.0");
         }
         "macos" => println!("cargo::rustc-cdylib-link-arg=-Wl,-install_name,@rpath/libarenite.0.dylib"),
         _ => {}
