@@ -23,6 +23,7 @@ use super::mail::Mail;
 use super::remote::Chain;
 use super::segment::{Block, FULL, HARD, HUGE, LARGE, NOBODY, Page, Segment};
 use super::space::{First, Space, Span, pages};
+use crate::base::align::align_down;
 use crate::base::sync::{AtomicPtr, AtomicU64, Ordering};
 use crate::ledger::Tag;
 use crate::region::AllocError;
@@ -278,11 +279,10 @@ impl Local {
             let exact = pages((carved + 1) * block);
             let room = pages(capacity * block);
             let step = had.clamp(crate::os::page_size(), STEP_MOST);
-            let generous = exact.max((had + step).min(room));
             let tag = self.tag();
-            let mut to = generous;
+            let mut to = exact.max(calmly(tag, had, (had + step).min(room)));
             let mut answer = tag.try_charge_committed(to - had);
-            if answer.is_err() && exact < generous {
+            if answer.is_err() && exact < to {
                 to = exact;
                 answer = tag.try_charge_committed(to - had);
             }
@@ -699,6 +699,12 @@ impl Local {
         }
         sum
     }
+}
+
+/// Up to where a charge from `had` on may go that is generous up to `to`: one that only generosity makes too large is worth
+/// neither a refusal, which would call for memory to be freed, nor a warning before its time. Whole pages.
+pub(super) fn calmly(tag: Tag, had: usize, to: usize) -> usize {
+    align_down(to.min(had.saturating_add(tag.calm_room())), crate::os::page_size())
 }
 
 /// Counts a block of a page of the calling thread as back, and retires the page if it was the last.

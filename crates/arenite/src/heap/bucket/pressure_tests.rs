@@ -246,3 +246,24 @@ fn a_page_that_goes_while_a_bin_is_filled_loses_no_block() {
     .join()
     .unwrap();
 }
+
+#[test]
+fn what_only_generosity_asks_for_is_no_refusal() {
+    static REFUSED: core::sync::atomic::AtomicU32 = core::sync::atomic::AtomicU32::new(0);
+    let tag = Tag::register("bucket-generous").unwrap();
+    tag.set_budget(Budget::hard(1 << 20));
+    tag.on_pressure(&|_| {
+        REFUSED.fetch_add(1, Ordering::Relaxed);
+    })
+    .unwrap();
+    let heap = BucketHeap::try_new(tag).unwrap();
+    let layout = Layout::from_size_align(64, 16).unwrap();
+    while heap.try_alloc(layout).is_ok() {
+        assert_eq!(REFUSED.load(Ordering::Relaxed), 0);
+    }
+    assert_eq!(REFUSED.load(Ordering::Relaxed), 1, "once, for the block that there was no room for");
+    let page = crate::os::page_size();
+    // A hardened page begins with more than one of the system's.
+    let unused = if cfg!(feature = "hardened") { 16 * page } else { page };
+    assert!(tag.account().own.committed > (1 << 20) - unused, "{:?}", tag.account());
+}

@@ -10,7 +10,7 @@
 use core::ptr::{NonNull, null_mut};
 
 use super::super::living::LiveBlock;
-use super::super::local::Local;
+use super::super::local::{Local, calmly};
 use super::super::segment::{NOBODY, Page, SLOT};
 use super::super::space::pages;
 use super::page::{FREE, LIVE, NEVER, STATE, Span, WAITING, shape};
@@ -106,7 +106,7 @@ fn open(local: &Local, page: NonNull<Page>) -> Result<(), AllocError> {
     let room = usize::from(span.page().capacity.get());
     let reach = |blocks: usize| pages(first + (usize::from(carved) + blocks).min(room) * block);
     let tag = local.tag();
-    let mut to = reach((OPEN_BYTES / block).max(2));
+    let mut to = reach(1).max(calmly(tag, had, reach((OPEN_BYTES / block).max(2))));
     let mut answer = tag.try_charge_committed(to - had);
     if answer.is_err() && reach(1) < to {
         to = reach(1);
