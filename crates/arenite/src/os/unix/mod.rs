@@ -4,7 +4,7 @@
 use core::ffi::c_void;
 use core::ptr::{self, NonNull};
 
-use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags};
+use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
 
 use super::{Access, PageFaults};
 
@@ -93,12 +93,15 @@ pub(super) unsafe fn decommit(start: NonNull<u8>, size: usize) -> Result<(), i32
         .map_err(errno)
 }
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) unsafe fn discard(start: NonNull<u8>, size: usize) -> Result<(), i32> {
-    if cfg!(any(target_os = "linux", target_os = "android")) {
-        // SAFETY: whole committed pages with nothing in use (contract of `os::discard`). On Linux this drops private pages.
-        return unsafe { rustix::mm::madvise(raw(start), size, Advice::LinuxDontNeed) }.map_err(errno);
-    }
-    // Elsewhere advice leaves the pages resident: a fresh mapping in their place does not.
+    // SAFETY: whole committed pages with nothing in use (contract of `os::discard`). On Linux this drops private pages.
+    unsafe { rustix::mm::madvise(raw(start), size, rustix::mm::Advice::LinuxDontNeed) }.map_err(errno)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(super) unsafe fn discard(start: NonNull<u8>, size: usize) -> Result<(), i32> {
+    // Advice leaves the pages resident here: a fresh mapping in their place does not.
     let flags = MapFlags::PRIVATE | MapFlags::FIXED | figures::NO_RESERVE;
     // SAFETY: as in `decommit`.
     unsafe { rustix::mm::mmap_anonymous(raw(start), size, ProtFlags::READ | ProtFlags::WRITE, flags) }
@@ -157,7 +160,8 @@ pub(super) unsafe fn unlock(start: NonNull<u8>, size: usize) -> Result<(), i32> 
     unsafe { rustix::mm::munlock(raw(start), size) }.map_err(errno)
 }
 
-unsafe fn advise(start: NonNull<u8>, size: usize, advice: Advice) -> Result<(), i32> {
+#[cfg(any(target_os = "linux", target_os = "android"))]
+unsafe fn advise(start: NonNull<u8>, size: usize, advice: rustix::mm::Advice) -> Result<(), i32> {
     // SAFETY: the caller advises about whole pages it owns, and no advice used here drops their content.
     unsafe { rustix::mm::madvise(raw(start), size, advice) }.map_err(errno)
 }
