@@ -1,6 +1,7 @@
 //! The operations whose instructions are counted: each in a function of its own that is not inlined, called through a
 //! pointer that the compiler can not see through, on warm memory. `ci/instructions` runs this under callgrind.
 
+mod c;
 mod heap;
 
 use std::hint::black_box;
@@ -143,6 +144,7 @@ pub(crate) fn run() {
         assert_eq!(*f(&jobs, i), i);
     }
     heap::run();
+    c::run();
     let arena = HeapArena::try_new(&Heap::named("pins")).expect("a heap arena");
     let f: fn(&HeapArena, u64) -> &mut u64 = black_box(heap_arena_alloc_u64);
     for i in 0..calls as u64 {

@@ -12,8 +12,10 @@
 //! Names in the symbol table begin with `arenite_` or `Platform_`; the names of old interfaces (`Alloc`, `VirtualAlloc`)
 //! are given by their headers, so that a program that has its own is left alone.
 
+pub mod api;
 pub mod error;
 pub mod platform;
+pub mod win32;
 pub mod wrapper;
 
 /// What this library itself needs comes from Arenite's heap, too, and is seen in its reports.

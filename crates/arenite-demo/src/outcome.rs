@@ -241,6 +241,20 @@ pub struct FrameSample {
     pub drawn: u32,
     /// Of those, how many were not in the last frame's list.
     pub fresh: u32,
+    /// What streamed since the frame before.
+    pub streamed: Streamed,
+}
+
+/// What the caches did in the streaming moments between two samples: those of the scene's loading, those before the frame, and
+/// a cut in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Streamed {
+    /// Resources that were loaded.
+    pub loads: u32,
+    /// Resources that were unloaded because others needed the room.
+    pub evictions: u32,
+    /// Cuts: moments in the frame.
+    pub cuts: u32,
 }
 
 /// A scene seen from above, in map units, y upwards.

@@ -2,7 +2,7 @@
 
 mod made_up;
 
-use arenite_demo::outcome::Record;
+use arenite_demo::outcome::{Record, Streamed};
 use arenite_demo::report::{render, write_page};
 
 fn page(record: &Record) -> String {
@@ -61,7 +61,7 @@ fn a_page_needs_nothing_from_outside_and_carries_no_script() {
 #[test]
 fn an_ordinary_page_has_every_chart_once() {
     let page = page(&made_up::ordinary(3, 600, 900));
-    for chart in ["memory", "arena", "times", "histogram", "budgets"] {
+    for chart in ["memory", "streaming", "arena", "times", "histogram", "budgets"] {
         assert_eq!(page.matches(&format!("data-chart=\"{chart}\"")).count(), 1, "{chart}");
     }
     assert_eq!(page.matches("class=\"area mark").count(), 5);
@@ -80,9 +80,22 @@ fn an_ordinary_page_has_every_chart_once() {
     for figure in ["The general heap, by tag", "heap/scenes", "4,321", "2,160", "101 KiB"] {
         assert!(page.contains(figure), "{figure}");
     }
-    assert_eq!(page.matches("class=\"change\"").count(), 6, "two changes in three timelines");
+    assert_eq!(page.matches("class=\"change\"").count(), 8, "two changes in four timelines");
+    for legend in ["loaded · ", "evicted to make room · ", "a cut: streamed in the frame · "] {
+        assert!(page.contains(legend), "{legend}");
+    }
+    assert!(page.contains("loaded: 40\nevicted: 25</title>"), "the moment at which a scene streams");
     assert_eq!(page.matches("no budget</text>").count(), 2, "two of six tags have no budget");
     assert!(page.contains(">MAP02</text>") && page.contains("0123456789abcdef"));
+}
+
+#[test]
+fn a_run_that_does_not_stream_has_no_such_chart_and_one_that_moved_nothing_says_so() {
+    let mut record = made_up::ordinary(1, 200, 40);
+    record.timeline.iter_mut().for_each(|sample| sample.streamed = Streamed::default());
+    assert!(page(&record).contains("Nothing was loaded or unloaded in this run."));
+    record.outcome.caches.clear();
+    assert!(!page(&record).contains("<h2>Streaming</h2>"));
 }
 
 #[test]

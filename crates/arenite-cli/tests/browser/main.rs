@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use arenite_demo::outcome::{Outcome, Record};
+use arenite_demo::outcome::{CacheOutcome, Outcome, Record, Streamed};
 use arenite_demo::report::write_page;
 use driver::Browser;
 use serde_json::Value;
@@ -30,7 +30,7 @@ return {
       marks: [...svg.querySelectorAll('.mark')].map(mark => {
         const box = mark.getBBox(), style = getComputedStyle(mark);
         return {
-          kind: mark.classList[0], width: box.width, height: box.height,
+          kind: mark.classList[0], series: mark.classList[2] || '', width: box.width, height: box.height,
           painted: (style.fill !== 'none' || style.stroke !== 'none') && style.opacity !== '0',
           inside: box.x >= -1 && box.y >= -1 && box.x + box.width <= view.width + 1 && box.y + box.height <= view.height + 1,
         };
@@ -57,6 +57,8 @@ struct Expected {
     pictures: usize,
     frame_arena: bool,
     frames: bool,
+    /// Loaded and evicted, of a run that streams.
+    streamed: Option<[bool; 2]>,
 }
 
 impl Expected {
@@ -67,6 +69,10 @@ impl Expected {
             frame_arena: record.timeline.iter().any(|sample| sample.arena_used > 0),
             frames: !record.timeline.is_empty(),
             pictures: record.pictures.len(),
+            streamed: (!record.outcome.caches.is_empty()).then(|| {
+                let any = |of: fn(&Streamed) -> u32| record.timeline.iter().any(|s| of(&s.streamed) > 0);
+                [any(|streamed| streamed.loads), any(|streamed| streamed.evictions)]
+            }),
             ..Self::of_outcome(&record.outcome)
         }
     }
@@ -80,6 +86,10 @@ impl Expected {
             pictures: outcome.scenes.len(),
             frame_arena: outcome.frame_arena_high_water > 0,
             frames: outcome.frames > 0,
+            streamed: (!outcome.caches.is_empty()).then(|| {
+                let any = |of: fn(&CacheOutcome) -> u64| outcome.caches.iter().any(|cache| of(cache) > 0);
+                [any(|cache| cache.loads), any(|cache| cache.evictions)]
+            }),
         }
     }
 }
@@ -92,7 +102,7 @@ fn drawn(name: &str, chart: &Value, kind: &str) -> usize {
         let (width, height) = (mark["width"].as_f64().unwrap_or(0.0), mark["height"].as_f64().unwrap_or(0.0));
         // Lines may be level or upright; everything else must cover something.
         let there = match kind {
-            "line" | "spread" | "limit" | "quantile" | "peak" | "solid" | "open" => {
+            "line" | "spread" | "limit" | "cut" | "quantile" | "peak" | "solid" | "open" => {
                 width > 0.0 || height > 0.0
             }
             _ => width > 0.0 && height > 0.0,
@@ -140,6 +150,17 @@ fn check(name: &str, page: &Value, expected: &Expected) {
         assert_eq!(drawn(name, one("times"), "line"), 1, "{name}");
         assert!(drawn(name, one("histogram"), "bar") >= 1, "{name}");
     }
+    match expected.streamed {
+        Some([loaded, evicted]) if loaded || evicted => {
+            let bars = |class: &str| {
+                let marks = one("streaming")["marks"].as_array().expect("a list");
+                marks.iter().filter(|mark| mark["series"] == class).count()
+            };
+            assert_eq!([bars("s2") > 0, bars("s1") > 0], [loaded, evicted], "{name}: loaded, evicted");
+            assert!(one("streaming")["ticks"].as_u64() >= Some(4), "{name}: an axis without ticks");
+        }
+        _ => assert!(of("streaming").is_empty(), "{name}: nothing streamed"),
+    }
     if expected.committed > 0 {
         let chart = one("budgets");
         assert_eq!(drawn(name, chart, "kept"), expected.committed, "{name}");
@@ -181,22 +202,11 @@ fn from_base64(text: &str) -> Vec<u8> {
     bytes
 }
 
-/// A page of a real, short run, and what its figures say must be on it.
-fn page_of_the_game(folder: &Path) -> (PathBuf, Expected) {
-    let (page, json) = (folder.join("game.html"), folder.join("game.json"));
+/// A page of a real, short run with a budget, and what its figures say must be on it.
+fn page_of_the_game(folder: &Path, name: &str, budget: &str) -> (PathBuf, Expected) {
+    let [page, json] = ["html", "json"].map(|kind| folder.join(format!("{name}.{kind}")));
     let run = Command::new(env!("CARGO_BIN_EXE_arenite"))
-        .args([
-            "demo",
-            "--quiet",
-            "--frames",
-            "120",
-            "--scenes",
-            "2",
-            "--agents",
-            "64",
-            "--budget",
-            "scene=256MiB",
-        ])
+        .args(["demo", "--quiet", "--frames", "120", "--scenes", "2", "--agents", "64", "--budget", budget])
         .arg("--report")
         .arg(&page)
         .arg("--json")
@@ -255,8 +265,10 @@ fn every_chart_of_every_extreme_is_drawn() {
 #[ignore = "needs chromium and chromedriver; ci/report-page installs them"]
 fn every_chart_of_a_real_run_is_drawn() {
     let (folder, own) = folders("game");
-    let (path, expected) = page_of_the_game(&folder);
-    check_in_browser(&own, &[("game", path, expected)]);
+    let (path, expected) = page_of_the_game(&folder, "game", "scene=256MiB");
+    let (streamed, within) = page_of_the_game(&folder, "streamed", "textures=240KiB");
+    assert_eq!((expected.streamed, within.streamed), (None, Some([true; 2])));
+    check_in_browser(&own, &[("game", path, expected), ("streamed", streamed, within)]);
     let _ = fs::remove_dir_all(&own);
 }
 
@@ -287,6 +299,7 @@ fn a_broken_page_is_found() {
     let (_, after) = after.split_once('"').expect("its end");
     assert!(breaks(&format!("{before}class=\"line mark s0\" d=\"\"{after}")), "a line without points");
     assert!(breaks(&whole.replace("data-chart=\"budgets\"", "")), "a chart that is missing");
+    assert!(breaks(&whole.replace("bar mark s1", "bar mark s3")), "evictions that are missing");
     assert!(browser.console().is_empty());
     fs::write(&path, whole.replace("</main>", "<img src=\"none.png\"></main>")).expect("the page is broken");
     browser.load(&path);

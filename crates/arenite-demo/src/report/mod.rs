@@ -8,6 +8,7 @@ mod budgets;
 mod memory;
 mod picture;
 mod scale;
+mod streaming;
 mod svg;
 mod tables;
 mod thin;
@@ -54,6 +55,7 @@ pub fn render(record: &Record, out: &mut dyn Write) -> fmt::Result {
     )?;
     tables::cards(out, record)?;
     memory::draw(out, record)?;
+    streaming::draw(out, record)?;
     arena::draw(out, record)?;
     times::draw_line(out, record)?;
     times::draw_histogram(out, record)?;

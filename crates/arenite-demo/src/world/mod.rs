@@ -42,7 +42,7 @@ use arenite::{HeapTagSnapshot, MemoryManager, ScratchStack, TagSnapshot};
 use crate::config::{Config, Observer};
 use crate::error::DemoError;
 use crate::host::{self, Clock, Left, Resident, Run};
-use crate::outcome::{HeapOutcome, Record, TagOutcome};
+use crate::outcome::{HeapOutcome, Record, Streamed, TagOutcome};
 use crate::rules::crew::Crew;
 use crate::rules::flight::Crowd;
 use crate::wad::{LumpName, Wad};
@@ -51,6 +51,7 @@ use flying::Flying;
 use leak::Marks;
 use resources::Source;
 use scene::Level;
+use streaming::Streams;
 use trends::Trends;
 
 impl From<arenite::AllocError> for DemoError {
@@ -179,7 +180,9 @@ fn scene(
         marks.map_or(Ok(()), Marks::frame)?;
         let (stats, ms) = (frame.end(), clock.ms());
         trends.frame(marks);
-        Ok(memory::sample(&drawn, &stats, cut, ms))
+        let (mut sample, counts) = memory::sample(&drawn, &stats, cut, ms);
+        sample.streamed = source.streams.as_ref().map_or(Streamed::default(), Streams::take_news);
+        Ok((sample, counts))
     })?;
 
     let loaded = Resident::read().now;
@@ -235,5 +238,9 @@ fn heap_outcome(tag: &HeapTagSnapshot) -> HeapOutcome {
     }
 }
 
+#[cfg(test)]
+mod resident;
+#[cfg(all(test, target_os = "linux"))]
+mod streamed_game;
 #[cfg(test)]
 mod tests;

@@ -19,7 +19,7 @@ use super::memory;
 use crate::config::Config;
 use crate::error::DemoError;
 use crate::host::{self, Counts};
-use crate::outcome::{CacheOutcome, StreamingOutcome};
+use crate::outcome::{CacheOutcome, Streamed, StreamingOutcome};
 use crate::rules::assets::Sheet;
 use crate::rules::draw::Camera;
 use crate::rules::level::Level;
@@ -41,6 +41,9 @@ const LEAST: i32 = 96 * UNIT;
 pub(super) struct Block<T: Copy + Send + Sync + 'static> {
     arena: ResourceArena,
     elements: Resource<[T]>,
+    /// Declared last: the memory is gone when this is.
+    #[cfg(test)]
+    _seen: super::resident::Seen,
 }
 
 impl<T: Copy + Default + Send + Sync + 'static> Block<T> {
@@ -60,7 +63,12 @@ impl<T: Copy + Default + Send + Sync + 'static> Block<T> {
         let elements =
             arena.try_insert_slice_with(len, |elements| fill(elements).map_err(DemoError::from))?;
         room.give_back((bytes + page).saturating_sub(arena.stats().committed));
-        Ok(Self { arena, elements })
+        Ok(Self {
+            #[cfg(test)]
+            _seen: super::resident::Seen::new(tag, arena.get(elements).unwrap_or_default()),
+            arena,
+            elements,
+        })
     }
 
     /// The elements.
@@ -88,6 +96,8 @@ pub(super) struct Streams<'w> {
     sounds: ResourceCache<LumpName, Block<i16>>,
     heap_calls: Option<fn() -> u64>,
     figures: Cell<StreamingOutcome>,
+    /// What was done since somebody last asked.
+    news: Cell<Streamed>,
 }
 
 impl<'w> Streams<'w> {
@@ -103,6 +113,7 @@ impl<'w> Streams<'w> {
             sounds: ResourceCache::with(memory::tag(SOUNDS).map(streamed)?),
             heap_calls: config.heap_calls,
             figures: Cell::default(),
+            news: Cell::default(),
         }))
     }
 
@@ -142,7 +153,7 @@ impl<'w> Streams<'w> {
             memory: os::memory_calls(),
             faults: host::minor_faults(),
         };
-        let before = read();
+        let (had, before) = (self.done(), read());
         host::mark("streaming begin");
         let part = memory::part(memory::STREAMING)?;
         let done = stream()?;
@@ -160,7 +171,23 @@ impl<'w> Streams<'w> {
         figures.heap_calls += counts.heap;
         figures.memory_syscalls += counts.memory;
         self.figures.set(figures);
+        let (has, mut news) = (self.done(), self.news.get());
+        news.loads += (has.0 - had.0) as u32;
+        news.evictions += (has.1 - had.1) as u32;
+        news.cuts += u32::from(in_frame);
+        self.news.set(news);
         Ok((done, counts))
+    }
+
+    /// Loads and evictions of both caches so far.
+    fn done(&self) -> (u64, u64) {
+        let (textures, sounds) = (self.textures.stats(), self.sounds.stats());
+        (textures.loads + sounds.loads, textures.evictions + sounds.evictions)
+    }
+
+    /// What was done since this was last asked.
+    pub(super) fn take_news(&self) -> Streamed {
+        self.news.take()
     }
 
     /// The figures of both caches, and of the moments.

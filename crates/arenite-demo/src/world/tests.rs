@@ -15,8 +15,13 @@ fn config() -> Config {
 }
 
 fn run(config: &Config) -> Result<Record, DemoError> {
+    run_observed(config, &mut Silent)
+}
+
+/// A run, when it is its turn.
+pub(super) fn run_observed(config: &Config, observer: &mut dyn Observer) -> Result<Record, DemoError> {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    super::run(config, &mut Silent)
+    super::run(config, observer)
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use arenite_demo::outcome::{
     CacheOutcome, Dot, FrameMs, FrameSample, HeapOutcome, LeakOutcome, Line, Outcome, Picture, Record,
-    SAMPLED_TAGS, SceneOutcome, TagOutcome, TrendOutcome,
+    SAMPLED_TAGS, SceneOutcome, Streamed, TagOutcome, TrendOutcome,
 };
 
 /// A small repeatable source of numbers.
@@ -23,6 +23,19 @@ fn tag(name: &str, committed: u64, peak: u64, budget: Option<u64>) -> TagOutcome
         live: committed / 4 * 3,
         peak,
         budget,
+    }
+}
+
+/// A scene loads much before its first frame, and then a little now and then.
+fn streamed(frame: u32, dice: &mut Dice) -> Streamed {
+    match frame {
+        0 => Streamed { loads: 40, evictions: 25, cuts: 0 },
+        _ if frame.is_multiple_of(60) => Streamed {
+            loads: 1 + dice.roll(6) as u32,
+            evictions: dice.roll(5) as u32,
+            cuts: u32::from(frame.is_multiple_of(240)),
+        },
+        _ => Streamed::default(),
     }
 }
 
@@ -80,6 +93,7 @@ pub(crate) fn ordinary(scenes: u32, frames: u32, lines: u32) -> Record {
                 committed,
                 drawn: 300,
                 fresh: 12,
+                streamed: streamed(frame, &mut dice),
             });
         }
     }
@@ -187,11 +201,13 @@ pub(crate) fn all() -> Vec<(&'static str, Record)> {
     let mut bare = ordinary(1, 300, 300);
     bare.outcome.memory = "plain".to_owned();
     bare.outcome.tags.clear();
+    bare.outcome.caches.clear();
     bare.outcome.frame_heap_calls = None;
     bare.outcome.frame_arena_high_water = 0;
     bare.sampled_tags.clear();
     for sample in &mut bare.timeline {
         (sample.arena_used, sample.jobs_used, sample.committed) = (0, 0, [0; SAMPLED_TAGS]);
+        sample.streamed = Streamed::default();
     }
 
     let mut huge = ordinary(2, 200, 300);
@@ -199,6 +215,7 @@ pub(crate) fn all() -> Vec<(&'static str, Record)> {
         sample.committed = [u64::MAX / 2; SAMPLED_TAGS];
         sample.arena_used = u64::MAX;
         sample.ms = f32::MAX;
+        sample.streamed = Streamed { loads: u32::MAX, evictions: u32::MAX, cuts: u32::MAX };
     }
     huge.timeline[5].ms = f32::NAN;
     huge.outcome.frame_ms = FrameMs { p50: f64::INFINITY, p99: f64::NAN, p999: 1e30, max: f64::MAX };
@@ -218,6 +235,15 @@ pub(crate) fn all() -> Vec<(&'static str, Record)> {
     names.sampled_tags[0].clone_from(&evil);
     names.outcome.scenes[0].map.clone_from(&evil);
     names.pictures[0].map.clone_from(&evil);
+    // Nothing had to go.
+    for sample in &mut names.timeline {
+        sample.streamed.evictions = 0;
+    }
+
+    let mut idle = ordinary(1, 200, 300);
+    for sample in &mut idle.timeline {
+        sample.streamed = Streamed::default();
+    }
 
     let mut empty = ordinary(1, 0, 0);
     empty.outcome.scenes.clear();
@@ -234,6 +260,7 @@ pub(crate) fn all() -> Vec<(&'static str, Record)> {
         ("names", names),
         ("big-map", ordinary(1, 200, 20_000)),
         ("many-scenes", ordinary(36, 60, 700)),
+        ("idle", idle),
         ("empty", empty),
     ]
 }

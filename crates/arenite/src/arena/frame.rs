@@ -499,6 +499,20 @@ impl FrameArena {
         self.ticket(self.alloc_str(text))
     }
 
+    /// What tickets of this frame carry: no other frame, of whatever arena, has the same. With [`readable_stamp`](Self::readable_stamp), for
+    /// tickets of one's own making, where types and lifetimes do not reach: what was allocated in the frame of the readable stamp
+    /// can be read until [`begin_frame`](Self::begin_frame).
+    #[must_use]
+    pub const fn stamp(&self) -> u64 {
+        self.stamp
+    }
+
+    /// The [`stamp`](Self::stamp) of the frame before this one; 0 if there is none.
+    #[must_use]
+    pub const fn readable_stamp(&self) -> u64 {
+        self.previous_stamp
+    }
+
     /// Private, and only ever called on a block that was allocated for it a moment ago or that a vector still owned: a
     /// slice that the caller got earlier may lie in memory that was rewound since.
     #[inline]

@@ -136,6 +136,15 @@ pub struct Resource<T: ?Sized> {
     of: PhantomData<fn() -> *const T>,
 }
 
+impl<T: ?Sized> Resource<T> {
+    /// Which of its arena's values it is, counted from the last clear: a number for where no handle can go, which tells neither
+    /// arenas nor times apart. See [`ResourceArena::at`].
+    #[must_use]
+    pub const fn index(self) -> u32 {
+        self.index
+    }
+}
+
 impl<T: ?Sized> Clone for Resource<T> {
     fn clone(&self) -> Self {
         *self
@@ -480,6 +489,15 @@ impl ResourceArena {
         // SAFETY: the slot was made from a valid `T` with this metadata; it lives until `clear(&mut self)`, and only
         // shared references to it are ever given.
         (slot.type_id == TypeId::of::<T>()).then(|| unsafe { &*T::raw(slot.value, slot.metadata) })
+    }
+
+    /// The handle of a value that is there now, by its [index](Resource::index); `None` if there is none, or of another type.
+    /// O(1), no lock.
+    #[inline]
+    #[must_use]
+    pub fn at<T: ?Sized + Stored>(&self, index: u32) -> Option<Resource<T>> {
+        let resource = Resource { stamp: self.stamp, index, of: PhantomData };
+        self.get(resource).map(|_| resource)
     }
 
     /// Values there are.

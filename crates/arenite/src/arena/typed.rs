@@ -153,6 +153,16 @@ impl<const LOCAL: bool> Cursor<'_, LOCAL> {
         Ok(unsafe { core::slice::from_raw_parts_mut(block.as_ptr(), len) })
     }
 
+    #[inline(always)]
+    pub(crate) unsafe fn try_put_layout<'d>(
+        self,
+        layout: Layout,
+    ) -> Result<&'d mut [MaybeUninit<u8>], AllocError> {
+        let block = self.try_alloc(layout)?.cast::<MaybeUninit<u8>>();
+        // SAFETY: the block has room for so many, and uninitialised is what they may be.
+        Ok(unsafe { core::slice::from_raw_parts_mut(block.as_ptr(), layout.size()) })
+    }
+
     #[inline]
     pub(crate) unsafe fn try_put_slice_fill_with<'d, T>(
         self,
@@ -398,6 +408,20 @@ macro_rules! arena_methods {
             let $this = self;
             // SAFETY: as in `alloc`.
             unsafe { $cursor.try_put_slice_uninit(len) }
+        }
+
+        /// Room of a layout that is known at run time only, at a multiple of its alignment, with arbitrary content.
+        ///
+        /// # Errors
+        /// As [`try_alloc`](Self::try_alloc).
+        #[inline]
+        pub fn try_alloc_layout<$own>(
+            &$own self,
+            layout: core::alloc::Layout,
+        ) -> Result<&$data mut [core::mem::MaybeUninit<u8>], $crate::AllocError> {
+            let $this = self;
+            // SAFETY: as in `alloc`.
+            unsafe { $cursor.try_put_layout(layout) }
         }
 
         /// Collects an iterator of any length into a slice. The length it claims is only a hint. The iterator may

@@ -25,13 +25,28 @@ pub(crate) const fn index(number: usize) -> usize {
     number / 2 % THREADS
 }
 
+#[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
+pub(crate) use numbered::{Row, hide, is_hidden, row, show};
 pub(crate) use numbered::{enrolled, has_ended, here, remember};
+
+/// Bytes between the rows of a table that has one for each thread.
+#[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
+pub(crate) const ROW: usize = 2048;
+/// Rows of such a table: one for each thread that can have a number, behind one for all that have none.
+#[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
+pub(crate) const ROWS: usize = THREADS + 1;
+
+/// Which row is that of a thread with this number: 0 for those without one.
+#[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
+pub(crate) const fn row_of(number: usize) -> usize {
+    if number == 0 { 0 } else { index(number) + 1 }
+}
 
 #[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
 mod numbered {
     use core::cell::Cell;
 
-    use super::{Here, THREADS, index};
+    use super::{Here, ROW, THREADS, index, row_of};
     use crate::base::sync::{AtomicUsize, Ordering};
 
     /// The numbers of living threads. A number is a serial number, never given twice, then the index in here, then a
@@ -42,6 +57,9 @@ mod numbered {
         // Without a destructor, so that it is read without a check, and can be until the thread is gone.
         static HERE: Cell<Here> = const { Cell::new(Here { me: 0, seat: 0 }) };
         static ASKED: Cell<bool> = const { Cell::new(false) };
+        // `row_of` its number, in bytes; 0 while it is hidden. By itself, so that counting a call loads nothing else.
+        static MINE: Cell<usize> = const { Cell::new(0) };
+        static HIDDEN: Cell<u32> = const { Cell::new(0) };
         static EXIT: Exit = const { Exit };
     }
 
@@ -53,6 +71,7 @@ mod numbered {
             let Here { me, seat } = HERE.get();
             // First: nothing that another destructor does uses what is kept under the number any more.
             HERE.set(Here { me: 0, seat });
+            MINE.set(0);
             if me != 0 {
                 // Release: all that the thread did under its number happens before others know that it has ended.
                 LIVING[index(me)].store(0, Ordering::Release);
@@ -68,6 +87,48 @@ mod numbered {
 
     pub(crate) fn remember(seat: usize) {
         HERE.set(Here { seat, ..HERE.get() });
+    }
+
+    /// How many bytes into a table of rows the calling thread's row begins.
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) struct Row(
+        /// A multiple of [`ROW`], below [`ROWS`](super::ROWS) of them.
+        usize,
+    );
+
+    impl Row {
+        #[inline(always)]
+        pub(crate) const fn bytes(self) -> usize {
+            self.0
+        }
+    }
+
+    /// The calling thread's row. The first one if it has no number (yet), or is hidden: whoever finds that looks closer.
+    #[inline(always)]
+    pub(crate) fn row() -> Row {
+        Row(MINE.get())
+    }
+
+    fn find_row() {
+        MINE.set(if is_hidden() { 0 } else { row_of(HERE.get().me) * ROW });
+    }
+
+    /// From now on [`row`] answers the first one on this thread, so that those who go the short way find out that somebody watches
+    /// it, and ask nothing extra when nobody does. It goes on until [`show`] was called as often.
+    pub(crate) fn hide() {
+        HIDDEN.set(HIDDEN.get() + 1);
+        find_row();
+    }
+
+    /// Ends what [`hide`] began.
+    pub(crate) fn show() {
+        HIDDEN.set(HIDDEN.get().saturating_sub(1));
+        find_row();
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_hidden() -> bool {
+        HIDDEN.get() != 0
     }
 
     /// Whether the thread of this number has ended. If so, all that it did happened before.
@@ -90,6 +151,7 @@ mod numbered {
                     .then_some(number)
             });
             HERE.set(Here { me: drawn.unwrap_or(0), ..HERE.get() });
+            find_row();
         }
         HERE.get().me
     }
@@ -127,6 +189,25 @@ mod tests {
         assert!(!has_ended(mine));
         assert!(has_ended(other));
         assert_eq!((enrolled(), here().me), (mine, mine));
+    }
+
+    #[test]
+    fn a_hidden_thread_has_the_row_of_those_without_a_number() {
+        std::thread::spawn(|| {
+            assert_eq!(row().bytes(), 0, "before it has a number");
+            hide();
+            let mine = row_of(enrolled()) * ROW;
+            assert!(mine != 0 && is_hidden() && row().bytes() == 0);
+            hide();
+            show();
+            assert_eq!(row().bytes(), 0);
+            show();
+            assert!(!is_hidden());
+            assert_eq!(row().bytes(), mine);
+        })
+        .join()
+        .unwrap();
+        assert_eq!((row_of(0), row_of(2 * THREADS * 7), row_of(2 * (THREADS * 8 - 1))), (0, 1, ROWS - 1));
     }
 
     #[test]

@@ -12,7 +12,8 @@ pub(super) struct Flight {
     owner: ThreadId,
     /// Set once, under `gate`, before anybody else can get what this flight brought.
     over: AtomicBool,
-    gate: Mutex<()>,
+    /// How many wait: waking nobody is a system call, too.
+    gate: Mutex<usize>,
     landed: Condvar,
 }
 
@@ -29,12 +30,21 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+std::thread_local! {
+    // Asking for the thread itself counts its handle up and down each time.
+    static ME: ThreadId = thread::current().id();
+}
+
+fn me() -> ThreadId {
+    ME.with(|id| *id)
+}
+
 impl Flight {
     pub(super) fn start() -> Arc<Self> {
         Arc::new(Self {
-            owner: thread::current().id(),
+            owner: me(),
             over: AtomicBool::new(false),
-            gate: Mutex::new(()),
+            gate: Mutex::new(0),
             landed: Condvar::new(),
         })
     }
@@ -47,13 +57,17 @@ impl Flight {
     pub(super) fn end(&self) {
         let gate = lock(&self.gate);
         self.over.store(true, Ordering::Release);
+        let waiting = *gate;
         drop(gate);
-        self.landed.notify_all();
+        // Who comes later sees that it is over.
+        if waiting != 0 {
+            self.landed.notify_all();
+        }
     }
 
     /// Waits for the end, or says that it would wait for itself.
     pub(super) fn wait(self: &Arc<Self>) -> Result<(), WaitsForItself> {
-        let me = thread::current().id();
+        let me = me();
         let mut waiting = lock(&WAITING);
         if self.comes_back_to(me, &waiting) {
             return Err(WaitsForItself);
@@ -62,6 +76,7 @@ impl Flight {
         drop(waiting);
 
         let mut gate = lock(&self.gate);
+        *gate += 1;
         while !self.is_over() {
             gate = self.landed.wait(gate).unwrap_or_else(PoisonError::into_inner);
         }

@@ -19,7 +19,7 @@ mod state;
 
 pub use options::{CacheEvent, ResourceCacheOptions, Unloading};
 pub use pinned::Pinned;
-pub use room::{InsertRefused, LoadError, NoRoom, PinError, Room};
+pub use room::{InsertError, InsertRefused, LoadError, NoRoom, PinError, Room};
 pub use state::ResourceCacheStats;
 
 use std::fmt;
@@ -191,7 +191,7 @@ impl<K: Eq + Hash + Clone, R> ResourceCache<K, R> {
     /// given back and the cache is as if it had never been asked (but for what was unloaded to make room).
     ///
     /// # Errors
-    /// There is no room, `load` fails, or the load waits for itself; see [`LoadError`].
+    /// There is no room, `load` fails, the load waits for itself, or the table can not grow; see [`LoadError`].
     pub fn get_or_load<E>(
         &self,
         key: &K,
@@ -209,7 +209,7 @@ impl<K: Eq + Hash + Clone, R> ResourceCache<K, R> {
                 Found::Loading(flight) => flight,
                 Found::Absent => {
                     state.stats.misses += u64::from(!waited);
-                    break state.begin(key);
+                    break state.begin(key).map_err(|state::Full| LoadError::OutOfMemory)?;
                 }
             };
             state.stats.misses += u64::from(!waited);
@@ -219,7 +219,7 @@ impl<K: Eq + Hash + Clone, R> ResourceCache<K, R> {
             flight.wait().map_err(|_| LoadError::Cycle)?;
         };
         // Ends the flight, whatever happens.
-        let landing = Landing { shared: &self.shared, key, flight };
+        let mut landing = Landing { shared: &self.shared, key, flight, landed: false };
         let mut room = Room::new(&*self.shared, self.shared.charges);
         let value = match load(&mut room) {
             Ok(value) => value,
@@ -232,11 +232,15 @@ impl<K: Eq + Hash + Clone, R> ResourceCache<K, R> {
         // From here on, whatever panics, it is unpinned.
         let pinned = Pinned::new(Arc::clone(&slot));
         let bytes = slot.bytes();
-        let inserted = self.shared.lock().land(key, &slot);
+        let landed = self.shared.lock().land(key, &slot);
         drop(slot);
+        // The key has no place in the table any more that is this load's.
+        landing.landed = landed.is_ok();
         drop(landing);
-        if let Some(inserted) = inserted {
-            return Ok(Pinned::new(inserted));
+        match landed {
+            Ok(None) => {}
+            Ok(Some(inserted)) => return Ok(Pinned::new(inserted)),
+            Err(state::Full) => return Err(LoadError::OutOfMemory),
         }
         self.shared.tell(CacheEvent::Loaded { key, bytes });
         Ok(pinned)
@@ -246,15 +250,17 @@ impl<K: Eq + Hash + Clone, R> ResourceCache<K, R> {
     /// with its pins. Of a load of the same key that runs meanwhile the result is dropped, and this one given out.
     ///
     /// # Errors
-    /// There is no room: the value comes back, and what was under this key is still there.
+    /// There is no room, or the table can not grow: the value comes back, and what was under this key is still there.
     pub fn insert(&self, key: &K, bytes: usize, value: R) -> Result<Pinned<K, R>, InsertRefused<R>> {
         let mut room = Room::new(&*self.shared, self.shared.charges);
         if let Err(reason) = room.claim(bytes) {
-            return Err(InsertRefused { value, reason });
+            return Err(InsertRefused { value, reason: InsertError::NoRoom(reason) });
         }
         let slot = Slot::pinned(value, room.into_charge(), Arc::clone(&self.shared));
-        let pinned = Pinned::new(Arc::clone(&slot));
-        let replaced = self.shared.lock().put(key, slot);
+        let put = self.shared.lock().put(key, &slot);
+        let Ok(replaced) = put else { return Err(out_of_memory(slot)) };
+        // From here on, whatever panics, it is unpinned.
+        let pinned = Pinned::new(slot);
         if let Some(gone) = replaced {
             self.shared.bury(gone, Unloading::Replaced);
         }
@@ -353,11 +359,20 @@ impl<K: Eq + Hash, R> fmt::Debug for ResourceCache<K, R> {
     }
 }
 
+/// The value of a slot that the table had no room for.
+#[cold]
+fn out_of_memory<K, R>(slot: Arc<Slot<K, R>>) -> InsertRefused<R> {
+    let slot = Arc::into_inner(slot).expect("what was refused is in no table");
+    InsertRefused { value: slot.into_value(), reason: InsertError::OutOfMemory }
+}
+
 /// Ends a flight when it is dropped: the loader has landed, failed or panicked. Those that wait look again.
 struct Landing<'a, K: Eq + Hash, R> {
     shared: &'a Shared<K, R>,
     key: &'a K,
     flight: Arc<Flight>,
+    /// It has ended in the cache, which has nothing to be tidied up.
+    landed: bool,
 }
 
 impl<K: Eq + Hash, R> Drop for Landing<'_, K, R> {
@@ -370,6 +385,9 @@ impl<K: Eq + Hash, R> Drop for Landing<'_, K, R> {
             }
         }
         let _end = End(&self.flight);
+        if self.landed {
+            return;
+        }
         let key = self.shared.lock().abandon(self.key, &self.flight);
         drop(key);
     }

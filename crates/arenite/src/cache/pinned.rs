@@ -58,6 +58,11 @@ impl<K, R> Slot<K, R> {
         self.charge.bytes
     }
 
+    /// The value, and what it was charged given back.
+    pub(super) fn into_value(self) -> R {
+        self.value
+    }
+
     /// Where the cache has it; any number if it does not.
     pub(super) fn node(&self) -> usize {
         self.node.load(Ordering::Relaxed)
@@ -68,9 +73,24 @@ impl<K, R> Slot<K, R> {
         self.node.store(node, Ordering::Relaxed);
     }
 
-    /// Adds a pin, under the cache's lock.
+    /// Adds a pin: to others, or under the cache's lock.
     pub(super) fn pin(&self) {
         self.pins.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Adds a pin to a slot that is idle, under the cache's lock: nobody has one, so nobody else changes their number meanwhile.
+    pub(super) fn pin_idle(&self) {
+        self.pins.store(1, Ordering::Relaxed);
+    }
+
+    /// Takes the last pin away, under the cache's lock. False if it is not the last.
+    fn unpin_last(&self) -> bool {
+        // Under the lock nobody gets a pin from the cache, and from another pin only if there is one.
+        let last = self.pins.load(Ordering::Acquire) == 1;
+        if last {
+            self.pins.store(0, Ordering::Release);
+        }
+        last
     }
 
     /// Whether no pin is left; certain only under the cache's lock.
@@ -124,8 +144,16 @@ impl<K, R> Clone for Pinned<K, R> {
 
 impl<K, R> Drop for Pinned<K, R> {
     fn drop(&mut self) {
+        let pins = &self.slot.pins;
+        // Nearly always it is the only one, and still is under the lock, which is to be taken anyway.
+        if pins.load(Ordering::Acquire) == 1 {
+            let mut state = self.slot.home.lock();
+            if self.slot.unpin_last() {
+                return state.rest(&self.slot);
+            }
+        }
         // Release: what was done with the resource comes before its destructor, wherever that runs.
-        if self.slot.pins.fetch_sub(1, Ordering::AcqRel) == 1 {
+        if pins.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.slot.home.lock().rest(&self.slot);
         }
     }

@@ -101,11 +101,14 @@ impl<'a> Room<'a> {
             return Ok(());
         }
         loop {
-            let idle = self.cache.idle();
-            let possible = chain(self.tag).all(|tag| refusal(tag, bytes, idle).is_none());
+            let mut calm = self.tag.quiet_room();
+            // There is room enough and to spare, or there may be.
+            let possible = calm >= bytes || self.tag.refusal(bytes, self.cache.idle()).is_none();
             if possible {
                 // It fits, or will: so go on until nobody has to be told of it.
-                while calm_room(self.tag) < bytes && self.cache.unload_one() {}
+                while calm < bytes && self.cache.unload_one() {
+                    calm = self.tag.quiet_room();
+                }
             }
             // Asked in vain, too: the tag's pressure callbacks may have something to give.
             match self.take(bytes) {
@@ -122,7 +125,7 @@ impl<'a> Room<'a> {
         if self.charges {
             return self.tag.try_charge_committed(bytes);
         }
-        chain(self.tag).find_map(|tag| refusal(tag, bytes, 0)).map_or(Ok(()), Err)
+        self.tag.refusal(bytes, 0).map_or(Ok(()), Err)
     }
 
     /// The refusal after which nothing was claimed any more.
@@ -146,31 +149,6 @@ impl fmt::Debug for Room<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Room").field("tag", &self.tag).field("bytes", &self.bytes).finish_non_exhaustive()
     }
-}
-
-/// A tag and all above it.
-fn chain(tag: Tag) -> impl Iterator<Item = Tag> {
-    std::iter::successors(Some(tag), |tag| tag.parent())
-}
-
-/// Whether the hard budget of a tag refuses `wanted` bytes more after `given` were given back.
-fn refusal(tag: Tag, wanted: usize, given: usize) -> Option<BudgetExceeded> {
-    let account = tag.account();
-    let limit = account.budget.limit().filter(|_| account.budget.is_hard())?;
-    let in_use = account.subtree.committed;
-    let fits = in_use.saturating_sub(given).checked_add(wanted).is_some_and(|sum| sum <= limit);
-    (!fits).then_some(BudgetExceeded { tag, limit, in_use, wanted })
-}
-
-/// How much may be committed before a tag or one above it reaches its warning mark, or goes over its limit if it has no such
-/// mark; 0 when it has already.
-fn calm_room(tag: Tag) -> usize {
-    let room = |tag: Tag| {
-        let account = tag.account();
-        let mark = account.budget.warning().map(|mark| mark.saturating_sub(1)).or(account.budget.limit());
-        mark.map_or(usize::MAX, |mark| mark.saturating_sub(account.subtree.committed))
-    };
-    chain(tag).map(room).min().unwrap_or(usize::MAX)
 }
 
 /// A claim does not fit in the budget, whatever is unloaded.
@@ -212,7 +190,12 @@ pub enum LoadError<E> {
     Failed(E),
     /// The load would wait for itself: a loader asks for its own key, or loaders of several threads wait for each other.
     Cycle,
+    /// The cache's own table would have had to grow, and the program's allocator refused.
+    OutOfMemory,
 }
+
+const TABLE_FULL: &str =
+    "the allocator refused room for the cache's table; unload something, or give it more memory";
 
 impl<E: fmt::Display> fmt::Display for LoadError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -222,6 +205,7 @@ impl<E: fmt::Display> fmt::Display for LoadError<E> {
             Self::Cycle => f.write_str(
                 "the load waits for itself: loaders ask for each other's keys; break the ring by loading one of them first",
             ),
+            Self::OutOfMemory => f.write_str(TABLE_FULL),
         }
     }
 }
@@ -249,6 +233,34 @@ impl fmt::Display for PinError {
 
 impl Error for PinError {}
 
+/// Why a value was not inserted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InsertError {
+    /// It does not fit.
+    NoRoom(NoRoom),
+    /// The cache's own table would have had to grow, and the program's allocator refused.
+    OutOfMemory,
+}
+
+impl fmt::Display for InsertError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoRoom(no_room) => no_room.fmt(f),
+            Self::OutOfMemory => f.write_str(TABLE_FULL),
+        }
+    }
+}
+
+impl Error for InsertError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::NoRoom(no_room) => Some(no_room),
+            Self::OutOfMemory => None,
+        }
+    }
+}
+
 /// A value that did not fit, and why.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -256,7 +268,7 @@ pub struct InsertRefused<R> {
     /// What was to be inserted.
     pub value: R,
     /// Why it was not.
-    pub reason: NoRoom,
+    pub reason: InsertError,
 }
 
 impl<R> fmt::Debug for InsertRefused<R> {

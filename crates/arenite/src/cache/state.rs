@@ -75,6 +75,10 @@ pub(super) enum Found<K, R> {
     Absent,
 }
 
+/// The allocator refused the table more room.
+#[derive(Debug)]
+pub(super) struct Full;
+
 /// What was taken out of the cache.
 pub(super) struct Gone<K, R> {
     pub(super) keys: (K, Option<K>),
@@ -184,10 +188,15 @@ impl<K: Eq + Hash, R> State<K, R> {
             Some(Place::Loading(flight)) if flight.is_over() => Found::Absent,
             Some(Place::Loading(flight)) => Found::Loading(Arc::clone(flight)),
             Some(&Place::Ready(index)) => {
+                let was_idle = self.nodes[index].idle;
                 self.wake(index);
                 match &self.nodes[index].held {
                     Some((_, slot)) => {
-                        slot.pin();
+                        if was_idle {
+                            slot.pin_idle();
+                        } else {
+                            slot.pin();
+                        }
                         Found::Ready(Arc::clone(slot))
                     }
                     None => Found::Absent,
@@ -231,37 +240,56 @@ impl<K: Eq + Hash, R> State<K, R> {
 }
 
 impl<K: Eq + Hash + Clone, R> State<K, R> {
+    /// Makes room in the table for one more key, and for a node of each key: so that what was begun can also land. May hash.
+    fn grow(&mut self) -> Result<(), Full> {
+        self.places.try_reserve(1).map_err(|_| Full)?;
+        // One more than keys: what replaces another one has a node before that one's is vacant.
+        let keys = self.places.len() + 2;
+        self.nodes.try_reserve(keys.saturating_sub(self.nodes.len())).map_err(|_| Full)
+    }
+
     /// Notes that a load of an absent key begins.
-    pub(super) fn begin(&mut self, key: &K) -> Arc<Flight> {
+    pub(super) fn begin(&mut self, key: &K) -> Result<Arc<Flight>, Full> {
+        self.grow()?;
         let flight = Flight::start();
         self.places.insert(key.clone(), Place::Loading(Arc::clone(&flight)));
-        flight
+        Ok(flight)
     }
 
     /// Puts a resource in, which is pinned; what was under the key comes out, pinned or not.
-    pub(super) fn put(&mut self, key: &K, slot: Arc<Slot<K, R>>) -> Option<Gone<K, R>> {
+    pub(super) fn put(&mut self, key: &K, slot: &Arc<Slot<K, R>>) -> Result<Option<Gone<K, R>>, Full> {
         // The program's code first, so that nothing is half-done if it panics.
         let (own, index) = (key.clone(), self.next());
         let before = match self.places.get_mut(key) {
             Some(place) => Some(std::mem::replace(place, Place::Ready(index))),
-            None => self.places.insert(key.clone(), Place::Ready(index)),
+            None => {
+                self.grow()?;
+                self.places.insert(key.clone(), Place::Ready(index))
+            }
         };
-        self.settle(own, slot);
-        let Some(Place::Ready(old)) = before else { return None };
-        let (key, slot) = self.vacate(old)?;
-        Some(Gone { keys: (key, None), slot })
+        self.settle(own, Arc::clone(slot));
+        let Some(Place::Ready(old)) = before else { return Ok(None) };
+        Ok(self.vacate(old).map(|(key, slot)| Gone { keys: (key, None), slot }))
     }
 
     /// Puts in what a load brought. If something was inserted under the key meanwhile that wins: it comes back, pinned.
-    pub(super) fn land(&mut self, key: &K, slot: &Arc<Slot<K, R>>) -> Option<Arc<Slot<K, R>>> {
-        if self.is_ready(key)
-            && let Found::Ready(inserted) = self.find(key)
-        {
-            return Some(inserted);
+    pub(super) fn land(&mut self, key: &K, slot: &Arc<Slot<K, R>>) -> Result<Option<Arc<Slot<K, R>>>, Full> {
+        let (own, index) = (key.clone(), self.next());
+        match self.places.get_mut(key) {
+            Some(Place::Ready(_)) => match self.find(key) {
+                Found::Ready(inserted) => return Ok(Some(inserted)),
+                // It is ready.
+                Found::Loading(_) | Found::Absent => return Ok(None),
+            },
+            Some(place) => *place = Place::Ready(index),
+            // What was inserted meanwhile was unloaded, too.
+            None => {
+                self.grow()?;
+                self.places.insert(key.clone(), Place::Ready(index));
+            }
         }
-        // A place that is ready has been dealt with: nothing comes out.
-        self.put(key, Arc::clone(slot));
+        self.settle(own, Arc::clone(slot));
         self.stats.loads += 1;
-        None
+        Ok(None)
     }
 }

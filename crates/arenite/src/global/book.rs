@@ -1,17 +1,24 @@
 //! The books of a counting allocator: a slot of figures for each thread, added up when they are read.
 //!
 //! ```text
-//!   count_alloc, count_free (inline): the thread's own slot, plain loads and stores      ◄── nearly always
-//!     rise: the thread has more than it had since it last told;  sink: it has freed `STEP` bytes more
+//!   try_alloc, try_free, try_realloc (inline): the thread's own slot, plain loads and stores      ◄── nearly always
+//!   alloc, free, realloc: the same and what they refuse. The thread has more than it ever noted, or less by `FALL`:
+//!     look: notes how much it had
 //!       tell: its bytes go to the total that all threads share, every `BATCH` bytes up or down
-//!   of a thread without a number: one slot for all of them, by atomic additions
+//!   of a thread without a number: the first slot, for all of them, by atomic additions
 //! ```
 //!
 //! Nothing here allocates, takes a lock or can fail, so it may run inside any allocator, before `main` and after a thread's
 //! destructors. A slot that a thread leaves behind goes on under the next thread with the same index; `base::thread` sees to
 //! it that all the first one wrote happened before.
+#![cfg_attr(
+    not(loom),
+    expect(unsafe_code, reason = "a thread's slot is found by the offset that the thread knows")
+)]
 
 use crate::base::sync::{AtomicU64, Ordering, Padded};
+#[cfg(not(loom))]
+use crate::base::thread::{ROW, ROWS, Row};
 
 /// Size classes: class `c` has the sizes from 2ᶜ on, below 2ᶜ⁺¹. One for each bit of a size, so that none needs to be compared
 /// with anything; few under loom, where each atomic costs.
@@ -19,33 +26,33 @@ pub(super) const CLASSES: usize = if cfg!(loom) { 2 } else { usize::BITS as usiz
 
 /// A thread has always told the others of all that it has gained or lost but this.
 pub(super) const BATCH: i64 = if cfg!(loom) { 4 } else { 64 << 10 };
-/// A thread looks whether it has lost a batch when it has freed so many bytes.
-const STEP: i64 = BATCH / 4;
+/// So much may a thread have above the most that it noted; and so much may it note without telling.
+const RISE: i64 = BATCH / 2;
+/// So much may a thread have below the most that it noted, which is not below what it told.
+const FALL: i64 = BATCH;
 
-#[derive(Debug)]
-struct Class {
-    allocs: AtomicU64,
-    /// Stored with release, after the block's `allocs`, so that whoever reads frees first never sees more of them.
-    frees: AtomicU64,
-}
-
-/// What one thread at a time counts, or, of [`Book::shared`], all that have no slot of their own. All zero at the start, so
-/// that a static book takes no room in the program's file; a size that is a power of two, so that finding one is a shift.
+/// What one thread at a time counts, or, of the first slot, all that have none of their own. All zero at the start, so that a
+/// static book takes no room in the program's file.
 #[derive(Debug)]
 #[cfg_attr(not(loom), repr(C, align(2048)))]
-struct Slot {
+pub(super) struct Slot {
+    /// `allocated - freed - top - RISE`, signed, while it is between `-RISE - FALL` and 0, which is nearly always. Only its
+    /// thread uses it, and only to see at one glance that there is nothing to note or to tell. Zero at the start, and for ever
+    /// in the first slot: whoever finds that looks closer.
+    gap: AtomicU64,
     /// Bytes ever handed out, and taken back. Their difference may be negative: others' blocks are freed here, too.
     allocated: AtomicU64,
     freed: AtomicU64,
-    /// The most that `allocated - freed` was since the thread last told. Signed.
+    /// The most that `allocated - freed` was since the thread last told, as far as it noted that: the next block that comes back
+    /// makes it note. Signed; never below `told`, and less than `RISE` above it.
     top: AtomicU64,
     /// `allocated - freed` as the thread told it last. Signed.
     told: AtomicU64,
-    /// When `freed` is that, it is time to look whether there is something to tell. Never more than [`STEP`] ahead.
-    look: AtomicU64,
     reallocs: AtomicU64,
     failures: AtomicU64,
-    classes: [Class; CLASSES],
+    allocs: [AtomicU64; CLASSES],
+    /// Stored with release, after the block's `allocs`, so that whoever reads frees first never sees more of them.
+    frees: [AtomicU64; CLASSES],
 }
 
 /// What threads have told each other.
@@ -56,11 +63,10 @@ struct Totals {
     peak: AtomicU64,
 }
 
-/// The figures of one allocator. `N` threads have a slot of their own.
+/// The figures of one allocator: a slot for each thread that can have one, behind that of all others.
 #[derive(Debug)]
 pub(super) struct Book<const N: usize> {
     slots: [Slot; N],
-    shared: Slot,
     totals: Padded<Totals>,
 }
 
@@ -80,29 +86,28 @@ pub(super) struct Sums {
 #[inline(always)]
 pub(super) fn class_of(size: usize) -> usize {
     // Without loom there is a class for each, which the compiler knows.
-    ((size | 1).ilog2() as usize).min(CLASSES - 1)
+    (size.checked_ilog2().unwrap_or(0) as usize).min(CLASSES - 1)
 }
 
 /// Adds to a figure that only this thread writes.
 #[inline(always)]
-fn add(figure: &AtomicU64, by: u64, order: Ordering) -> u64 {
-    let sum = figure.load(Ordering::Relaxed).wrapping_add(by);
-    figure.store(sum, order);
-    sum
+fn add(figure: &AtomicU64, by: u64, order: Ordering) {
+    figure.store(figure.load(Ordering::Relaxed).wrapping_add(by), order);
 }
 
 impl Slot {
     #[cfg(not(loom))]
     const fn new() -> Self {
         Self {
+            gap: AtomicU64::new(0),
             allocated: AtomicU64::new(0),
             freed: AtomicU64::new(0),
             top: AtomicU64::new(0),
             told: AtomicU64::new(0),
-            look: AtomicU64::new(0),
             reallocs: AtomicU64::new(0),
             failures: AtomicU64::new(0),
-            classes: [const { Class { allocs: AtomicU64::new(0), frees: AtomicU64::new(0) } }; CLASSES],
+            allocs: [const { AtomicU64::new(0) }; CLASSES],
+            frees: [const { AtomicU64::new(0) }; CLASSES],
         }
     }
 
@@ -110,76 +115,111 @@ impl Slot {
     fn new() -> Self {
         let zero = || AtomicU64::new(0);
         Self {
+            gap: zero(),
             allocated: zero(),
             freed: zero(),
             top: zero(),
             told: zero(),
-            look: zero(),
             reallocs: zero(),
             failures: zero(),
-            classes: core::array::from_fn(|_| Class { allocs: zero(), frees: zero() }),
+            allocs: core::array::from_fn(|_| zero()),
+            frees: core::array::from_fn(|_| zero()),
         }
+    }
+
+    fn gap(&self) -> i64 {
+        self.gap.load(Ordering::Relaxed) as i64
     }
 
     #[inline(always)]
-    fn count_alloc(&self, totals: &Totals, size: usize) {
-        add(&self.classes[class_of(size)].allocs, 1, Ordering::Relaxed);
-        let allocated = add(&self.allocated, size as u64, Ordering::Relaxed);
-        let net = allocated.wrapping_sub(self.freed.load(Ordering::Relaxed)) as i64;
-        if net > self.top.load(Ordering::Relaxed) as i64 {
-            self.rise(totals, net);
-        }
+    fn count_alloc(&self, size: usize) {
+        add(&self.allocs[class_of(size)], 1, Ordering::Relaxed);
+        add(&self.allocated, size as u64, Ordering::Relaxed);
     }
 
     #[inline(always)]
-    fn count_free(&self, totals: &Totals, size: usize) {
-        add(&self.classes[class_of(size)].frees, 1, Ordering::Release);
-        let freed = add(&self.freed, size as u64, Ordering::Release);
-        if freed >= self.look.load(Ordering::Relaxed) {
-            self.sink(totals, freed);
-        }
+    fn count_free(&self, size: usize) {
+        add(&self.frees[class_of(size)], 1, Ordering::Release);
+        add(&self.freed, size as u64, Ordering::Release);
     }
 
-    /// As a block of `new` bytes and one of `old` bytes that goes, but never as both at once: the sum goes straight from one
-    /// to the other.
-    fn count_realloc(&self, totals: &Totals, old: usize, new: usize) {
-        add(&self.classes[class_of(new)].allocs, 1, Ordering::Relaxed);
-        add(&self.classes[class_of(old)].frees, 1, Ordering::Release);
-        let allocated = add(&self.allocated, new as u64, Ordering::Relaxed);
-        let freed = add(&self.freed, old as u64, Ordering::Release);
+    #[inline(always)]
+    fn count_realloc(&self, old: usize, new: usize) {
+        self.count_alloc(new);
+        self.count_free(old);
         add(&self.reallocs, 1, Ordering::Release);
-        let net = allocated.wrapping_sub(freed) as i64;
-        if net > self.top.load(Ordering::Relaxed) as i64 {
-            self.rise(totals, net);
-        }
-        if freed >= self.look.load(Ordering::Relaxed) {
-            self.sink(totals, freed);
-        }
     }
 
-    #[inline(never)]
-    fn rise(&self, totals: &Totals, net: i64) {
-        self.top.store(net as u64, Ordering::Relaxed);
-        if net.wrapping_sub(self.told.load(Ordering::Relaxed) as i64) >= BATCH {
-            self.tell(totals, net);
+    /// A block of `size` bytes was handed out to the thread whose slot this is. False, and nothing has happened, if that is not
+    /// all there is to do. Here and below: only one thread at a time may have a slot, but for the first, which always refuses.
+    #[inline(always)]
+    #[must_use]
+    pub(super) fn try_alloc(&self, size: usize) -> bool {
+        let gap = self.gap().wrapping_add(size as i64);
+        if gap >= 0 {
+            return false;
         }
+        self.gap.store(gap as u64, Ordering::Relaxed);
+        self.count_alloc(size);
+        true
     }
 
-    #[cold]
-    #[inline(never)]
-    fn sink(&self, totals: &Totals, freed: u64) {
-        let net = self.allocated.load(Ordering::Relaxed).wrapping_sub(freed) as i64;
-        // Until it looks again it loses less than a step.
-        if net.wrapping_sub(self.told.load(Ordering::Relaxed) as i64) <= STEP - BATCH {
+    /// A block of `size` bytes comes back, on the thread whose slot this is. As [`try_alloc`](Self::try_alloc).
+    #[inline(always)]
+    #[must_use]
+    pub(super) fn try_free(&self, size: usize) -> bool {
+        let before = self.gap();
+        let gap = before.wrapping_sub(size as i64);
+        // What it has now may be the most it ever had.
+        if before > -RISE || gap < -RISE - FALL {
+            return false;
+        }
+        self.gap.store(gap as u64, Ordering::Relaxed);
+        self.count_free(size);
+        true
+    }
+
+    /// A block of `old` bytes has become `new` bytes long: one comes and one goes, but they never count as both at once. As
+    /// [`try_alloc`](Self::try_alloc).
+    #[inline(always)]
+    #[must_use]
+    pub(super) fn try_realloc(&self, old: usize, new: usize) -> bool {
+        let before = self.gap();
+        let gap = before.wrapping_add(new as i64).wrapping_sub(old as i64);
+        let calm = if new >= old { gap < 0 } else { before <= -RISE && gap >= -RISE - FALL };
+        if !calm {
+            return false;
+        }
+        self.gap.store(gap as u64, Ordering::Relaxed);
+        self.count_realloc(old, new);
+        true
+    }
+
+    /// What the thread has: what others freed of its blocks is not subtracted, what it freed of theirs is.
+    fn net(&self) -> i64 {
+        self.allocated.load(Ordering::Relaxed).wrapping_sub(self.freed.load(Ordering::Relaxed)) as i64
+    }
+
+    /// Notes what the thread has, if it is the most.
+    fn note(&self) {
+        let (net, top) = (self.net(), self.top.load(Ordering::Relaxed) as i64);
+        self.top.store(net.max(top) as u64, Ordering::Relaxed);
+    }
+
+    /// Notes and tells what there is, after something was counted that may be the most, or after [`note`](Self::note).
+    fn look(&self, totals: &Totals) {
+        self.note();
+        let (net, top) = (self.net(), self.top.load(Ordering::Relaxed) as i64);
+        let told = self.told.load(Ordering::Relaxed) as i64;
+        if top.wrapping_sub(told) >= RISE || top.wrapping_sub(net) > FALL {
             self.tell(totals, net);
         }
-        self.look.store(freed.wrapping_add(STEP as u64), Ordering::Relaxed);
+        let top = self.top.load(Ordering::Relaxed) as i64;
+        self.gap.store(net.wrapping_sub(top).wrapping_sub(RISE) as u64, Ordering::Relaxed);
     }
 
     /// Adds what the thread has gained to the total of all. What was the most since the last time counts for the peak as if
     /// the others had stood then as they stand now.
-    #[cold]
-    #[inline(never)]
     fn tell(&self, totals: &Totals, net: i64) {
         let told = self.told.load(Ordering::Relaxed) as i64;
         let top = self.top.load(Ordering::Relaxed) as i64;
@@ -190,10 +230,22 @@ impl Slot {
         self.top.store(net as u64, Ordering::Relaxed);
     }
 
-    /// What the thread has gained at most since it last told. Clamped, because whoever reads may see only half of a tell.
+    /// What the thread has gained at most since it last told, as far as it noted. Clamped, because whoever reads may see only half
+    /// of a tell.
     fn untold(&self) -> i64 {
         let top = self.top.load(Ordering::Relaxed) as i64;
         top.wrapping_sub(self.told.load(Ordering::Relaxed) as i64).clamp(0, BATCH)
+    }
+}
+
+#[cfg(not(loom))]
+impl Book<ROWS> {
+    /// The slot at a thread's row. For `try_…` only: a thread without a number, or one that is hidden, is at the first one.
+    #[inline(always)]
+    pub(super) fn at(&self, row: Row) -> &Slot {
+        const { assert!(size_of::<Slot>() == ROW) };
+        // SAFETY: a row is so many bytes, as a slot is, and there is a slot for each; the slots' place is that of the first one.
+        unsafe { &*self.slots.as_ptr().byte_add(row.bytes()) }
     }
 }
 
@@ -202,7 +254,6 @@ impl<const N: usize> Book<N> {
     pub(super) const fn new() -> Self {
         Self {
             slots: [const { Slot::new() }; N],
-            shared: Slot::new(),
             totals: Padded(Totals { live: AtomicU64::new(0), peak: AtomicU64::new(0) }),
         }
     }
@@ -211,53 +262,74 @@ impl<const N: usize> Book<N> {
     pub(super) fn new() -> Self {
         Self {
             slots: core::array::from_fn(|_| Slot::new()),
-            shared: Slot::new(),
             totals: Padded(Totals { live: AtomicU64::new(0), peak: AtomicU64::new(0) }),
         }
     }
 
-    /// A block of `size` bytes was handed out to the thread whose slot this is. Only one thread at a time may have a slot.
-    #[inline(always)]
+    /// A block of `size` bytes was handed out to the thread that has this slot; to one that has none, if it is the first.
     pub(super) fn alloc(&self, slot: usize, size: usize) {
-        self.slots[slot].count_alloc(&self.totals, size);
+        if slot == 0 {
+            return self.alloc_shared(size);
+        }
+        let slot = &self.slots[slot];
+        if !slot.try_alloc(size) {
+            slot.count_alloc(size);
+            slot.look(&self.totals);
+        }
     }
 
-    /// A block of `size` bytes comes back, on the thread whose slot this is.
-    #[inline(always)]
+    /// A block of `size` bytes comes back, on the thread that has this slot.
     pub(super) fn free(&self, slot: usize, size: usize) {
-        self.slots[slot].count_free(&self.totals, size);
+        if slot == 0 {
+            return self.free_shared(size);
+        }
+        let slot = &self.slots[slot];
+        if !slot.try_free(size) {
+            slot.note();
+            slot.count_free(size);
+            slot.look(&self.totals);
+        }
     }
 
     /// A block of `old` bytes has become `new` bytes long.
     pub(super) fn realloc(&self, slot: usize, old: usize, new: usize) {
-        self.slots[slot].count_realloc(&self.totals, old, new);
+        if slot == 0 {
+            return self.realloc_shared(old, new);
+        }
+        let slot = &self.slots[slot];
+        if !slot.try_realloc(old, new) {
+            slot.note();
+            slot.count_realloc(old, new);
+            slot.look(&self.totals);
+        }
     }
 
-    /// As [`alloc`](Self::alloc), by a thread without a slot.
+    fn shared(&self) -> &Slot {
+        &self.slots[0]
+    }
+
     #[cold]
-    pub(super) fn alloc_shared(&self, size: usize) {
-        self.shared.classes[class_of(size)].allocs.fetch_add(1, Ordering::Relaxed);
-        self.shared.allocated.fetch_add(size as u64, Ordering::Relaxed);
+    fn alloc_shared(&self, size: usize) {
+        self.shared().allocs[class_of(size)].fetch_add(1, Ordering::Relaxed);
+        self.shared().allocated.fetch_add(size as u64, Ordering::Relaxed);
         let before = self.totals.live.fetch_add(size as u64, Ordering::Relaxed) as i64;
         self.totals.peak.fetch_max(before.wrapping_add(size as i64).max(0) as u64, Ordering::Relaxed);
     }
 
-    /// As [`free`](Self::free), by a thread without a slot.
     #[cold]
-    pub(super) fn free_shared(&self, size: usize) {
-        self.shared.classes[class_of(size)].frees.fetch_add(1, Ordering::Release);
-        self.shared.freed.fetch_add(size as u64, Ordering::Release);
+    fn free_shared(&self, size: usize) {
+        self.shared().frees[class_of(size)].fetch_add(1, Ordering::Release);
+        self.shared().freed.fetch_add(size as u64, Ordering::Release);
         self.totals.live.fetch_sub(size as u64, Ordering::Relaxed);
     }
 
-    /// As [`realloc`](Self::realloc), by a thread without a slot.
     #[cold]
-    pub(super) fn realloc_shared(&self, old: usize, new: usize) {
-        self.shared.classes[class_of(new)].allocs.fetch_add(1, Ordering::Relaxed);
-        self.shared.classes[class_of(old)].frees.fetch_add(1, Ordering::Release);
-        self.shared.allocated.fetch_add(new as u64, Ordering::Relaxed);
-        self.shared.freed.fetch_add(old as u64, Ordering::Release);
-        self.shared.reallocs.fetch_add(1, Ordering::Release);
+    fn realloc_shared(&self, old: usize, new: usize) {
+        self.shared().allocs[class_of(new)].fetch_add(1, Ordering::Relaxed);
+        self.shared().frees[class_of(old)].fetch_add(1, Ordering::Release);
+        self.shared().allocated.fetch_add(new as u64, Ordering::Relaxed);
+        self.shared().freed.fetch_add(old as u64, Ordering::Release);
+        self.shared().reallocs.fetch_add(1, Ordering::Release);
         let more = (new as i64).wrapping_sub(old as i64);
         let before = self.totals.live.fetch_add(more as u64, Ordering::Relaxed) as i64;
         self.totals.peak.fetch_max(before.wrapping_add(more).max(0) as u64, Ordering::Relaxed);
@@ -266,11 +338,7 @@ impl<const N: usize> Book<N> {
     /// The allocator below refused. Rare, so one figure for all threads will do.
     #[cold]
     pub(super) fn fail(&self) {
-        self.shared.failures.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn all(&self) -> impl Iterator<Item = &Slot> {
-        self.slots.iter().chain([&self.shared])
+        self.shared().failures.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Adds everything up: no lock, whatever other threads do meanwhile. What came back is read before what was handed out,
@@ -281,28 +349,28 @@ impl<const N: usize> Book<N> {
             freed: 0,
             peak: 0,
             reallocs: 0,
-            failures: self.shared.failures.load(Ordering::Relaxed),
+            failures: self.shared().failures.load(Ordering::Relaxed),
             allocs: [0; CLASSES],
             frees: [0; CLASSES],
         };
-        sums.reallocs = self.all().map(|slot| slot.reallocs.load(Ordering::Acquire)).sum();
-        for slot in self.all() {
+        sums.reallocs = self.slots.iter().map(|slot| slot.reallocs.load(Ordering::Acquire)).sum();
+        for slot in &self.slots {
             let freed = slot.freed.load(Ordering::Acquire);
             // The classes come first where they are written: without bytes there may be one block, which is not counted yet.
             if freed != 0 {
                 sums.freed = sums.freed.wrapping_add(freed);
-                for (sum, class) in sums.frees.iter_mut().zip(&slot.classes) {
-                    *sum += class.frees.load(Ordering::Acquire);
+                for (sum, frees) in sums.frees.iter_mut().zip(&slot.frees) {
+                    *sum += frees.load(Ordering::Acquire);
                 }
             }
         }
         let mut untold = 0;
-        for slot in self.all() {
+        for slot in &self.slots {
             let allocated = slot.allocated.load(Ordering::Relaxed);
             if allocated != 0 {
                 sums.allocated = sums.allocated.wrapping_add(allocated);
-                for (sum, class) in sums.allocs.iter_mut().zip(&slot.classes) {
-                    *sum += class.allocs.load(Ordering::Relaxed);
+                for (sum, allocs) in sums.allocs.iter_mut().zip(&slot.allocs) {
+                    *sum += allocs.load(Ordering::Relaxed);
                 }
                 untold = untold.max(slot.untold());
             }
@@ -321,8 +389,8 @@ impl<const N: usize> Book<N> {
 mod tests {
     use super::*;
 
-    /// A book of two slots, as `static` as those of allocators are.
-    fn book() -> std::boxed::Box<Book<2>> {
+    /// A book of two threads' slots, as `static` as those of allocators are.
+    fn book() -> std::boxed::Box<Book<3>> {
         std::boxed::Box::new(Book::new())
     }
 
@@ -342,19 +410,19 @@ mod tests {
             let size = (random >> 33) % if round % 1000 == 0 { 1 << 20 } else { 3000 } + 1;
             match (random >> 20) % 5 {
                 0 | 1 => {
-                    book.alloc(0, size as usize);
+                    book.alloc(1, size as usize);
                     live += size;
                     blocks.push(size);
                 }
                 2 if !blocks.is_empty() => {
                     let block = blocks.swap_remove((random >> 40) as usize % blocks.len());
-                    book.realloc(0, block as usize, size as usize);
+                    book.realloc(1, block as usize, size as usize);
                     live = live - block + size;
                     blocks.push(size);
                 }
                 _ if !blocks.is_empty() => {
                     let block = blocks.swap_remove((random >> 40) as usize % blocks.len());
-                    book.free(0, block as usize);
+                    book.free(1, block as usize);
                     live -= block;
                 }
                 _ => {}
@@ -389,12 +457,12 @@ mod tests {
         };
         for round in 1..200i64 {
             for _ in 0..round {
-                step(0, 1000);
+                step(1, 1000);
             }
-            step(1, 5_000_000);
-            step(1, -5_000_000);
+            step(2, 5_000_000);
+            step(2, -5_000_000);
             for _ in 0..round {
-                step(1, -1000);
+                step(2, -1000);
             }
         }
     }
@@ -402,13 +470,70 @@ mod tests {
     #[test]
     fn threads_without_a_slot_are_counted_with_the_rest() {
         let book = book();
-        book.alloc(0, 100);
-        book.alloc_shared(1000);
-        book.realloc_shared(1000, 3000);
-        book.free_shared(100);
+        book.alloc(1, 100);
+        book.alloc(0, 1000);
+        book.realloc(0, 1000, 3000);
+        book.free(0, 100);
         book.fail();
         let sums = book.sums();
         assert_eq!((sums.allocated, sums.freed, sums.reallocs, sums.failures), (4100, 1100, 1, 1));
         assert!((3000..=3100).contains(&sums.peak), "{}", sums.peak);
+    }
+
+    /// The short way and the long one count the same, and the first slot knows only the long one.
+    #[test]
+    fn the_short_way_refuses_what_it_can_not_do() {
+        let book = book();
+        let (slot, shared) = (&book.slots[1], &book.slots[0]);
+        assert!(!slot.try_alloc(8) && !slot.try_free(8) && !slot.try_realloc(8, 9), "untouched");
+        book.alloc(1, 1000);
+        assert!(slot.try_alloc(8) && slot.try_alloc(8), "below the next batch");
+        assert!(!slot.try_free(8), "there are more than ever before, which is to be noted");
+        book.free(1, 8);
+        assert_eq!(book.sums().peak, 1016);
+        assert!(slot.try_free(8) && slot.try_alloc(8) && slot.try_realloc(8, 4) && slot.try_realloc(4, 16));
+        assert!(!slot.try_alloc(BATCH as usize), "others want to know of so much");
+        book.alloc(1, BATCH as usize);
+        assert_eq!(book.totals.live.load(Ordering::Relaxed), book.sums().allocated - book.sums().freed);
+        assert!(!slot.try_free(BATCH as usize + 1), "and when it is gone");
+        for _ in 0..2 {
+            assert!(!shared.try_alloc(8) && !shared.try_free(8) && !shared.try_realloc(8, 9));
+            book.alloc(0, 8);
+        }
+        let sums = book.sums();
+        assert_eq!(
+            (sums.allocs.iter().sum::<u64>(), sums.frees.iter().sum::<u64>(), sums.reallocs),
+            (9, 4, 2)
+        );
+    }
+
+    /// Why two threads are not slower than one: after the first blocks, what threads share is neither read nor written.
+    #[test]
+    fn a_steady_thread_touches_nothing_that_is_shared() {
+        let book = book();
+        let (slot, mut random, mut live, mut slow) = (&book.slots[1], 12_345u64, [16usize; 64], 0);
+        live.iter().for_each(|&size| book.alloc(1, size));
+        let mut told = None;
+        for round in 0..100_000 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let (place, size) = ((random >> 40) as usize % 64, 16 + (random >> 50) as usize % 496);
+            let old = core::mem::replace(&mut live[place], size);
+            if !slot.try_free(old) {
+                book.free(1, old);
+                slow += u32::from(round > 1000);
+            }
+            if !slot.try_alloc(size) {
+                book.alloc(1, size);
+                slow += u32::from(round > 1000);
+            }
+            if round == 1000 {
+                told = Some(book.totals.live.load(Ordering::Relaxed));
+            }
+        }
+        assert!(slow < 50, "{slow} of 200 000 calls took the long way");
+        assert_eq!(told, Some(book.totals.live.load(Ordering::Relaxed)), "and told nobody");
+        // Slots are whole lines, and so are the totals.
+        assert!(align_of::<Slot>() >= 128 && size_of::<Slot>() % 128 == 0);
+        assert!((&raw const book.totals).addr() % 64 == 0);
     }
 }

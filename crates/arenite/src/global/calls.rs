@@ -5,6 +5,7 @@ use core::alloc::Layout;
 use core::cell::Cell;
 use core::panic::Location;
 
+use crate::base::thread;
 use crate::ledger::{Tag, here};
 
 /// One call for memory while somebody had asked that there be none.
@@ -27,15 +28,14 @@ std::thread_local! {
     // All without a destructor: they are there as long as the thread is.
     static CALLS: Cell<u64> = const { Cell::new(0) };
     static BYTES: Cell<u64> = const { Cell::new(0) };
-    /// How many watch this thread at this moment.
-    static WATCHED: Cell<u32> = const { Cell::new(0) };
     static FIRST: Cell<Option<Offence>> = const { Cell::new(None) };
 }
 
-/// The calling thread has asked for a block.
+/// The calling thread has asked for a block. A thread that is watched is hidden, so that a counting allocator finds no row for it
+/// and looks closer anyway.
 #[inline(always)]
 pub(super) fn note(layout: Layout) {
-    if WATCHED.get() != 0 {
+    if thread::is_hidden() {
         write_down(layout);
     }
 }
@@ -58,16 +58,16 @@ pub(super) fn asked() -> Asked {
 
 /// From now on this thread's calls are counted, and the first one is remembered. Answers what was remembered for those who watch already.
 pub(super) fn watch() -> Option<Offence> {
-    WATCHED.set(WATCHED.get() + 1);
+    thread::hide();
     FIRST.take()
 }
 
 /// Ends what [`watch`] began, which answered `before`. Answers the first call since.
 pub(super) fn unwatch(before: Option<Offence>) -> Option<Offence> {
-    WATCHED.set(WATCHED.get().saturating_sub(1));
+    thread::show();
     let first = FIRST.take();
     // Those who watch around this one want theirs, or else this one, which was theirs, too.
-    if WATCHED.get() != 0 {
+    if thread::is_hidden() {
         FIRST.set(before.or(first));
     }
     first

@@ -5,7 +5,7 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::{NonNull, null_mut};
 
 use crate::heap::bucket::{self, HeapStats, LiveBlock, StdThreads, TagUse};
-use crate::ledger::{Here, Tag, set_here};
+use crate::ledger::{Here, Tag, set_aside, set_here};
 use crate::region::AllocError;
 
 /// The heap of the process, for `#[global_allocator]`: `Box`, `Vec`, `String` and the rest then live in it, each under the
@@ -30,6 +30,7 @@ impl GlobalHeap {
     /// # Panics
     /// The tag is of another ledger than the process's.
     pub fn enter(tag: Tag) -> Result<Tag, AllocError> {
+        set_aside(super::scope::aside);
         let before = bucket::enter::<StdThreads>(tag)?;
         set_here(Here { tag: Some(tag), site: None });
         Ok(before)

@@ -21,14 +21,14 @@ fn check(sums: &Sums) {
 #[test]
 fn loom_a_look_never_underflows() {
     loom::model(|| {
-        let book = Arc::new(Book::<2>::new());
+        let book = Arc::new(Book::<3>::new());
         let handed = Arc::new(AtomicUsize::new(0));
         let other = thread::spawn({
             let (book, handed) = (Arc::clone(&book), Arc::clone(&handed));
             move || {
                 // Acquire: as a block changes hands in a program.
                 if handed.load(Ordering::Acquire) == 1 {
-                    book.free(1, 3);
+                    book.free(2, 3);
                     return 3;
                 }
                 0
@@ -38,7 +38,7 @@ fn loom_a_look_never_underflows() {
             let book = Arc::clone(&book);
             move || check(&book.sums())
         });
-        book.alloc(0, 3);
+        book.alloc(1, 3);
         handed.store(1, Ordering::Release);
         let freed = other.join().unwrap();
         looker.join().unwrap();
@@ -52,25 +52,25 @@ fn loom_a_look_never_underflows() {
 #[test]
 fn loom_a_slot_is_inherited() {
     loom::model(|| {
-        let book = Arc::new(Book::<2>::new());
+        let book = Arc::new(Book::<3>::new());
         // Who has the slot, as `base::thread` keeps it.
         let living = Arc::new(AtomicUsize::new(1));
         let heir = thread::spawn({
             let (book, living) = (Arc::clone(&book), Arc::clone(&living));
             move || {
                 if living.compare_exchange(0, 2, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+                    book.alloc(1, 4);
+                    book.realloc(1, 4, 5);
+                    book.free(1, 2);
+                } else {
                     book.alloc(0, 4);
                     book.realloc(0, 4, 5);
                     book.free(0, 2);
-                } else {
-                    book.alloc_shared(4);
-                    book.realloc_shared(4, 5);
-                    book.free_shared(2);
                 }
                 book.fail();
             }
         });
-        book.alloc(0, 2);
+        book.alloc(1, 2);
         living.store(0, Ordering::Release);
         heir.join().unwrap();
         let sums = book.sums();
@@ -85,17 +85,17 @@ fn loom_a_slot_is_inherited() {
 #[test]
 fn loom_a_peak_stays_within_its_bound() {
     loom::model(|| {
-        let book = Arc::new(Book::<2>::new());
+        let book = Arc::new(Book::<3>::new());
         let other = thread::spawn({
             let book = Arc::clone(&book);
             move || {
-                book.alloc(1, 6);
-                book.free(1, 6);
+                book.alloc(2, 6);
+                book.free(2, 6);
             }
         });
-        book.alloc(0, 3);
-        book.free(0, 3);
-        book.alloc(0, 5);
+        book.alloc(1, 3);
+        book.free(1, 3);
+        book.alloc(1, 5);
         other.join().unwrap();
         let peak = book.sums().peak as i64;
         // It was 6 at the least, and 11 at the most; two threads, and one batch more.

@@ -7,7 +7,7 @@ use core::marker::PhantomData;
 use core::panic::Location;
 
 use crate::heap::bucket::{self, StdThreads};
-use crate::ledger::{Here, Ledger, Tag, here, set_here};
+use crate::ledger::{Here, Ledger, Tag, here, set_aside, set_here};
 use crate::region::AllocError;
 
 /// Scopes that a thread knows by number. Deeper ones are known by depth only, which is the same unless they are closed out
@@ -145,12 +145,30 @@ impl Tag {
 
 /// The thread stands there from now on, and so does its place in our heap, if there is a heap.
 pub(super) fn stand(there: Here) -> Result<(), AllocError> {
+    set_aside(aside);
     if bucket::is_made() {
         // An allocation of its own under another tag may lie between: where the heap stands is asked each time.
         bucket::enter::<StdThreads>(there.tag.unwrap_or_else(Tag::untagged))?;
     }
     set_here(there);
     Ok(())
+}
+
+/// Runs something with the calling thread under no tag, in the heap as well. Scopes that it leaves open end with it.
+pub(super) fn aside(run: &mut dyn FnMut()) {
+    let (before, depth) = (here(), DEPTH.get());
+    // Its place in the heap may be another tag's while a block is resized under the tag that it has.
+    let place = bucket::is_made().then(|| bucket::enter::<StdThreads>(Tag::untagged()).ok()).flatten();
+    set_here(Here { tag: None, site: None });
+    run();
+    set_here(before);
+    DEPTH.set(depth);
+    if let Some(place) = place {
+        // It has one: the thread was there a moment ago.
+        let _ = bucket::enter::<StdThreads>(place);
+    } else if bucket::is_made() {
+        let _ = bucket::enter::<StdThreads>(before.tag.unwrap_or_else(Tag::untagged));
+    }
 }
 
 impl Drop for TagScope {

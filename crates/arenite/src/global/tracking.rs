@@ -1,9 +1,10 @@
 //! Any allocator, counted.
 //!
 //! ```text
-//!   alloc:   the allocator below ─ calls::note ─ the thread's slot of the book       ◄── nearly always
+//!   alloc:   the allocator below ─ the thread's slot of the book       ◄── nearly always
 //!   dealloc: the thread's slot of the book ─ the allocator below
-//!     seatless (cold): a thread's first call draws its number; one that has none, or has ended, shares a slot
+//!     slowly (cold): somebody watches the thread (calls::note); or it is its first call, which draws its number; or it has
+//!     none, or has ended, and shares a slot; or the slot has something to tell
 //! ```
 //!
 //! A block is counted after it was handed out, and before it is given back: nobody else can have its memory then.
@@ -11,12 +12,13 @@
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::fmt;
+use core::hint::assert_unchecked;
 
 use super::book::Book;
 use super::calls;
 use super::stats::{AllocationStats, TagStats};
 use super::tagged::Tagged;
-use crate::base::thread::{self, THREADS};
+use crate::base::thread::{self, ROWS, row_of};
 use crate::ledger::{Ledger, Tag};
 
 /// Counts what any allocator does: wrap the one you have ([`System`](std::alloc::System), another crate's, or
@@ -48,7 +50,7 @@ use crate::ledger::{Ledger, Tag};
 /// pages belong to tags. The static takes 514 KiB of addresses, of which each thread touches two.
 pub struct TrackingAllocator<A, M = Untagged> {
     inner: A,
-    pub(super) book: Book<THREADS>,
+    pub(super) book: Book<ROWS>,
     pub(super) mode: M,
 }
 
@@ -127,58 +129,58 @@ impl<A, M> TrackingAllocator<A, M> {
         &self.inner
     }
 
-    /// A block of this layout was handed out.
+    /// A block of so many bytes was handed out, to a thread that is not watched. Gives it on.
     #[inline(always)]
-    fn came(&self, block: *mut u8, layout: Layout) {
+    fn came(&self, block: *mut u8, size: usize) -> *mut u8 {
         if block.is_null() {
-            return self.book.fail();
+            self.book.fail();
+            return block;
         }
-        calls::note(layout);
-        match seat() {
-            Some(seat) => self.book.alloc(seat, layout.size()),
-            None => self.came_seatless(layout.size()),
-        }
+        // SAFETY: whoever calls an allocator has promised so.
+        unsafe { assert_unchecked(size != 0) };
+        if self.book.at(thread::row()).try_alloc(size) { block } else { self.came_slowly(block, size) }
     }
 
     #[cold]
     #[inline(never)]
-    fn came_seatless(&self, size: usize) {
-        match take_seat() {
-            Some(seat) => self.book.alloc(seat, size),
-            None => self.book.alloc_shared(size),
-        }
+    fn came_slowly(&self, block: *mut u8, size: usize) -> *mut u8 {
+        self.book.alloc(row_of(thread::enrolled()), size);
+        block
     }
 
-    /// A block of this layout is about to be given back.
+    /// A block of this layout is about to be given back. False, and nothing has happened, if that takes
+    /// [longer](Self::goes_slowly).
     #[inline(always)]
-    fn goes(&self, layout: Layout) {
-        match seat() {
-            Some(seat) => self.book.free(seat, layout.size()),
-            None => self.goes_seatless(layout.size()),
-        }
+    #[must_use]
+    fn goes(&self, layout: Layout) -> bool {
+        // SAFETY: as in `came`: nobody has a block of no bytes.
+        unsafe { assert_unchecked(layout.size() != 0) };
+        self.book.at(thread::row()).try_free(layout.size())
     }
 
-    #[cold]
-    #[inline(never)]
-    fn goes_seatless(&self, size: usize) {
-        match take_seat() {
-            Some(seat) => self.book.free(seat, size),
-            None => self.book.free_shared(size),
-        }
+    fn goes_slowly(&self, size: usize) {
+        self.book.free(row_of(thread::enrolled()), size);
     }
 
     /// A block of this layout has become `size` bytes long.
-    #[inline]
+    #[inline(always)]
     fn changed(&self, block: *mut u8, layout: Layout, size: usize) {
         if block.is_null() {
             return self.book.fail();
         }
+        // SAFETY: as in `came`; the caller of `realloc` has promised so for the new size, too.
+        unsafe { assert_unchecked(layout.size() != 0 && size != 0) };
+        if !self.book.at(thread::row()).try_realloc(layout.size(), size) {
+            self.changed_slowly(layout, size);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn changed_slowly(&self, layout: Layout, size: usize) {
         // SAFETY: the caller of `realloc` has promised that the new size fits the alignment.
         calls::note(unsafe { Layout::from_size_align_unchecked(size, layout.align()) });
-        match seat().or_else(take_seat) {
-            Some(seat) => self.book.realloc(seat, layout.size(), size),
-            None => self.book.realloc_shared(layout.size(), size),
-        }
+        self.book.realloc(row_of(thread::enrolled()), layout.size(), size);
     }
 }
 
@@ -197,33 +199,90 @@ pub(super) fn take_seat() -> Option<usize> {
     (me != 0).then(|| thread::index(me))
 }
 
+/// Whether every allocator has such blocks without further ado. The system's has another way for the rest, which is kept out of
+/// line: it needs a larger stack frame, for which the usual way would pay. (In two steps, or the compiler computes both before
+/// it looks at either.)
+#[inline(always)]
+fn is_usual(align: usize, size: usize) -> bool {
+    if align > 2 * size_of::<usize>() {
+        return false;
+    }
+    align <= size
+}
+
+impl<A: GlobalAlloc> TrackingAllocator<A> {
+    /// Hands a block out as `ask` does. Whether the thread is watched is asked before, as afterwards nobody knows the alignment any
+    /// more: what lives on during the call costs the register it lies in.
+    #[inline(always)]
+    fn give(&self, layout: Layout, ask: impl FnOnce(&A, Layout) -> *mut u8) -> *mut u8 {
+        if thread::is_hidden() || !is_usual(layout.align(), layout.size()) {
+            return self.give_unusual(layout, ask);
+        }
+        self.came(ask(&self.inner, layout), layout.size())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn give_unusual(&self, layout: Layout, ask: impl FnOnce(&A, Layout) -> *mut u8) -> *mut u8 {
+        let block = ask(&self.inner, layout);
+        if !block.is_null() {
+            calls::note(layout);
+        }
+        self.came(block, layout.size())
+    }
+
+    /// # Safety
+    /// As [`GlobalAlloc::dealloc`].
+    #[cold]
+    #[inline(never)]
+    unsafe fn dealloc_slowly(&self, block: *mut u8, layout: Layout) {
+        self.goes_slowly(layout.size());
+        // SAFETY: the block came from the inner allocator, with this layout.
+        unsafe { self.inner.dealloc(block, layout) };
+    }
+
+    /// # Safety
+    /// As [`GlobalAlloc::realloc`].
+    #[cold]
+    #[inline(never)]
+    unsafe fn realloc_unusual(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: the caller's promise is the one that the inner allocator asks for.
+        let new = unsafe { self.inner.realloc(block, layout, size) };
+        self.changed(new, layout, size);
+        new
+    }
+}
+
 // SAFETY: blocks are the inner allocator's, for the layouts that were asked for; counting neither unwinds nor allocates.
 unsafe impl<A: GlobalAlloc> GlobalAlloc for TrackingAllocator<A> {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promise is the one that the inner allocator asks for.
-        let block = unsafe { self.inner.alloc(layout) };
-        self.came(block, layout);
-        block
+        self.give(layout, |inner, layout| unsafe { inner.alloc(layout) })
     }
 
     #[inline]
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        self.goes(layout);
-        // SAFETY: as above; the block came from the inner allocator, with this layout.
+        if !self.goes(layout) {
+            // SAFETY: the caller's promise.
+            return unsafe { self.dealloc_slowly(block, layout) };
+        }
+        // SAFETY: the block came from the inner allocator, with this layout.
         unsafe { self.inner.dealloc(block, layout) };
     }
 
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: as in `alloc`.
-        let block = unsafe { self.inner.alloc_zeroed(layout) };
-        self.came(block, layout);
-        block
+        self.give(layout, |inner, layout| unsafe { inner.alloc_zeroed(layout) })
     }
 
     #[inline]
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        if !is_usual(layout.align(), size) {
+            // SAFETY: the caller's promise.
+            return unsafe { self.realloc_unusual(block, layout, size) };
+        }
         // SAFETY: as in `dealloc`.
         let new = unsafe { self.inner.realloc(block, layout, size) };
         self.changed(new, layout, size);
@@ -280,8 +339,8 @@ impl<A: GlobalAlloc> TrackingAllocator<A, Tagged> {
             block
         };
         self.mode.count_alloc(seat, place, layout.size());
-        self.came(block, layout);
-        block
+        calls::note(layout);
+        self.came(block, layout.size())
     }
 }
 
@@ -302,7 +361,9 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for TrackingAllocator<A, Tagged> {
             let place = tag_of(block).read() as usize;
             let size = layout.size() + header(layout);
             let whole = Layout::from_size_align_unchecked(size, layout.align().max(align_of::<u64>()));
-            self.goes(layout);
+            if !self.goes(layout) {
+                self.goes_slowly(layout.size());
+            }
             self.mode.count_free(seat(), place, layout.size());
             self.inner.dealloc(block.sub(header(layout)), whole);
         }

@@ -92,6 +92,9 @@ pub(super) struct Books {
 /// Which accounts of a chain have something to tell: bit `i` is the tag itself (0) or its `i`-th parent.
 pub(super) type Claims = u32;
 
+/// Which tags of a chain were asked to make room for one charge: bit `i` is the tag of depth `i`. So each is asked once.
+pub(super) type Asked = u32;
+
 /// What came of a charge.
 pub(super) enum Charge {
     /// Made; these accounts have crossed a mark.
@@ -128,15 +131,15 @@ impl Books {
         }
     }
 
-    /// Commits `wanted` bytes to the tag, or nothing when an account of its chain refuses. With `ask`, a refusing
-    /// account that has callbacks and has not told of this yet is claimed for a call.
-    pub(super) fn charge(&mut self, tag: Tag, wanted: usize, ask: bool) -> Charge {
+    /// Commits `wanted` bytes to the tag, or nothing when an account of its chain refuses. A refusing account that has
+    /// callbacks and was not asked for this charge yet is claimed for a call.
+    pub(super) fn charge(&mut self, tag: Tag, wanted: usize, asked: Asked) -> Charge {
         for holder in tag.chain() {
             let entry = self.entry(holder);
             let in_use = entry.subtree.committed;
             if let Some(limit) = entry.budget.refuses(in_use, wanted) {
-                let asked = ask && entry.alarm.claim_refusal();
-                return Charge::Refused(BudgetExceeded { tag: holder, limit, in_use, wanted }, asked);
+                let ask = asked & bit(holder) == 0 && entry.alarm.claim_refusal();
+                return Charge::Refused(BudgetExceeded { tag: holder, limit, in_use, wanted }, ask);
             }
         }
         self.add(tag, Kind::Committed, wanted);
@@ -173,6 +176,30 @@ impl Books {
             ahead.map_or(usize::MAX, |mark| mark - in_use)
         };
         tag.chain().map(room).min().unwrap_or(usize::MAX).min(self.headroom(tag))
+    }
+
+    /// What can be committed before an account of the chain reaches its warning mark, or goes over its limit if it has no such
+    /// mark; 0 when it has already. For whoever makes room by giving up something of his own.
+    #[cfg(all(feature = "std", not(loom)))]
+    pub(super) fn quiet_room(&mut self, tag: Tag) -> usize {
+        let room = |holder| {
+            let entry = self.entry(holder);
+            let mark = entry.budget.warning().map(|mark| mark.saturating_sub(1)).or(entry.budget.limit());
+            mark.map_or(usize::MAX, |mark| mark.saturating_sub(entry.subtree.committed))
+        };
+        tag.chain().map(room).min().unwrap_or(usize::MAX)
+    }
+
+    /// The nearest hard budget of the chain that would refuse `wanted` bytes more after `given` were given back.
+    #[cfg(all(feature = "std", not(loom)))]
+    pub(super) fn refusal(&mut self, tag: Tag, wanted: usize, given: usize) -> Option<BudgetExceeded> {
+        tag.chain().find_map(|holder| {
+            let entry = self.entry(holder);
+            let limit = entry.budget.limit().filter(|_| entry.budget.is_hard())?;
+            let in_use = entry.subtree.committed;
+            let fits = in_use.saturating_sub(given).checked_add(wanted).is_some_and(|sum| sum <= limit);
+            (!fits).then_some(BudgetExceeded { tag: holder, limit, in_use, wanted })
+        })
     }
 
     /// Adds `bytes` to a figure of the tag and of all above it. False when a sum would not fit: then it is cut to what
@@ -223,14 +250,21 @@ impl Books {
 
     /// Charges committed bytes of `from`, all that it has at the most, to `to` instead. What is above both does not change,
     /// so it is not asked, nor is anybody if `forced`.
-    pub(super) fn transfer(&mut self, from: Tag, to: Tag, bytes: usize, forced: bool, ask: bool) -> Charge {
+    pub(super) fn transfer(
+        &mut self,
+        from: Tag,
+        to: Tag,
+        bytes: usize,
+        forced: bool,
+        asked: Asked,
+    ) -> Charge {
         let gains = |holder: &Tag| from.chain().all(|other| other != *holder);
         for holder in to.chain().take_while(gains) {
             let entry = self.entry(holder);
             let in_use = entry.subtree.committed;
             if let Some(limit) = entry.budget.refuses(in_use, bytes).filter(|_| !forced) {
-                let asked = ask && entry.alarm.claim_refusal();
-                return Charge::Refused(BudgetExceeded { tag: holder, limit, in_use, wanted: bytes }, asked);
+                let ask = asked & bit(holder) == 0 && entry.alarm.claim_refusal();
+                return Charge::Refused(BudgetExceeded { tag: holder, limit, in_use, wanted: bytes }, ask);
             }
         }
         let bytes = bytes.min(self.entry(from).own.committed);
@@ -266,6 +300,11 @@ impl Books {
         };
         fits && old <= published
     }
+}
+
+/// The tag's place in [`Asked`].
+pub(super) fn bit(tag: Tag) -> Asked {
+    1 << tag.depth()
 }
 
 fn field(figures: &mut Figures, kind: Kind) -> &mut usize {

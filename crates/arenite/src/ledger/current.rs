@@ -2,6 +2,7 @@
 
 use core::cell::Cell;
 use core::panic::Location;
+use std::sync::OnceLock;
 
 use super::Tag;
 
@@ -28,4 +29,27 @@ pub(crate) fn here() -> Here {
 /// From now on the calling thread stands there.
 pub(crate) fn set_here(here: Here) {
     HERE.set(here);
+}
+
+/// Runs something with the calling thread under no tag, which stands where it stood afterwards.
+pub(crate) type Aside = fn(&mut dyn FnMut());
+
+static ASIDE: OnceLock<Aside> = OnceLock::new();
+
+/// From now on [`aside`] is done in this way: by the floor that knows what else must step aside. Before anybody says it, no thread
+/// is under a tag.
+#[inline]
+pub(crate) fn set_aside(how: Aside) {
+    if ASIDE.get().is_none() {
+        // Whoever comes first says the same.
+        let _ = ASIDE.set(how);
+    }
+}
+
+/// Runs program code that the ledger calls, whatever tag its thread is under: that tag may be the full one. `run` does not unwind.
+pub(super) fn aside(run: &mut dyn FnMut()) {
+    match ASIDE.get() {
+        Some(how) => how(run),
+        None => run(),
+    }
 }

@@ -89,3 +89,35 @@ fn loom_a_crossing_is_told_once() {
         assert_eq!(tag.account().own.committed, 23);
     });
 }
+
+/// Two threads are refused at once: who asks gets the room that the callback makes, who comes meanwhile fails or fits, and the
+/// limit holds.
+#[test]
+fn loom_who_is_refused_asks_once_and_alone() {
+    loom::model(|| {
+        let tag = ledger().register("t").unwrap();
+        tag.set_budget(Budget::hard(10));
+        tag.try_charge_committed(10).unwrap();
+        let state: &'static [AtomicUsize; 2] =
+            Box::leak(Box::new([AtomicUsize::new(0), AtomicUsize::new(0)]));
+        tag.on_pressure(Box::leak(Box::new(move |p: &Pressure| {
+            let [inside, calls] = state;
+            assert_eq!(inside.fetch_add(1, Ordering::Relaxed), 0, "nobody else is in here");
+            assert_eq!((p.level, p.wanted), (PressureLevel::Refused, 4));
+            calls.fetch_add(1, Ordering::Relaxed);
+            tag.credit_committed(4);
+            inside.fetch_sub(1, Ordering::Relaxed);
+        })))
+        .unwrap();
+        let other = thread::spawn(move || tag.try_charge_committed(4).is_ok());
+        let mine = tag.try_charge_committed(4).is_ok();
+        let theirs = other.join().unwrap();
+        let calls = state[1].load(Ordering::Relaxed);
+        assert!(mine || theirs, "who asked had its room, or the other one took it");
+        assert!((1..=2).contains(&calls));
+        let account = tag.account();
+        let held = 4 * (usize::from(mine) + usize::from(theirs));
+        assert_eq!((account.own.committed, account.peak_committed), (10 - 4 * calls + held, 10));
+        assert_eq!(tag.ledger().callback_panics(), 0);
+    });
+}

@@ -53,7 +53,7 @@ use core::fmt;
 pub use account::{AccountSnapshot, Figures};
 pub use budget::{Budget, BudgetExceeded, BudgetStatus};
 #[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
-pub(crate) use current::{Here, here, set_here};
+pub(crate) use current::{Here, here, set_aside, set_here};
 #[cfg(not(loom))]
 pub use declared::StaticTag;
 pub use name::{NAME_MAX, NameFault, TagError};
@@ -188,9 +188,8 @@ impl Ledger {
         self.tags().find(|tag| tag.name() == path)
     }
 
-    /// The tag at this place, if there is one. Takes no lock.
-    #[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
-    pub(crate) fn at(&'static self, place: usize) -> Option<Tag> {
+    /// The tag at this [place](Tag::place), if there is one. Takes no lock.
+    pub fn at(&'static self, place: usize) -> Option<Tag> {
         self.accounts.get(place)?.get().map(Tag::of)
     }
 

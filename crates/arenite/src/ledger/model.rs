@@ -21,6 +21,8 @@ enum Op {
     Transfer(usize, usize, usize, bool),
     MoveLive(usize, usize),
     SetBudget(usize, Budget),
+    /// What this tag's callback gives back of the tag's own bytes each time it is asked to make room.
+    Give(usize, usize),
 }
 
 const PATHS: [&str; 7] = ["a", "a/b", "a/b/c", "a/d", "e", "e/f/g/h", "untagged"];
@@ -44,7 +46,8 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         3 => (tag.clone(), bytes.clone()).prop_map(|(t, n)| Op::Decommit(t, n)),
         2 => (tag.clone(), tag.clone(), bytes.clone(), any::<bool>())
             .prop_map(|(from, to, n, forced)| Op::Transfer(from, to, n, forced)),
-        2 => (tag.clone(), bytes).prop_map(|(t, n)| Op::MoveLive(t, n)),
+        2 => (tag.clone(), bytes.clone()).prop_map(|(t, n)| Op::MoveLive(t, n)),
+        1 => (tag.clone(), bytes).prop_map(|(t, n)| Op::Give(t, n)),
         1 => (tag, budget).prop_map(|(t, b)| Op::SetBudget(t, b)),
     ];
     prop::collection::vec(op, 1..120)
@@ -61,6 +64,7 @@ struct Node {
     /// Warning, over, refused: how often the ledger's callback was called.
     heard: &'static [AtomicUsize; 3],
     expected: [usize; 3],
+    gives: &'static AtomicUsize,
     told_warning: bool,
     told_limit: bool,
 }
@@ -101,9 +105,13 @@ impl Model {
         for tag in ledger.tags().skip(self.nodes.len()) {
             let parent = tag.parent().map(|parent| self.nodes.iter().position(|n| n.tag == parent).unwrap());
             let heard: &'static [AtomicUsize; 3] = Box::leak(Box::default());
+            let gives: &'static AtomicUsize = Box::leak(Box::default());
             tag.on_pressure(Box::leak(Box::new(move |p: &Pressure| {
                 assert_eq!(p.in_use, tag.account().subtree.committed);
                 heard[p.level as usize].fetch_add(1, Ordering::Relaxed);
+                if p.level == PressureLevel::Refused {
+                    tag.credit_committed(gives.load(Ordering::Relaxed).min(tag.account().own.committed));
+                }
             })))
             .unwrap();
             self.nodes.push(Node {
@@ -115,6 +123,7 @@ impl Model {
                 budget: Budget::NONE,
                 heard,
                 expected: [0; 3],
+                gives,
                 told_warning: false,
                 told_limit: false,
             });
@@ -137,13 +146,23 @@ impl Model {
         None
     }
 
-    /// This tag has refused. Whoever is told of that is told of a warning, too, that was passed unheard: by a transfer that
-    /// went beyond the limit at once, which a refusal had announced already.
-    fn complain(&mut self, refuser: usize) {
-        if !self.nodes[refuser].told_limit {
-            let node = &mut self.nodes[refuser];
-            node.expected[2] += 1;
-            node.told_limit = true;
+    /// Who refuses `bytes` in the end, after each tag that refuses was asked once to make room, and gave what it gives.
+    fn ask_for_room(&mut self, node: usize, bytes: usize, without: Option<usize>) -> Option<usize> {
+        let mut asked = Vec::new();
+        loop {
+            let refuser = self.refuser(node, bytes, without)?;
+            if asked.contains(&refuser) {
+                return Some(refuser);
+            }
+            asked.push(refuser);
+            let asked = &mut self.nodes[refuser];
+            asked.expected[2] += 1;
+            let given = asked.gives.load(Ordering::Relaxed).min(asked.own.committed);
+            if given > 0 {
+                asked.own.committed -= given;
+                asked.own.decommits += 1;
+                self.forget(|model, n| model.inside(refuser, n));
+            }
             self.hear(|_, n| n == refuser);
         }
     }
@@ -223,12 +242,10 @@ impl Model {
             }
             Op::Commit(t, bytes) => {
                 let node = at(t);
-                let refuser = if bytes == 0 { None } else { self.refuser(node, bytes, None) };
                 let result = self.nodes[node].tag.try_charge_committed(bytes);
+                let refuser = if bytes == 0 { None } else { self.ask_for_room(node, bytes, None) };
                 assert_eq!(result.err().map(|e| e.tag), refuser.map(|n| self.nodes[n].tag));
-                if let Some(n) = refuser {
-                    self.complain(n);
-                } else if bytes > 0 {
+                if bytes > 0 && refuser.is_none() {
                     self.nodes[node].own.committed += bytes;
                     self.nodes[node].own.commits += 1;
                     self.hear(|model, n| model.inside(node, n));
@@ -248,16 +265,17 @@ impl Model {
                 let (from, to) = (at(from), at(to));
                 let bytes = bytes.min(self.nodes[from].own.committed);
                 let [giver, taker] = [from, to].map(|node| self.nodes[node].tag);
-                let refuser = self.refuser(to, bytes, Some(from)).filter(|_| bytes > 0 && !forced);
+                let mut refuser = None;
                 if forced {
                     giver.transfer_committed(taker, bytes);
                 } else {
                     let answer = giver.try_transfer_committed(taker, bytes);
+                    if bytes > 0 && from != to {
+                        refuser = self.ask_for_room(to, bytes, Some(from));
+                    }
                     assert_eq!(answer.err().map(|e| e.tag), refuser.map(|n| self.nodes[n].tag));
                 }
-                if let Some(n) = refuser {
-                    self.complain(n);
-                } else if bytes > 0 {
+                if bytes > 0 && refuser.is_none() {
                     self.nodes[from].own.committed -= bytes;
                     self.nodes[to].own.committed += bytes;
                     self.forget(|model, n| model.inside(from, n) && !model.inside(to, n));
@@ -269,6 +287,7 @@ impl Model {
                 self.nodes[node].tag.move_live(self.nodes[node].own.live, bytes);
                 self.nodes[node].own.live = bytes;
             }
+            Op::Give(t, bytes) => self.nodes[at(t)].gives.store(bytes, Ordering::Relaxed),
             Op::SetBudget(t, budget) => {
                 let node = at(t);
                 let in_use = self.subtree(node).committed;

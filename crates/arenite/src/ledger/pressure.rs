@@ -46,7 +46,8 @@ pub enum PressureLevel {
     Warning,
     /// More is in use than the limit allows.
     Over,
-    /// A commit is about to be refused; it is tried once more after the callbacks, which may free something.
+    /// A commit is about to be refused; it is tried again after the callbacks, which may free something. Told of each
+    /// commit that is refused, however often.
     Refused,
 }
 
@@ -88,7 +89,7 @@ pub(super) struct Alarm {
     callbacks: [Option<PressureCallback>; CALLBACKS_MAX],
     /// The warning mark was crossed and told; set back by [`Alarm::rearm`].
     told_warning: bool,
-    /// The limit was crossed, or a charge refused, and told; set back by [`Alarm::rearm`].
+    /// The limit was crossed and told; set back by [`Alarm::rearm`]. Refusals are told each time and leave it alone.
     told_limit: bool,
     /// A thread is delivering to the callbacks, or about to: nobody else may.
     calling: bool,
@@ -125,9 +126,11 @@ impl Alarm {
         claimed
     }
 
-    /// As [`Alarm::claim`], for a charge that is about to be refused.
+    /// As [`Alarm::claim`], for a charge that is about to be refused. Whatever was told before: the program's last chance
+    /// to free something comes with each such charge. (Told once per crossing, a callback that freed a little, and so
+    /// left the figure near the limit, was not asked when that was used up.)
     pub(super) fn claim_refusal(&mut self) -> bool {
-        let claimed = self.can_call() && !self.told_limit;
+        let claimed = self.can_call();
         self.calling |= claimed;
         claimed
     }
@@ -159,7 +162,7 @@ impl Alarm {
             PressureLevel::Warning => self.told_warning = true,
             // From below the warning mark straight over the limit is one crossing, told once.
             PressureLevel::Over => (self.told_warning, self.told_limit) = (true, true),
-            PressureLevel::Refused => self.told_limit = true,
+            PressureLevel::Refused => {}
         }
     }
 }
@@ -198,11 +201,17 @@ pub(super) fn deliver(tag: Tag, mut refused: Option<usize>) {
         let pressure = Pressure { tag, level, in_use, budget: entry.budget, wanted: wanted.unwrap_or(0) };
         let callbacks = entry.alarm.callbacks;
         drop(books);
-        for callback in callbacks.into_iter().flatten() {
-            call(tag, callback, &pressure);
-        }
+        aside(&mut || callbacks.iter().flatten().for_each(|callback| call(tag, *callback, &pressure)));
     }
     ledger.books.lock().entry(tag).alarm.calling = false;
+}
+
+/// What a callback allocates must not be refused because the tag that its thread is under is the full one.
+fn aside(run: &mut dyn FnMut()) {
+    #[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
+    super::current::aside(run);
+    #[cfg(not(all(feature = "std", not(loom), target_pointer_width = "64")))]
+    run();
 }
 
 /// Runs one callback. A panic ends here: unwinding through an allocator would leave its caller half done.

@@ -76,7 +76,7 @@ fn the_parent_is_told_of_its_children() {
 }
 
 #[test]
-fn a_refusal_is_told_once_until_something_is_freed() {
+fn each_refusal_is_told_but_not_twice() {
     let tag = ledger().register("t").unwrap();
     tag.set_budget(Budget::hard(100));
     let told = listen(tag);
@@ -85,12 +85,105 @@ fn a_refusal_is_told_once_until_something_is_freed() {
         assert!(tag.try_charge_committed(20).is_err());
     }
     let all = told.lock().unwrap().clone();
-    assert_eq!(all.len(), 1);
-    assert_eq!((all[0].level, all[0].in_use, all[0].wanted), (Refused, 90, 20));
-    tag.credit_committed(1);
-    assert!(tag.try_charge_committed(20).is_err());
-    assert_eq!(told.lock().unwrap().len(), 2);
-    assert_eq!(tag.account().own.committed, 89);
+    assert_eq!(all.len(), 3);
+    for told in all {
+        assert_eq!((told.level, told.in_use, told.wanted), (Refused, 90, 20));
+    }
+    assert_eq!(tag.account().own.committed, 90);
+}
+
+/// What the callback frees is little, so that the figure stays near the limit; it is asked before each failure all the same.
+#[test]
+fn a_callback_that_frees_a_page_at_a_time_is_always_asked() {
+    let ledger = ledger();
+    let (tag, other) = (ledger.register("t").unwrap(), ledger.register("other").unwrap());
+    let cache = tag.child("cache").unwrap();
+    tag.set_budget(Budget::hard(100));
+    commit(cache, 50);
+    commit(tag, 50);
+    tag.on_pressure(Box::leak(Box::new(move |p: &Pressure| {
+        assert_eq!(p.level, Refused);
+        if cache.account().own.committed >= p.wanted {
+            cache.credit_committed(p.wanted);
+        }
+    })))
+    .unwrap();
+    for page in 0..20 {
+        assert_eq!(tag.try_charge_committed(1), Ok(()), "page {page}");
+        commit(other, 1);
+        assert_eq!(other.try_transfer_committed(tag, 1), Ok(()), "page {page}");
+    }
+    assert_eq!((tag.account().own.committed, cache.account().own.committed), (90, 10));
+    for _ in 0..10 {
+        commit(tag, 1);
+    }
+    assert!(tag.try_charge_committed(1).is_err(), "nothing is left to free");
+    assert_eq!(ledger.callback_panics(), 0);
+}
+
+/// A callback that can free nothing now may be able to later, though no figure has changed.
+#[test]
+fn a_callback_that_was_asked_in_vain_is_asked_again() {
+    let tag = ledger().register("t").unwrap();
+    let pinned: &'static Mutex<bool> = Box::leak(Box::new(Mutex::new(true)));
+    tag.set_budget(Budget::hard(100));
+    tag.on_pressure(Box::leak(Box::new(move |p: &Pressure| {
+        if !*pinned.lock().unwrap() {
+            p.tag.credit_committed(p.wanted);
+        }
+    })))
+    .unwrap();
+    commit(tag, 100);
+    assert!(tag.try_charge_committed(3).is_err());
+    *pinned.lock().unwrap() = false;
+    commit(tag, 3);
+    assert_eq!(tag.account().own.committed, 100);
+}
+
+/// Two tags of a chain that undo each other's work: each is asked once, and the charge fails.
+#[test]
+fn a_charge_asks_each_tag_once_and_comes_to_an_end() {
+    let ledger = ledger();
+    let parent = ledger.register("p").unwrap();
+    let (tag, sibling) = (parent.child("t").unwrap(), parent.child("s").unwrap());
+    tag.set_budget(Budget::hard(100));
+    parent.set_budget(Budget::hard(100));
+    commit(tag, 95);
+    let asked: &'static Mutex<Vec<Tag>> = Box::leak(Box::default());
+    tag.on_pressure(Box::leak(Box::new(move |p: &Pressure| {
+        asked.lock().unwrap().push(p.tag);
+        tag.credit_committed(10);
+        commit(sibling, 10);
+    })))
+    .unwrap();
+    parent
+        .on_pressure(Box::leak(Box::new(move |p: &Pressure| {
+            asked.lock().unwrap().push(p.tag);
+            sibling.credit_committed(10);
+            commit(tag, 10);
+        })))
+        .unwrap();
+    let refused = tag.try_charge_committed(10).unwrap_err();
+    assert_eq!((*asked.lock().unwrap()).as_slice(), [tag, parent]);
+    assert_eq!((refused.tag, tag.account().own.committed, sibling.account().own.committed), (tag, 95, 0));
+}
+
+/// Nobody waits for a callback of another thread: it may wait for somebody.
+#[test]
+fn who_is_refused_while_another_thread_is_in_the_callback_fails_at_once() {
+    let tag = ledger().register("t").unwrap();
+    tag.set_budget(Budget::hard(100));
+    tag.on_pressure(&|p| {
+        let tag = p.tag;
+        let other = std::thread::spawn(move || tag.try_charge_committed(50).is_err());
+        assert!(other.join().unwrap());
+        assert!(tag.try_charge_committed(50).is_err(), "nor inside itself");
+        tag.credit_committed(50);
+    })
+    .unwrap();
+    commit(tag, 100);
+    commit(tag, 50);
+    assert_eq!((tag.account().own.committed, tag.ledger().callback_panics()), (100, 0));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use core::fmt;
 use core::hash::{Hash, Hasher};
 
 use super::Ledger;
-use super::account::{AccountSnapshot, Charge, Kind};
+use super::account::{AccountSnapshot, Asked, Charge, Kind, bit};
 use super::budget::{Budget, BudgetExceeded};
 use super::name::{Name, TagError};
 use super::pressure::{self, CallbacksFull, PressureCallback};
@@ -48,8 +48,8 @@ impl Tag {
         self.0.index
     }
 
-    /// Its place among the tags of its ledger, below [`Ledger::CAPACITY`].
-    pub(crate) fn place(self) -> usize {
+    /// Its place among the tags of its ledger, below [`Ledger::CAPACITY`]: a number that names it where a reference can not go.
+    pub fn place(self) -> usize {
         self.0.index
     }
 
@@ -129,12 +129,20 @@ impl Tag {
     /// Keeps a callback for when the bytes committed under this tag reach the budget's warning mark, go over its limit,
     /// or would have to.
     ///
-    /// It is called once per crossing upwards, and again only after the figure was below 95 % of the mark: on the
-    /// thread whose charge crossed it (also one of a tag under this one), before that charge returns, with no lock
-    /// held. It may free, commit and register as it likes: it is never called inside itself, nor by two threads at
-    /// once; what it crosses itself is told when it has returned. What crosses several marks at once is told once, as
-    /// the worst. When a charge is refused the callbacks may free something, and the charge is tried again. A panic in
-    /// a callback is caught and counted ([`Ledger::callback_panics`]); without the `std` feature it ends the process.
+    /// - *Crossings* ([`Warning`](super::PressureLevel::Warning), [`Over`](super::PressureLevel::Over)) are told once, and
+    ///   again only after the figure was below 95 % of the mark: what hovers around a mark is not told at each page. What
+    ///   crosses several marks at once is told once, as the worst.
+    /// - *Refusals* ([`Refused`](super::PressureLevel::Refused)) are told each time, once per charge and tag: the callback may
+    ///   free something, and the charge is tried again before it fails. One that only writes to a log may want to count.
+    ///
+    /// It is called on the thread whose charge it is about (also one of a tag under this one), before that charge returns, with
+    /// no lock held. It may free, commit and register as it likes: it is never called inside itself, nor by two threads at
+    /// once; what it crosses itself is told when it has returned. Meanwhile a charge that is refused, its own or another
+    /// thread's, fails without asking: nobody waits for a callback, which may itself wait for somebody. A panic in a
+    /// callback is caught and counted ([`Ledger::callback_panics`]); without the `std` feature it ends the process.
+    ///
+    /// What a callback allocates on the general heap is `untagged` unless it opens a scope, whatever tag its thread is under:
+    /// that may be the very one that is full.
     ///
     /// A function or a closure that captures nothing is `'static` behind a plain `&`; what a callback needs to know or
     /// to change lives in a `static`.
@@ -200,6 +208,19 @@ impl Tag {
         self.0.owner.ledger().books.lock().calm_room(self)
     }
 
+    /// How many bytes can be committed before this tag or one above it reaches its warning mark (its limit, if it has none);
+    /// 0 beyond it.
+    #[cfg(all(feature = "std", not(loom)))]
+    pub(crate) fn quiet_room(self) -> usize {
+        self.0.owner.ledger().books.lock().quiet_room(self)
+    }
+
+    /// Which hard budget would refuse `wanted` bytes more after `given` were given back. Charges nothing and asks nobody.
+    #[cfg(all(feature = "std", not(loom)))]
+    pub(crate) fn refusal(self, wanted: usize, given: usize) -> Option<BudgetExceeded> {
+        self.0.owner.ledger().books.lock().refusal(self, wanted, given)
+    }
+
     /// Gives address space back.
     pub fn credit_reserved(self, bytes: usize) {
         let had = self.0.owner.ledger().books.lock().take(self, Kind::Reserved, bytes);
@@ -218,19 +239,21 @@ impl Tag {
         if bytes == 0 {
             return Ok(());
         }
-        // Each tag of the chain may once be asked to make room; the last try only reports.
-        let mut asks = self.depth() + 1;
+        // Each tag of the chain is asked once to make room: so this comes to an end.
+        let mut asked: Asked = 0;
         loop {
-            let charge = self.0.owner.ledger().books.lock().charge(self, bytes, asks > 0);
+            let charge = self.0.owner.ledger().books.lock().charge(self, bytes, asked);
             match charge {
                 Charge::Made(claims) => {
                     pressure::deliver_all(self, claims);
                     return Ok(());
                 }
                 Charge::Refused(error, false) => return Err(error),
-                Charge::Refused(error, true) => pressure::deliver(error.tag, Some(bytes)),
+                Charge::Refused(error, true) => {
+                    asked |= bit(error.tag);
+                    pressure::deliver(error.tag, Some(bytes));
+                }
             }
-            asks -= 1;
         }
     }
 
@@ -258,17 +281,19 @@ impl Tag {
         if bytes == 0 || self == to {
             return Ok(());
         }
-        let mut asks = to.depth() + 1;
+        let mut asked: Asked = 0;
         loop {
-            match self.transfer(to, bytes, false, asks > 0) {
+            match self.transfer(to, bytes, false, asked) {
                 Charge::Made(claims) => {
                     pressure::deliver_all(to, claims);
                     return Ok(());
                 }
                 Charge::Refused(error, false) => return Err(error),
-                Charge::Refused(error, true) => pressure::deliver(error.tag, Some(bytes)),
+                Charge::Refused(error, true) => {
+                    asked |= bit(error.tag);
+                    pressure::deliver(error.tag, Some(bytes));
+                }
             }
-            asks -= 1;
         }
     }
 
@@ -281,18 +306,18 @@ impl Tag {
         if bytes == 0 || self == to {
             return;
         }
-        if let Charge::Made(claims) = self.transfer(to, bytes, true, false) {
+        if let Charge::Made(claims) = self.transfer(to, bytes, true, 0) {
             pressure::deliver_all(to, claims);
         }
     }
 
-    fn transfer(self, to: Self, bytes: usize, forced: bool, ask: bool) -> Charge {
+    fn transfer(self, to: Self, bytes: usize, forced: bool, asked: Asked) -> Charge {
         let ledger = self.0.owner.ledger();
         assert!(
             core::ptr::eq(ledger, to.0.owner.ledger()),
             "tags `{self}` and `{to}` are of different ledgers"
         );
-        ledger.books.lock().transfer(self, to, bytes, forced, ask)
+        ledger.books.lock().transfer(self, to, bytes, forced, asked)
     }
 
     /// Publishes that a structure's live bytes went from `old` (what it published last) to `new`.

@@ -206,7 +206,7 @@ impl MemoryManagerBuilder {
 
     /// Whether a scene that ends, and the manager when it is shut down, tell what has grown meanwhile outside the manager's
     /// own tags and was not given back: [`SceneReport::leaks`](super::SceneReport::leaks),
-    /// [`ShutdownReport::leaks`](super::ShutdownReport::leaks). In every build profile. Each scene then costs two walks over the
+    /// [`ShutdownReport::leaks`](super::ShutdownReport::leaks). In every build profile. Each scene then costs four walks over the
     /// pages of the general heap, below a millisecond for 1 GiB; frames cost nothing. Default: no, which costs nothing.
     ///
     /// A scene begins when it is loaded. What the next one has loaded into the general heap by the time that this one ends has

@@ -192,8 +192,9 @@ impl<'m> Frame<'m> {
             high_water: arena.high_water,
             jobs_used: memory.jobs_last.used,
             memory_calls: end.memory_calls - start.memory_calls,
-            heap_calls: end.heap_calls.zip(start.heap_calls).map(|(end, start)| end - start),
-            page_faults: end.faults.zip(start.faults).map(|(end, start)| end - start),
+            // The program counts, and may begin anew.
+            heap_calls: end.heap_calls.zip(start.heap_calls).map(|(end, start)| end.saturating_sub(start)),
+            page_faults: end.faults.zip(start.faults).map(|(end, start)| end.saturating_sub(start)),
         }
     }
 }

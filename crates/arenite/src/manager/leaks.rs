@@ -44,6 +44,8 @@ impl Leaks {
 
     /// A scene that began at `mark` has ended: adds what has grown.
     pub(super) fn scene(&self, mark: Option<LeakMark>, report: SceneReport) -> SceneReport {
+        // A scene of a manager on another ledger brought a mark of that one, which says nothing about this one.
+        let mark = mark.filter(|mark| core::ptr::eq(mark.ledger(), self.own[0].ledger()));
         let leaks = mark.map(|mark| {
             let leaks = mark.report_at(&mark.look(), |tag| self.is_own(tag));
             self.keep(mark);
@@ -57,6 +59,7 @@ impl Leaks {
         // One look for both: the first report must not be in the second.
         let now = self.built.look();
         let others = |tag| self.is_own(tag);
+        let mark = mark.filter(|mark| core::ptr::eq(mark.ledger(), self.own[0].ledger()));
         let leaks = mark.map(|mark| mark.report_at(&now, others));
         (SceneReport { leaks, ..report }, self.built.report_at(&now, others))
     }

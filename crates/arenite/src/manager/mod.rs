@@ -340,4 +340,6 @@ impl fmt::Display for ShutdownReport {
 }
 
 #[cfg(all(test, not(loom)))]
+mod hostile_tests;
+#[cfg(all(test, not(loom)))]
 mod tests;

@@ -145,6 +145,10 @@ pub enum Access {
     Read,
     /// Reading and writing.
     ReadWrite,
+    /// Reading, and running what stands there as code; writing faults.
+    ReadExecute,
+    /// Everything. Some systems refuse it (macOS on arm64, hardened kernels).
+    ReadWriteExecute,
 }
 
 /// What a page is at the moment.
@@ -161,6 +165,17 @@ pub enum PageState {
         /// Whether it can be written.
         writable: bool,
     },
+}
+
+/// A run of neighbouring pages that are alike, as the system tells it: its own neighbours may be alike, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// The first address.
+    pub start: usize,
+    /// The first address behind it.
+    pub end: usize,
+    /// What its pages are.
+    pub state: PageState,
 }
 
 /// Memory of the running process, in bytes.
@@ -264,13 +279,22 @@ pub fn reserve(size: usize, align: usize) -> Result<NonNull<u8>, OsError> {
     counted(Call::Reserve, size, || imp::reserve(size, align))
 }
 
+/// As [`reserve`], at exactly this place, a multiple of the [`granularity`]; never in place of what is there.
+///
+/// # Errors
+/// Something is there already, or the system has no such addresses.
+pub fn reserve_at(start: NonNull<u8>, size: usize) -> Result<(), OsError> {
+    debug_assert!(size > 0 && size.is_multiple_of(granularity()));
+    counted(Call::Reserve, size, || imp::reserve_exactly(start, size))
+}
+
 /// Gives a whole reservation back.
 ///
 /// # Errors
 /// The system refused, and the range is still reserved as it was.
 ///
 /// # Safety
-/// `base` and `size` are exactly those of a reservation by [`reserve`], and nobody uses it any more.
+/// `base` and `size` are exactly those of a reservation by [`reserve`] or [`reserve_at`], and nobody uses it any more.
 pub unsafe fn release(base: NonNull<u8>, size: usize) -> Result<(), OsError> {
     // SAFETY: the caller's promise, passed on.
     counted(Call::Release, size, || unsafe { imp::release(base, size) })
@@ -393,7 +417,15 @@ pub unsafe fn unlock(start: NonNull<u8>, size: usize) -> Result<(), OsError> {
 /// # Errors
 /// The system refused to tell.
 pub fn query(address: *const u8) -> Result<PageState, OsError> {
-    counted(Call::Query, 0, || imp::query(address))
+    extent(address).map(|extent| extent.state)
+}
+
+/// As [`query`], and how far it is the same around that address.
+///
+/// # Errors
+/// The system refused to tell.
+pub fn extent(address: *const u8) -> Result<Extent, OsError> {
+    counted(Call::Query, 0, || imp::extent(address))
 }
 
 /// Memory of this process. Zero where the system does not tell. Reads a small file on Linux: not for hot paths.

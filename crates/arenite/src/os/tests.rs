@@ -246,3 +246,72 @@ fn first_use_of_pages_shows_as_page_faults() {
     // Fault-around and transparent huge pages may serve several pages at once.
     assert!(faults >= 1, "{faults}");
 }
+
+#[test]
+fn a_place_is_had_exactly_or_not_at_all() {
+    let size = 2 * granularity();
+    let taken = Reservation::new(size, granularity());
+    let error = reserve_at(taken.base, granularity()).unwrap_err();
+    assert_eq!(error.call(), Call::Reserve);
+    // Given back and taken again; only another thread of the tests could come between, so try more than once.
+    let again = (0..16).any(|_| {
+        let place = reserve(size, granularity()).unwrap();
+        // SAFETY: exactly the reservation just made.
+        unsafe { release(place, size) }.unwrap();
+        if reserve_at(place, size).is_err() {
+            return false;
+        }
+        // SAFETY: exactly the reservation just made.
+        unsafe { release(place, size) }.unwrap();
+        true
+    });
+    assert!(again);
+}
+
+#[test]
+fn an_extent_holds_the_address_and_ends_where_the_pages_differ() {
+    let (page, size) = (page_size(), 8 * granularity());
+    let range = Reservation::new(size, page);
+    let start = range.base.as_ptr().addr();
+    // SAFETY: whole pages of the reservation above; nothing is accessed while it may not be.
+    unsafe {
+        commit(range.page(2), 2 * page).unwrap();
+        protect(range.page(3), page, Access::Read).unwrap();
+    }
+    let at = |offset: usize| extent(range.base.as_ptr().wrapping_add(offset)).unwrap();
+    let writable = Extent {
+        start: start + 2 * page,
+        end: start + 3 * page,
+        state: PageState::Committed { writable: true },
+    };
+    assert_eq!(at(3 * page - 1), writable);
+    let read_only = Extent {
+        start: start + 3 * page,
+        end: start + 4 * page,
+        state: PageState::Committed { writable: false },
+    };
+    assert_eq!(at(3 * page), read_only);
+    let rest = at(4 * page + 1);
+    assert_eq!((rest.start, rest.state), (start + 4 * page, PageState::Reserved));
+    assert!(rest.end >= start + size);
+    let low = extent(core::ptr::without_provenance(1)).unwrap();
+    assert!(low.start <= 1 && low.end > 1);
+    assert_eq!(low.state, PageState::Free);
+}
+
+#[test]
+fn code_can_be_made_runnable() {
+    let range = Reservation::new(granularity(), page_size());
+    // SAFETY: whole pages of the reservation above.
+    unsafe {
+        commit(range.base, page_size()).unwrap();
+        fill(range.base, page_size(), 0xc3);
+        protect(range.base, page_size(), Access::ReadExecute).unwrap();
+    }
+    assert_eq!(query(range.base.as_ptr()).unwrap(), PageState::Committed { writable: false });
+    #[cfg(target_arch = "x86_64")]
+    {
+        // SAFETY: the page is full of `ret`, and may be run.
+        unsafe { core::mem::transmute::<*mut u8, extern "C" fn()>(range.base.as_ptr())() };
+    }
+}

@@ -30,7 +30,7 @@ use windows_sys::Win32::System::SystemInformation::{
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, TerminateProcess};
 use windows_sys::core::BOOL;
 
-use super::{Access, MachineMemory, PageFaults, PageState, ProcessMemory};
+use super::{Access, Extent, MachineMemory, PageFaults, PageState, ProcessMemory};
 use crate::base::sync::{AtomicU64, Ordering};
 
 /// How often an aligned reservation is tried before another thread is believed to always be faster. Each lost race
@@ -106,6 +106,10 @@ pub(super) fn reserve(size: usize, align: usize) -> Result<NonNull<u8>, i32> {
     Err(ERROR_INVALID_ADDRESS.cast_signed())
 }
 
+pub(super) fn reserve_exactly(start: NonNull<u8>, size: usize) -> Result<(), i32> {
+    reserve_at(raw(start), size).map(drop)
+}
+
 pub(super) unsafe fn release(base: NonNull<u8>, _size: usize) -> Result<(), i32> {
     // Windows knows the size of a reservation and insists on being told zero.
     // SAFETY: the base of a whole reservation that nobody uses (contract of `os::release`).
@@ -150,6 +154,8 @@ pub(super) unsafe fn protect(start: NonNull<u8>, size: usize, access: Access) ->
         Access::None => PAGE_NOACCESS,
         Access::Read => PAGE_READONLY,
         Access::ReadWrite => PAGE_READWRITE,
+        Access::ReadExecute => PAGE_EXECUTE_READ,
+        Access::ReadWriteExecute => PAGE_EXECUTE_READWRITE,
     };
     let mut before = 0;
     // SAFETY: whole committed pages that the caller owns (contract of `os::protect`), and `before` is valid for writing.
@@ -191,7 +197,7 @@ pub(super) unsafe fn unlock(start: NonNull<u8>, size: usize) -> Result<(), i32> 
 }
 
 /// Pages whose access is [`Access::None`] and guard pages are answered as reserved, as on Unix: any access faults.
-pub(super) fn query(address: *const u8) -> Result<PageState, i32> {
+pub(super) fn extent(address: *const u8) -> Result<Extent, i32> {
     let mut info = MEMORY_BASIC_INFORMATION::default();
     // SAFETY: the pointer is valid for writing the size given; `address` is only looked up, never read.
     let filled =
@@ -199,7 +205,7 @@ pub(super) fn query(address: *const u8) -> Result<PageState, i32> {
     if filled == 0 {
         return Err(last_error());
     }
-    Ok(match info.State {
+    let state = match info.State {
         MEM_FREE => PageState::Free,
         MEM_COMMIT if info.Protect & PAGE_GUARD == 0 => match info.Protect & ACCESS_BITS {
             PAGE_READONLY | PAGE_EXECUTE_READ => PageState::Committed { writable: false },
@@ -209,7 +215,9 @@ pub(super) fn query(address: *const u8) -> Result<PageState, i32> {
             _ => PageState::Reserved,
         },
         _ => PageState::Reserved,
-    })
+    };
+    let start = info.BaseAddress.addr();
+    Ok(Extent { start, end: start.saturating_add(info.RegionSize), state })
 }
 
 fn memory_status() -> Option<MEMORYSTATUSEX> {

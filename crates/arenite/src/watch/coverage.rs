@@ -27,10 +27,11 @@ impl Snapshot {
     pub fn coverage(&self) -> Coverage {
         // Figures of a tag have those below it in them.
         let outermost = self.tags.iter().filter(|tag| !tag.name.contains('/'));
-        let accounted = outermost.map(|tag| tag.committed).sum();
+        let accounted = outermost.map(|tag| tag.committed).fold(0, usize::saturating_add);
         let untagged = self.tags.iter().find(|tag| tag.name == "untagged").map_or(0, |tag| tag.committed);
         let resident = self.process.resident;
-        Coverage { accounted, untagged, resident, untracked: resident.wrapping_sub(accounted) as isize }
+        let untracked = (resident as i128 - accounted as i128).clamp(isize::MIN as i128, isize::MAX as i128);
+        Coverage { accounted, untagged, resident, untracked: untracked as isize }
     }
 }
 
@@ -68,5 +69,14 @@ mod tests {
         assert_eq!(told.untracked, -4096);
         assert!(std::format!("{told}").ends_with("untracked -4.0 KiB (resident minus accounted)"), "{told}");
         assert!(std::format!("{snapshot}").contains("untagged 700 B"));
+    }
+
+    #[test]
+    fn absurd_figures_are_no_panic() {
+        let tags = [tag("one", usize::MAX), tag("other", usize::MAX), tag("untagged", 5)];
+        let snapshot = Snapshot { tags: tags.into(), ..Snapshot::default() };
+        let told = snapshot.coverage();
+        assert_eq!((told.accounted, told.untagged, told.untracked), (usize::MAX, 5, isize::MIN));
+        assert!(!std::format!("{snapshot} {told}").is_empty());
     }
 }

@@ -21,15 +21,36 @@ pub(crate) struct Row {
     committed: u64,
 }
 
-pub(crate) type Rows = [Row; Ledger::CAPACITY];
+/// What there is at one moment.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Look {
+    rows: Rows,
+    /// The process's heap by size class, if there is one and it is looked at.
+    sizes: Sizes,
+}
 
-/// A moment to which a later one is compared. Some 6 KiB in a box.
+#[derive(Clone, Copy, Debug)]
+struct Rows([Row; Ledger::CAPACITY]);
+
+impl Default for Rows {
+    fn default() -> Self {
+        Self([Row::default(); Ledger::CAPACITY])
+    }
+}
+
+#[cfg(all(not(loom), target_pointer_width = "64"))]
+type Sizes = Option<crate::heap::bucket::HeapStats>;
+/// Where there is no such heap.
+#[cfg(any(loom, not(target_pointer_width = "64")))]
+type Sizes = ();
+
+/// A moment to which a later one is compared. Some 8 KiB in a box.
 #[derive(Debug)]
 pub struct LeakMark {
     ledger: &'static Ledger,
     time_ns: u64,
     frame: u64,
-    rows: Box<Rows>,
+    look: Box<Look>,
 }
 
 impl LeakMark {
@@ -56,8 +77,7 @@ impl LeakMark {
     /// ```
     #[must_use]
     pub fn new(ledger: &'static Ledger) -> Self {
-        let mut mark =
-            Self { ledger, time_ns: 0, frame: 0, rows: Box::new([Row::default(); Ledger::CAPACITY]) };
+        let mut mark = Self { ledger, time_ns: 0, frame: 0, look: Box::default() };
         mark.set();
         mark
     }
@@ -65,7 +85,7 @@ impl LeakMark {
     /// Remembers what there is now, in place of what it remembered. Allocates nothing.
     pub fn set(&mut self) {
         (self.time_ns, self.frame) = (os::monotonic_ns(), frames());
-        read(self.ledger, &mut self.rows);
+        read(self.ledger, &mut self.look);
     }
 
     /// What has grown since. Exact while no other thread allocates.
@@ -75,16 +95,16 @@ impl LeakMark {
     }
 
     /// What there is now. Allocates nothing.
-    pub(crate) fn look(&self) -> Rows {
-        let mut now = [Row::default(); Ledger::CAPACITY];
+    pub(crate) fn look(&self) -> Look {
+        let mut now = Look::default();
         read(self.ledger, &mut now);
         now
     }
 
     /// As [`report`](Self::report), of a look that was made before, and without committed memory of tags that somebody else
     /// answers for.
-    pub(crate) fn report_at(&self, now: &Rows, others: impl Fn(Tag) -> bool) -> LeakReport {
-        let rows = self.ledger.tags().zip(now.iter().zip(self.rows.iter()));
+    pub(crate) fn report_at(&self, now: &Look, others: impl Fn(Tag) -> bool) -> LeakReport {
+        let rows = self.ledger.tags().zip(now.rows.0.iter().zip(&self.look.rows.0));
         let tags = rows.filter_map(|(tag, (now, then))| {
             let committed = if others(tag) { 0 } else { now.committed.saturating_sub(then.committed) };
             let (blocks, bytes) =
@@ -97,13 +117,24 @@ impl LeakMark {
                 survivors: Vec::new(),
             })
         });
-        let tags = tags.collect();
-        LeakReport { frames: frames().saturating_sub(self.frame), tags, since_ns: self.time_ns }
+        let tags: Vec<Leak> = tags.collect();
+        // Of tags that have no more than they had, classes that grew while others shrank say nothing.
+        let in_heap = tags.iter().any(|leak| leak.blocks > 0 || leak.bytes > 0);
+        let sizes = if in_heap { grown_sizes(&now.sizes, &self.look.sizes) } else { Vec::new() };
+        let frames = frames().saturating_sub(self.frame);
+        LeakReport { frames, tags, sizes, ledger: Some(ById(self.ledger)), since_ns: self.time_ns }
+    }
+
+    /// Whose tags it looks at.
+    pub(crate) fn ledger(&self) -> &'static Ledger {
+        self.ledger
     }
 }
 
 /// Allocates nothing.
-fn read(ledger: &'static Ledger, rows: &mut Rows) {
+fn read(ledger: &'static Ledger, into: &mut Look) {
+    let Look { rows: Rows(rows), sizes } = into;
+    *sizes = Sizes::default();
     for (row, tag) in rows.iter_mut().zip(ledger.tags()) {
         *row = Row { committed: tag.account().own.committed as u64, ..Row::default() };
     }
@@ -120,8 +151,26 @@ fn read(ledger: &'static Ledger, rows: &mut Rows) {
         if used {
             // Memory of the heap that nobody has: it goes up and down as the heap likes, and nobody has forgotten it.
             rows[bucket::process_tag().place()].committed = 0;
+            *sizes = Some(bucket::process_stats(None));
         }
     }
+}
+
+/// Size classes of the process's heap of which there are more blocks than there were.
+#[cfg(all(not(loom), target_pointer_width = "64"))]
+fn grown_sizes(now: &Sizes, then: &Sizes) -> Vec<LeakedSize> {
+    let Some(now) = now else { return Vec::new() };
+    let had = |place: usize| then.as_ref().map_or(0, |then| then.classes[place].live);
+    let classes = now.classes.iter().enumerate().filter_map(|(place, class)| {
+        let blocks = class.live.saturating_sub(had(place));
+        (blocks > 0).then_some(LeakedSize { size: class.size as u64, blocks })
+    });
+    classes.collect()
+}
+
+#[cfg(any(loom, not(target_pointer_width = "64")))]
+fn grown_sizes((): &Sizes, (): &Sizes) -> Vec<LeakedSize> {
+    Vec::new()
 }
 
 /// A tag that has more than it had.
@@ -143,6 +192,17 @@ pub struct Leak {
     pub survivors: Vec<LeakedBlock>,
 }
 
+/// Blocks of one size class of the [general heap](crate::GlobalHeap).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct LeakedSize {
+    /// Bytes of such a block, with what rounding adds.
+    pub size: u64,
+    /// How many more there are than there were.
+    pub blocks: u64,
+}
+
 /// A block of a named heap with [`track_blocks`](crate::HeapOptions::track_blocks).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -157,6 +217,20 @@ pub struct LeakedBlock {
 }
 
 /// What has grown since a [mark](LeakMark). `Display` writes a line for each tag and block.
+///
+/// How much can be told depends on who gave the memory:
+///
+/// | memory of | tag | count, bytes | size of each | age | place |
+/// |---|---|---|---|---|---|
+/// | a named heap with [`track_blocks`](crate::HeapOptions::track_blocks), [looked into](Self::look_into) | yes | as asked for | yes | in frames | file, line, and [what was being done](crate::Heap::site) |
+/// | a named heap without it | yes | rounded | by class: `heap.stats()` | – | – |
+/// | [`GlobalHeap`](crate::GlobalHeap) | yes | rounded | by class, all tags together: [`sizes`](Self::sizes) | at most [`frames`](Self::frames) | – |
+/// | a tagged [`TrackingAllocator`](crate::TrackingAllocator): not in this report, see its [`mark`](crate::TrackingAllocator::mark) | yes | as asked for | by power of two, all tags together | – | – |
+/// | regions, arenas, pools, handle pools | yes | committed bytes; how many live, the structure itself knows (`stats`, `len`) | – | – | – |
+///
+/// `GlobalHeap` keeps nothing for a block by itself, so it has neither its age nor where it was made. To find that out, give
+/// the part of the program that leaks a tag of its own, then a named heap that tracks its blocks. What a scene's own arenas
+/// hold is dropped with it, and counted in its [`SceneReport`](crate::SceneReport).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
@@ -165,10 +239,29 @@ pub struct LeakReport {
     pub frames: u64,
     /// Tags that have more than they had, in the order in which they were registered.
     pub tags: Vec<Leak>,
+    /// Size classes of the general heap of which there are more blocks, the smallest first; all tags together, without large
+    /// blocks. Empty if no tag has more of that heap.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub sizes: Vec<LeakedSize>,
+    /// Whose tags these are; unknown if the report was read from somewhere.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    ledger: Option<ById>,
     /// When the mark was made.
     #[cfg_attr(feature = "serde", serde(skip))]
     since_ns: u64,
 }
+
+/// A ledger, equal to itself only.
+#[derive(Clone, Copy, Debug)]
+struct ById(&'static Ledger);
+
+impl PartialEq for ById {
+    fn eq(&self, other: &Self) -> bool {
+        core::ptr::eq(self.0, other.0)
+    }
+}
+
+impl Eq for ById {}
 
 impl LeakReport {
     /// Whether nothing has grown.
@@ -181,10 +274,16 @@ impl LeakReport {
     /// [`track_blocks`](crate::HeapOptions::track_blocks) these are the blocks that were made since the mark and live; without
     /// it, all that live. If there are none, the heap has just kept memory, and its tag is no leak.
     ///
+    /// A heap of another ledger than the mark's has no part in this, and nothing changes.
+    ///
     /// Several heaps under one tag are to be looked into by one call each; the last one must not be the only one that is
     /// empty, so give heaps tags of their own.
     #[cfg(all(not(loom), target_pointer_width = "64"))]
     pub fn look_into(&mut self, heap: &crate::Heap) {
+        let own = heap.tag().ledger();
+        if self.ledger.is_some_and(|ledger| !core::ptr::eq(ledger.0, own)) {
+            return;
+        }
         let report = heap.report_since(self.since_ns);
         let name = report.tag().name();
         let place = self.tags.iter().position(|leak| leak.tag == name);
@@ -233,6 +332,10 @@ impl fmt::Display for LeakReport {
                 let age = plural(u64::from(*frames));
                 write!(f, "\n    {} made {frames} frame{age} ago at {place}", bytes(*size))?;
             }
+        }
+        for (place, LeakedSize { size, blocks }) in self.sizes.iter().enumerate() {
+            f.write_str(if place == 0 { "\n  general heap, by size: " } else { ", " })?;
+            write!(f, "{blocks} of {}", bytes(*size))?;
         }
         Ok(())
     }

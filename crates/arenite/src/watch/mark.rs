@@ -57,14 +57,19 @@ impl Mark {
             let then = self.accounts.get(place).map(|then| then.own).unwrap_or_default();
             (now.own != then).then(|| AccountDelta {
                 tag,
-                reserved: now.own.reserved as i64 - then.reserved as i64,
-                committed: now.own.committed as i64 - then.committed as i64,
-                live: now.own.live as i64 - then.live as i64,
+                reserved: difference(now.own.reserved, then.reserved),
+                committed: difference(now.own.committed, then.committed),
+                live: difference(now.own.live, then.live),
                 commits: now.own.commits - then.commits,
             })
         });
         MarkDiff { rows: rows.collect(), now: now.iter().map(TagSnapshot::from).collect() }
     }
+}
+
+/// Cut to what the type holds: more can be charged by hand than there is memory.
+fn difference(now: usize, then: usize) -> i64 {
+    (now as i128 - then as i128).clamp(i64::MIN.into(), i64::MAX.into()) as i64
 }
 
 /// What has changed for one tag, without those below it. Bytes; negative: it has less than it had.
@@ -136,5 +141,22 @@ mod tests {
         assert_eq!(diff.grown().map(|row| row.tag).collect::<Vec<_>>(), [b, c]);
         let text = std::format!("{diff}");
         assert!(text.contains("a/c") && text.contains("100 B") && text.lines().count() == 3, "{text}");
+    }
+
+    /// More than a signed number holds can be charged by hand; the difference still has the right sign.
+    #[test]
+    fn differences_of_absurd_figures_keep_their_sign() {
+        let ledger: &'static Ledger = Box::leak(Box::new(Ledger::new()));
+        let tag = ledger.register("a").unwrap();
+        let before = ledger.mark();
+        tag.charge_reserved(usize::MAX);
+        tag.move_live(0, usize::MAX / 2 + 2);
+        let after = ledger.mark();
+        let grown: Vec<_> = before.diff().tags().map(|row| (row.reserved, row.live)).collect();
+        assert_eq!(grown, [(i64::MAX, i64::MAX)]);
+        tag.move_live(usize::MAX / 2 + 2, 0);
+        tag.credit_reserved(usize::MAX);
+        let shrunk: Vec<_> = after.diff().tags().map(|row| (row.reserved, row.live)).collect();
+        assert_eq!(shrunk, [(i64::MIN, i64::MIN)]);
     }
 }

@@ -12,7 +12,7 @@ mod system;
 mod trend;
 
 pub use coverage::Coverage;
-pub use leak::{Leak, LeakGuard, LeakMark, LeakReport, LeakedBlock};
+pub use leak::{Leak, LeakGuard, LeakMark, LeakReport, LeakedBlock, LeakedSize};
 pub use mark::{AccountDelta, Mark, MarkDiff};
 pub use monitor::{Figure, Kind, MemoryMonitor, ResourceMonitor, Unit};
 pub use reporter::Reporter;

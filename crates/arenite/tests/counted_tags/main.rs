@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
+use arenite::cache::{InsertError, LoadError};
 use arenite::ledger::{Pressure, PressureLevel};
-use arenite::{Budget, Ledger, Tag, Tagged, TrackingAllocator, last_refusal, tags};
+use arenite::{Budget, Ledger, ResourceCache, Tag, Tagged, TrackingAllocator, last_refusal, tags};
 
 #[global_allocator]
 static GLOBAL: TrackingAllocator<System, Tagged> = TrackingAllocator::tagged(System);
@@ -20,6 +21,8 @@ tags! {
     SOUND = "game/sound";
     LEVEL = "game/level";
     FULL = "full";
+    TABLES = "tables";
+    CACHED = "cached";
     WORK_A = "work/a";
     WORK_B = "work/b";
 }
@@ -113,8 +116,14 @@ static WARNED_AT: AtomicUsize = AtomicUsize::new(0);
 static CALLBACK_BLOCKS: AtomicUsize = AtomicUsize::new(0);
 
 fn warned(pressure: &Pressure) {
-    // Callbacks may allocate in the allocator that is charging; under the tag that is full they could not.
+    // Callbacks may allocate in the allocator that is charging, under any tag, and by themselves under none: that of their
+    // thread may be full.
+    assert_eq!(Tag::current(), Tag::untagged());
     LEVEL.in_scope(|| black_box(vec![1u8; 300_000]));
+    let text = format!("{pressure}");
+    assert!(text.contains("game/sound"), "{text}");
+    // What is left open ends with the callback.
+    core::mem::forget(LEVEL.scope());
     CALLBACK_BLOCKS.fetch_add(1, Ordering::Relaxed);
     if pressure.level == PressureLevel::Warning {
         WARNED_AT.store(pressure.in_use, Ordering::Relaxed);
@@ -137,6 +146,7 @@ fn budgets_warn_and_refuse() {
         let told = WARNED_AT.load(Ordering::Relaxed);
         assert_eq!(told != 0, used > 8 * MIB / 10 * 8 || told != 0, "{used}");
         assert!(SOUND.account().own.committed >= used);
+        assert_eq!(Tag::current(), *SOUND);
     }
     let at = WARNED_AT.load(Ordering::Relaxed);
     assert!((8 * MIB / 10 * 8..8 * MIB / 10 * 8 + 1000).contains(&at), "warned at {at}");
@@ -221,6 +231,28 @@ fn a_crowd_leaves_every_account_exact() {
     }
 }
 
+/// A cache whose table may not grow says so, and keeps what it has.
+fn a_cache_without_room_for_its_table_says_so() {
+    const LIMIT: usize = 300 << 10;
+    TABLES.set_budget(Budget::hard(LIMIT));
+    let scope = TABLES.scope();
+    let cache: ResourceCache<u32, u32> = ResourceCache::new(*CACHED);
+    let load = |key: u32| cache.get_or_load(&key, |_| Ok::<_, ()>(key)).map(|pin| *pin);
+    let loaded = (0..).find(|&key| load(key) != Ok(key)).unwrap();
+    assert_eq!(load(loaded), Err(LoadError::OutOfMemory));
+    assert!(last_refusal().is_some_and(|refusal| refusal.tag == *TABLES && refusal.wanted > LIMIT / 8));
+    let refused = cache.insert(&loaded, 0, 77).unwrap_err();
+    assert_eq!((refused.value, refused.reason), (77, InsertError::OutOfMemory));
+    assert!(loaded > 100 && cache.len() == loaded as usize && (0..loaded).all(|key| load(key) == Ok(key)));
+    // What replaces another one, or takes its place, needs no room.
+    assert!(cache.insert(&5, 0, 55).is_ok() && cache.unload(&6) && load(loaded) == Ok(loaded));
+    assert_eq!((load(5), load(6)), (Ok(55), Err(LoadError::OutOfMemory)));
+    TABLES.set_budget(Budget::NONE);
+    assert_eq!((load(6), cache.stats().count), (Ok(6), loaded as usize + 1));
+    drop((cache, scope));
+    assert_eq!((bytes(*TABLES), CACHED.account().own.committed), (0, 0));
+}
+
 /// The sum of all tags is what all have together.
 fn tags_sum_up_to_all() {
     let all = GLOBAL.allocation_stats();
@@ -235,6 +267,7 @@ fn main() {
         ("alignments_hold_and_zeros_are_zero", alignments_hold_and_zeros_are_zero),
         ("budgets_warn_and_refuse", budgets_warn_and_refuse),
         ("a_budget_may_be_used_up", a_budget_may_be_used_up),
+        ("a_cache_without_room_for_its_table_says_so", a_cache_without_room_for_its_table_says_so),
         ("a_crowd_leaves_every_account_exact", a_crowd_leaves_every_account_exact),
         ("tags_sum_up_to_all", tags_sum_up_to_all),
         // Last: its pool's threads stay, and allocate when they like.

@@ -46,6 +46,13 @@ fn a_planted_leak_is_named_and_sized_and_a_clean_scene_has_none() {
         assert_eq!(leaks.frames, 3);
         let expected = (level % 2 == 1).then_some((level, 5120 * level));
         assert_eq!(blocks_and_bytes(&leaks, "leaks/rooms"), expected, "{leaks}");
+        let sizes: Vec<_> = leaks.sizes.iter().map(|class| (class.size, class.blocks)).collect();
+        if level % 2 == 1 {
+            assert!(sizes.contains(&(5120, level)), "{leaks}");
+            assert!(leaks.to_string().contains(&format!("{level} of 5.0 KiB")), "{leaks}");
+        } else {
+            assert!(!sizes.iter().any(|(size, _)| *size == 5120), "{leaks}");
+        }
         assert!(row(&leaks, "leaks/paths").is_none(), "{leaks}");
         let own = leaks.tags.iter().any(|leak| leak.tag.starts_with("leaks/manager") || leak.tag == "heap");
         assert!(!own, "{leaks}");
@@ -133,6 +140,35 @@ fn blocks_of_named_heaps_are_told_with_size_age_and_place() {
     drop((before, one, other, kept));
 }
 
+/// The same name on another ledger is another tag.
+#[test]
+fn a_heap_of_another_ledger_is_not_looked_into() {
+    let _turn = turn();
+    let elsewhere: &'static Ledger = Box::leak(Box::new(Ledger::new()));
+    let there = elsewhere.register("leaks/same-name").expect("a tag");
+    let heap = Heap::try_with(HeapOptions::new(there).track_blocks()).expect("a heap");
+    let here = tag("leaks/same-name");
+    let mark = LeakMark::new(Ledger::process());
+    let block = heap.alloc_box([0u8; 100]);
+    let mut report = mark.report();
+    report.look_into(&heap);
+    assert!(row(&report, "leaks/same-name").is_none(), "{report}");
+    // Nor does a heap that is empty excuse what has grown here.
+    drop(block);
+    let mut region = Region::try_reserve(RegionOptions::new(here, 1 << 20)).expect("a region");
+    region.try_grow(5000).expect("memory");
+    let mut report = mark.report();
+    report.look_into(&heap);
+    assert!(row(&report, "leaks/same-name").is_some_and(|leak| leak.committed >= 5000), "{report}");
+    // Its own ledger's report knows it.
+    let mark = LeakMark::new(elsewhere);
+    let block = heap.alloc_box([0u8; 50]);
+    let mut report = mark.report();
+    report.look_into(&heap);
+    assert_eq!(blocks_and_bytes(&report, "leaks/same-name"), Some((1, 50)), "{report}");
+    drop(block);
+}
+
 #[test]
 fn regions_are_told_as_committed_memory() {
     let _turn = turn();
@@ -143,6 +179,8 @@ fn regions_are_told_as_committed_memory() {
     let report = mark.report();
     let leak = row(&report, "leaks/region").expect("a leak");
     assert!(leak.committed >= 100_000 && (leak.blocks, leak.bytes) == (0, 0), "{report}");
+    let in_heap = report.tags.iter().any(|leak| leak.blocks > 0);
+    assert!(in_heap || report.sizes.is_empty(), "{report}");
     drop(region);
     assert!(row(&mark.report(), "leaks/region").is_none());
 }

@@ -2,7 +2,9 @@
 //! take. One test at a time: resident memory is the whole process's.
 #![cfg(all(target_os = "linux", target_pointer_width = "64"))]
 
+mod crowd;
 mod figures;
+mod full;
 mod leaks;
 mod returns;
 

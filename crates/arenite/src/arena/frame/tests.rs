@@ -680,3 +680,20 @@ fn formatted_text_and_copies_are_kept_for_one_frame() {
     arena.begin_frame();
     assert_eq!((arena.get(label), arena.get(copy)), (None, None));
 }
+
+#[test]
+fn layouts_of_run_time_are_aligned_and_stamps_tell_frames_apart() {
+    let mut arena = arena();
+    arena.begin_frame();
+    for (size, align) in [(0, 1), (3, 1), (24, 8), (100, 64), (10, 4096), (64, 1 << 17)] {
+        let layout = core::alloc::Layout::from_size_align(size, align).unwrap();
+        let room = arena.try_alloc_layout(layout).unwrap();
+        assert_eq!((room.len(), room.as_ptr().addr() % align), (size, 0));
+    }
+    let stamp = arena.stamp();
+    assert_ne!(arena.readable_stamp(), stamp);
+    arena.begin_frame();
+    assert_eq!(arena.readable_stamp(), stamp);
+    arena.begin_frame();
+    assert!(arena.readable_stamp() != stamp && arena.stamp() != stamp);
+}

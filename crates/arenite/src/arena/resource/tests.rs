@@ -403,3 +403,17 @@ fn every_refused_call_is_survived() {
         assert!(nothing_is_charged(tag), "after {allowed} calls");
     }
 }
+
+#[test]
+fn a_number_finds_the_handle_that_is_there_now() {
+    let mut arena = arena();
+    let (first, text) = (arena.insert(7u64), arena.insert_str("seven"));
+    assert_eq!((first.index(), text.index()), (0, 1));
+    assert_eq!(arena.at::<u64>(0), Some(first));
+    assert!(arena.at::<u64>(1).is_none() && arena.at::<str>(2).is_none());
+    arena.clear();
+    assert!(arena.at::<u64>(0).is_none());
+    let other = arena.insert(8u64);
+    assert_eq!(arena.at::<u64>(0), Some(other));
+    assert_ne!(first, other);
+}

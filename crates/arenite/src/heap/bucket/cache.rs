@@ -28,6 +28,15 @@ const HEAPS: usize = 16;
 /// Every so many slow moments a thread looks at the clock.
 const PAUSES: u32 = 8;
 
+/// Bytes that a class of a place may keep for the next time, at the most; and what the places of a thread share for each class.
+/// A thread with many tags has little of each size under each of them: what all of them kept was several times what they used.
+const KEEP_MOST: u64 = 64 << 10;
+const KEEP: u64 = 128 << 10;
+
+/// Empty pages that a thread may keep beside those, whatever their class: of large blocks a page has few, and whoever frees a
+/// handful and takes as many would otherwise give and get pages each time.
+const EXTRA: u32 = 8;
+
 /// Caches of ended threads that it looks after then.
 const ENDED: usize = 8;
 
@@ -60,6 +69,10 @@ pub(super) struct Cache {
     pausing: Cell<bool>,
     /// The next cache to be looked after, if its thread has ended.
     orphan: Cell<*const Cache>,
+    /// Bytes that each class of each place may have in its bin, or as an empty page, for the next time.
+    may_keep: Cell<u64>,
+    /// Empty pages that it keeps beyond one of each class, of all its places.
+    extra: Cell<u32>,
     /// Its places of the process's heap, linked.
     places: Cell<*mut Local>,
     /// By the tag's place in the process's ledger.
@@ -95,6 +108,7 @@ pub(super) fn claim(space: &Space) -> Result<&'static Cache, AllocError> {
         id.write(IDS.fetch_add(1, Ordering::Relaxed));
         at.as_ref()
     };
+    cache.may_keep.set(KEEP_MOST);
     cache.state.begin();
     let mut head = CACHES.load(Ordering::Relaxed);
     loop {
@@ -109,6 +123,26 @@ pub(super) fn claim(space: &Space) -> Result<&'static Cache, AllocError> {
 impl Cache {
     pub(super) fn id(&self) -> u32 {
         self.id
+    }
+
+    /// Bytes that each class of each place may have in its bin, or as an empty page, for the next time.
+    #[inline]
+    pub(super) fn may_keep(&self) -> u64 {
+        self.may_keep.get()
+    }
+
+    /// Whether one more empty page may stay; counts it then.
+    pub(super) fn keeps_extra(&self) -> bool {
+        let room = self.extra.get() < EXTRA;
+        if room {
+            self.extra.set(self.extra.get() + 1);
+        }
+        room
+    }
+
+    /// One of those is gone, or not empty any more.
+    pub(super) fn had_extra(&self) {
+        self.extra.set(self.extra.get() - 1);
     }
 
     /// How many threads have had it.
@@ -146,6 +180,9 @@ impl Cache {
         place.set(local.as_ptr());
         // SAFETY: ours; locals of the process's heap stay.
         unsafe { local.as_ref() }.sibling.set(self.places.replace(local.as_ptr()));
+        let mut places = 0;
+        self.each_place(|_| places += 1);
+        self.may_keep.set((KEEP / places).min(KEEP_MOST));
         Ok(local)
     }
 

@@ -49,13 +49,6 @@ pub(super) fn aligned_class(size: usize, align: usize) -> Option<usize> {
     (class_of(least)..CLASSES).find(|class| size_of_class(*class).is_multiple_of(align))
 }
 
-/// Slots of a span for this class: enough for 64 blocks, but no more than 8 slots. (Address space; memory comes as blocks
-/// are handed out.)
-pub(super) const fn slots_of_class(class: usize) -> usize {
-    let slots = (size_of_class(class) * 64).div_ceil(super::segment::SLOT);
-    if slots < 8 { if slots == 0 { 1 } else { slots } } else { 8 }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,13 +77,5 @@ mod tests {
             }
         }
         assert_eq!((aligned_class(LARGEST + 1, 16), aligned_class(16, 16384)), (None, None));
-    }
-
-    #[test]
-    fn a_span_holds_enough_blocks() {
-        for class in 1..CLASSES {
-            let bytes = slots_of_class(class) * super::super::segment::SLOT;
-            assert!(bytes / size_of_class(class) >= 16, "class {class}");
-        }
     }
 }

@@ -163,7 +163,7 @@ impl Space {
         let local = Segment::page(segment, 0);
         // SAFETY: the caller's block.
         let local = unsafe { local.as_ref() }.local.load(Ordering::Relaxed);
-        self.in_use.fetch_sub(had, Ordering::Relaxed);
+        self.lets_go(had);
         // SAFETY: it is in this list since it was made.
         unsafe { unlink(&mut self.inner.lock().huge, segment) };
         header.huge.set(0);
@@ -181,7 +181,7 @@ impl Space {
         this.local.store(local, Ordering::Relaxed);
         this.used.store(1, Ordering::Relaxed);
         this.owner.store(HUGE, Ordering::Release);
-        self.in_use.fetch_add(header.huge.get(), Ordering::Relaxed);
+        self.uses(header.huge.get());
         // SAFETY: in no list.
         unsafe { link(&mut self.inner.lock().huge, segment) };
         // SAFETY: inside the reservation.
@@ -198,7 +198,7 @@ impl Space {
         // SAFETY: as above.
         unsafe { Segment::page(segment, 0).as_ref() }.owner.store(NOBODY, Ordering::Relaxed);
         let bytes = header.huge.get();
-        self.in_use.fetch_sub(bytes, Ordering::Relaxed);
+        self.lets_go(bytes);
         // SAFETY: it is in this list since it was made.
         unsafe { unlink(&mut self.inner.lock().huge, segment) };
         tag.transfer_committed(self.tag(), HEADER + bytes);
@@ -324,7 +324,7 @@ impl Space {
         // SAFETY: the caller's.
         let had = unsafe { segment.as_ref() }.huge.get();
         self.grow_huge(segment, tag, bytes)?;
-        self.in_use.fetch_add(bytes - had, Ordering::Relaxed);
+        self.uses(bytes - had);
         Ok(())
     }
 

@@ -90,7 +90,7 @@ impl BucketHeap {
         Ok(Self { space, hardened: plan.hardened })
     }
 
-    fn space(&self) -> &Space {
+    pub(super) fn space(&self) -> &Space {
         // SAFETY: it goes when this goes.
         unsafe { self.space.as_ref() }
     }

@@ -56,15 +56,16 @@ fn finish(
     if bytes > touched
         && let Err(error) = tag.try_charge_committed(bytes - touched)
     {
-        // SAFETY: outlives its locals.
-        let space = unsafe { &*this.space.get() };
+        let space = this.space();
         tag.transfer_committed(space.tag(), span.held);
         tag.credit_committed(touched - span.held);
+        space.lets_go(touched - span.held);
         // SAFETY: not settled, and nobody has seen it.
         unsafe { space.give_untouched(span) };
         return Err(error.into());
     }
     span.settle(bytes.max(touched));
+    this.space().uses(bytes.saturating_sub(touched));
     let page = span.page();
     // SAFETY: ours.
     let header = unsafe { page.as_ref() };
@@ -196,6 +197,7 @@ pub(super) unsafe fn grow(page: NonNull<Page>, size: usize) -> bool {
             this.slots.set((slots + span.slots) as u8);
         }
         charged.set(bytes as u32);
+        space.uses(bytes - had - held);
         local.large[BYTES].fetch_add((bytes - had) as u64, Ordering::Relaxed);
         true
     }

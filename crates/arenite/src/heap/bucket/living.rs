@@ -14,6 +14,7 @@
 use core::ptr::NonNull;
 
 use super::cache;
+use super::class::QUANTUM;
 use super::local::block_at;
 use super::segment::{Block, HARD, HUGE, LARGE, Page};
 use super::space::Space;
@@ -59,7 +60,7 @@ impl Marks {
 
 /// Calls `see` with each block of a space that the program has, under the space's lock: it must not allocate.
 pub(super) fn each(space: &Space, tag: Option<Tag>, mut see: impl FnMut(LiveBlock)) {
-    space.each_page(|page| {
+    space.each_page_and(|page, in_slots| {
         // SAFETY: a page that somebody has, as long as the lock is held, and so has its place.
         unsafe {
             let this = page.as_ref();
@@ -83,7 +84,7 @@ pub(super) fn each(space: &Space, tag: Option<Tag>, mut see: impl FnMut(LiveBloc
             }
             let size = this.block.get() as usize;
             let carved = usize::from(this.carved.get()).min(MOST);
-            let free = free_ones(page, carved);
+            let free = free_ones(page, carved, in_slots);
             let start = Page::start(page).as_ptr();
             for index in (0..carved).filter(|index| !free.has(*index)) {
                 see(LiveBlock { address: start.wrapping_add(index * size), size, tag: Some(of) });
@@ -92,42 +93,44 @@ pub(super) fn each(space: &Space, tag: Option<Tag>, mut see: impl FnMut(LiveBloc
     });
 }
 
-/// The blocks of a page that the program does not have.
+/// The blocks of a page that the program does not have. `in_slots` says whether an address lies in a slot of the space.
 ///
 /// # Safety
 /// A page of blocks that stays meanwhile.
-unsafe fn free_ones(page: NonNull<Page>, carved: usize) -> Marks {
+unsafe fn free_ones(page: NonNull<Page>, carved: usize, in_slots: &dyn Fn(*const u8) -> bool) -> Marks {
     let mut marks = Marks([0; MOST / 64]);
     // SAFETY: the caller's promise.
     let this = unsafe { page.as_ref() };
     let (start, size) = (Page::start(page).addr().get(), this.block.get() as usize);
-    let mut follow = |first: *mut Block, count: usize| {
+    let mut follow = |first: *mut Block, count: usize, mixed: bool| {
         let mut next = first;
-        for _ in 0..count.min(carved) {
+        for _ in 0..count {
             let offset = next.addr().wrapping_sub(start);
-            if !offset.is_multiple_of(size) || offset / size >= carved {
+            if offset.is_multiple_of(size) && offset / size < carved {
+                marks.set(offset / size);
+            } else if !mixed || !next.addr().is_multiple_of(QUANTUM) || !in_slots(next.cast()) {
                 return;
             }
-            marks.set(offset / size);
-            // SAFETY: a block of the page, all of which is memory that can be read; a word that its thread writes whole.
+            // SAFETY: a block of the page, or inside a slot, all of which is memory that can be read as long as the space's
+            // lock is held; a word that its thread writes whole.
             next = unsafe { AtomicPtr::from_ptr((&raw mut (*next).next).cast::<*mut Block>()) }
                 .load(Ordering::Relaxed);
         }
     };
     // SAFETY: a word of the descriptor, which its owner writes whole.
-    follow(unsafe { AtomicPtr::from_ptr(this.free.as_ptr()) }.load(Ordering::Relaxed), carved);
+    follow(unsafe { AtomicPtr::from_ptr(this.free.as_ptr()) }.load(Ordering::Relaxed), carved, false);
     if let Some(chain) = this.remote.peek() {
-        follow(block_at(page, chain.first), chain.count as usize);
+        follow(block_at(page, chain.first), (chain.count as usize).min(carved), false);
     }
     // SAFETY: a page's place is there as long as the page.
     if let Some(local) = unsafe { this.local.load(Ordering::Relaxed).as_ref() } {
-        // All blocks of a bin are of one page.
-        follow(local.first_in_bin(this.class.get().into()), carved);
+        // Most blocks of a bin are of one page, but not all.
+        follow(local.first_in_bin(this.class.get().into()), 2 * MOST, true);
     }
     for cache in cache::all() {
         cache.each_chain(|of, first, count| {
             if core::ptr::eq(of, page.as_ptr()) {
-                follow(first, count as usize);
+                follow(first, (count as usize).min(carved), false);
             }
         });
     }

@@ -17,7 +17,7 @@ use core::cell::Cell;
 use core::ptr::{NonNull, null, null_mut};
 
 use super::cache::Cache;
-use super::class::{CLASSES, FINE, QUANTUM, slots_of_class};
+use super::class::{CLASSES, FINE, QUANTUM};
 use super::hardened::{self, Place};
 use super::mail::Mail;
 use super::remote::Chain;
@@ -32,6 +32,9 @@ const STEP_MOST: usize = 64 << 10;
 /// Bytes that are carved at once, so that a fresh page is not linked up in vain; but so many blocks at the least.
 const CARVE_BYTES: usize = 16 << 10;
 const CARVE_BLOCKS: usize = 8;
+
+/// A bin that has fewer blocks than these takes blocks of full pages back.
+const BACK_BLOCKS: u64 = 16;
 
 /// Free blocks of one class, and how many were ever handed out.
 #[repr(C)]
@@ -154,9 +157,14 @@ impl Local {
         self.owner.get()
     }
 
-    fn space(&self) -> &Space {
+    pub(super) fn space(&self) -> &Space {
         // SAFETY: set when it was begun, and the space outlives it; the empty one never gets here.
         unsafe { &*self.space.get() }
+    }
+
+    fn cache(&self) -> &Cache {
+        // SAFETY: set when it was begun, and never given back; the empty one never gets here.
+        unsafe { &*self.cache.get() }
     }
 
     pub(super) fn tag(&self) -> Tag {
@@ -180,6 +188,15 @@ impl Local {
         let offset = (size + (QUANTUM - 1)) & !(QUANTUM - 1);
         // SAFETY: the bin of a class; a whole number of bins from the first one.
         unsafe { &*self.bins.as_ptr().byte_add(offset) }.pop()
+    }
+
+    /// As [`refill`](Self::refill), of a place that has a space and checks nothing. `None`: it has not, it does, or there is no
+    /// memory.
+    #[inline]
+    pub(super) fn refill_plain(&self, class: usize) -> Option<NonNull<u8>> {
+        // SAFETY: set when it was begun, and the space outlives it.
+        let space = unsafe { self.space.get().as_ref() }?;
+        if space.plan.hardened { None } else { self.refill(class).ok() }
     }
 
     /// A block of the class, after the bin was found empty.
@@ -222,7 +239,7 @@ impl Local {
             let this = unsafe { page.as_ref() };
             let idle = this.idle();
             if idle > 0 {
-                if this.used.load(Ordering::Relaxed) == 0 {
+                if this.used.load(Ordering::Relaxed) == 0 && !self.not_extra(this) {
                     self.spare.set(self.spare.get() & !(1 << class));
                 }
                 this.used.store(this.carved.get().into(), Ordering::Relaxed);
@@ -277,6 +294,7 @@ impl Local {
                 && charged.get() as usize == had;
             if same {
                 charged.set(to as u32);
+                self.space().uses(to - had);
             } else {
                 tag.credit_committed(to - had);
             }
@@ -309,10 +327,11 @@ impl Local {
             // Giving memory back may have run program code.
             return Ok(());
         }
-        let slots = slots_of_class(class);
-        let span = self.take_span(slots, First::Welcome)?;
+        // A slot, which has two blocks of the largest class: the fewer blocks a page has, the sooner it is empty, and serves
+        // another class or tag.
+        let span = self.take_span(1, First::Welcome)?;
         let page = span.page();
-        Page::begin(page, self.owner(), class, slots, core::ptr::from_ref(self).cast_mut());
+        Page::begin(page, self.owner(), class, 1, core::ptr::from_ref(self).cast_mut());
         span.settle(span.touched);
         self.list(page);
         Ok(())
@@ -328,7 +347,10 @@ impl Local {
             tag.try_charge_committed(more).inspect_err(|_| tag.transfer_committed(space.tag(), span.held))
         });
         match answer {
-            Ok(()) => Ok(span),
+            Ok(()) => {
+                space.uses(span.touched - span.held);
+                Ok(span)
+            }
             Err(error) => {
                 // SAFETY: taken above, and nobody has seen it.
                 unsafe { space.give_untouched(span) };
@@ -395,34 +417,48 @@ impl Local {
         self.mail.post(page, &unsafe { segment.as_ref() }.mail[slot]);
     }
 
-    /// A page of this thread has no block that anybody has. One of each class is kept.
+    /// A page of this thread has no block that anybody has. One of each class is kept, and a few more.
     #[cold]
     pub(super) fn retire(&self, page: NonNull<Page>) {
         // SAFETY: a page of this thread.
         let this = unsafe { page.as_ref() };
-        if !this.listed.get() || this.remote.in_mail() {
+        if !this.listed.get() || this.extra.get() || this.remote.in_mail() {
             return;
         }
         // Whoever allocates and frees at the border of a page would otherwise get and give a span each time.
         let bit = 1 << this.class.get();
-        if self.spare.get() & bit == 0 {
+        let (segment, slot) = Page::place(page);
+        // SAFETY: its segment.
+        let charged = unsafe { segment.as_ref() }.charged[slot].get();
+        if self.spare.get() & bit == 0 && u64::from(charged) <= self.cache().may_keep() {
             self.spare.set(self.spare.get() | bit);
-            self.pause();
-            return;
+        } else if self.cache().keeps_extra() {
+            this.extra.set(true);
+        } else {
+            return self.give_back(page);
         }
-        self.give_back(page);
+        self.pause();
+    }
+
+    /// The page is none of those that are kept beyond one of each class, any more. Answers whether it was.
+    fn not_extra(&self, page: &Page) -> bool {
+        let was = page.extra.replace(false);
+        if was {
+            self.cache().had_extra();
+        }
+        was
     }
 
     /// The next page of the class that nobody has a block of goes, as if there were a spare one.
     #[cfg(all(test, not(feature = "hardened")))]
     pub(super) fn has_spare(&self, class: usize) {
         self.spare.set(self.spare.get() | 1 << class);
+        while self.cache().keeps_extra() {}
     }
 
     /// A moment that is slow anyway.
     pub(super) fn pause(&self) {
-        // SAFETY: its cache, which this thread has.
-        unsafe { &*self.cache.get() }.pause(self);
+        self.cache().pause(self);
     }
 
     /// Gives back what classes keep that have handed out nothing since this was last called; of the others, pages that other
@@ -453,6 +489,7 @@ impl Local {
     fn give_up(&self, page: NonNull<Page>) {
         // SAFETY: a page of this thread.
         let this = unsafe { page.as_ref() };
+        self.not_extra(this);
         let (segment, slot) = Page::place(page);
         // SAFETY: its segment.
         let charged = unsafe { segment.as_ref() }.charged[slot].replace(0) as usize;
@@ -566,6 +603,25 @@ impl Local {
         }
     }
 
+    /// Puts a block of a full page of this place's into the bin, if that does not have enough.
+    ///
+    /// # Safety
+    /// As [`free`](Self::free).
+    #[inline]
+    unsafe fn put_back(&self, page: &Page, block: NonNull<u8>) -> bool {
+        let class = usize::from(page.class.get());
+        let (bin, taken) = (&self.bins[class], &self.taken[class]);
+        let has = taken.load(Ordering::Relaxed).wrapping_sub(bin.allocs.load(Ordering::Relaxed));
+        if has * u64::from(page.block.get()) >= self.cache().may_keep() || has >= BACK_BLOCKS {
+            return false;
+        }
+        // SAFETY: a block that nobody has any more.
+        unsafe { block.cast::<Block>().write(Block { next: bin.free.get() }) };
+        bin.free.set(block.as_ptr().cast());
+        bump(taken, 1);
+        true
+    }
+
     /// Takes a block back.
     ///
     /// # Safety
@@ -601,6 +657,11 @@ impl Local {
                 HARD => hardened::free(page, block, hardened::Given::NOTHING),
                 NOBODY => hardened::no_block(block),
                 owner if local.owner() != 0 && owner == local.owner() | FULL => {
+                    // The next one who asks for a block of this size takes it from the bin: neither of the two has to list
+                    // the page or take it out again.
+                    if (*this.local.load(Ordering::Relaxed)).put_back(this, block) {
+                        return;
+                    }
                     local.put(page, block);
                     if this.used.load(Ordering::Relaxed) == 0 {
                         retire(page);

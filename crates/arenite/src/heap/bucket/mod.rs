@@ -5,8 +5,9 @@
 //!     local:  bins of free blocks, one place for each thread and tag      ◄── nearly always
 //!       cache:  what a thread has: its places; blocks of others on their way home
 //!       large:  blocks with a span or a segment of their own
-//!         space:  segments, spans, memory that nobody has
-//!           segment, class: where things lie; remote, mail, state: where threads meet
+//!         space, huge, purge:  segments, spans, memory that nobody has
+//!           segment, class: where things lie; ours: whose an address is; remote, mail, state: where threads meet
+//!   careful: a face that finds mistakes, for those whom no compiler has checked
 //!   hardened: all of it once more, for finding mistakes: every slow path leads there if the space is a hardened one
 //! ```
 //!
@@ -16,16 +17,22 @@
 
 mod by_tag;
 mod cache;
+#[cfg(not(loom))]
+mod careful;
 mod class;
 mod door;
 mod hardened;
 mod huge;
 #[cfg(feature = "std")]
 mod instance;
+#[cfg(all(feature = "std", not(loom)))]
+mod instance_careful;
 mod large;
 mod living;
 mod local;
 mod mail;
+mod ours;
+mod purge;
 mod remote;
 mod segment;
 mod space;
@@ -39,6 +46,10 @@ use core::alloc::Layout;
 use core::ptr::{NonNull, null_mut};
 
 pub use self::by_tag::{TagUse, by_tag, publish_live};
+#[cfg(not(loom))]
+pub use self::careful::{
+    BlockFault, alloc_noted, alloc_zeroed_noted, try_free, try_realloc, try_usable_size,
+};
 pub use self::door::{POP_MOST, block_around, each_live, pop, push};
 #[cfg(feature = "std")]
 pub use self::instance::{BucketHeap, BucketHeapOptions};
@@ -286,6 +297,13 @@ pub fn alloc<T: Threads>(size: usize) -> Option<NonNull<u8>> {
 #[cold]
 #[inline(never)]
 fn alloc_slow<T: Threads>(size: usize) -> Option<NonNull<u8>> {
+    // Large classes come here every few blocks: not by the long way, which has an answer to everything.
+    if size <= LARGEST {
+        // SAFETY: a place of this thread, or an empty one.
+        if let Some(block) = unsafe { &*T::current() }.refill_plain(class_of(size)) {
+            return Some(block);
+        }
+    }
     or_refused::<T>(try_alloc::<T>(size, class::QUANTUM))
 }
 

@@ -97,6 +97,8 @@ pub(super) struct Page {
     pub(super) slots: Cell<u8>,
     /// Whether it is in its owner's list of pages that have something left.
     pub(super) listed: Cell<bool>,
+    /// Whether its owner keeps it, of which nobody has a block, beyond the one that its class may keep.
+    pub(super) extra: Cell<bool>,
     /// Whose page it is: which thread's, and under which tag.
     pub(super) local: AtomicPtr<Local>,
     /// Neighbours in the list.
@@ -167,6 +169,7 @@ impl Segment {
         this.base.set(base.as_ptr());
         this.size.set(size);
         this.space.set(space);
+        super::ours::enter(segment);
         segment
     }
 
@@ -260,6 +263,7 @@ impl Page {
         page.class.set(class as u8);
         page.slots.set(slots as u8);
         page.listed.set(false);
+        page.extra.set(false);
         page.next.set(null_mut());
         page.previous.set(null_mut());
         page.local.store(local, Ordering::Relaxed);

@@ -3,7 +3,7 @@
 //! ```text
 //!   take ──► the first run of free slots, used ones first; else a fresh segment from the system
 //!   give ──► free, and dirty: charged to the space's own tag, stamped
-//!   purge ──► what has been dirty for a while, or is too much, goes back to the system
+//!   purge (purge.rs) ──► what has been dirty for a while, or is too much, goes back to the system
 //! ```
 //!
 //! One short lock. It is never held while anything is charged (a charge runs program code) or the system is asked for
@@ -12,16 +12,13 @@
 
 use core::ptr::{NonNull, null_mut};
 
+use super::ours;
 use super::segment::{HEADER, HUGE, LARGE, NOBODY, Page, SEGMENT, SLOT, SLOTS, Segment};
 use crate::base::align::align_down;
 use crate::base::sync::{AtomicPtr, AtomicUsize, Lock, Ordering};
 use crate::ledger::Tag;
 use crate::os;
 use crate::region::AllocError;
-
-/// Dirty memory beyond this, and beyond a quarter of what is in use, goes back at once. Half as much was too little for a
-/// program that replaces a dozen blocks of some MiB each: it got the same pages again and again.
-const DIRTY_MOST: usize = 64 << 20;
 
 /// Segments with room that are compared before one is taken.
 const LOOK_AT: usize = 8;
@@ -57,8 +54,10 @@ pub(super) struct Space {
     pub(super) serial: usize,
     /// Bytes that nobody has and that may hold something, of segments and of spares.
     pub(super) dirty: AtomicUsize,
-    /// Bytes of spans and huge blocks that somebody has, by slots.
+    /// Bytes of spans and huge blocks that somebody has and that may hold something.
     pub(super) in_use: AtomicUsize,
+    /// The most that `in_use` was of late.
+    pub(super) most: AtomicUsize,
     /// Bytes that were ever given back to the system.
     pub(super) given: AtomicUsize,
 }
@@ -132,12 +131,12 @@ impl Span {
     }
 }
 
-fn mask(slot: usize, slots: usize) -> u64 {
+pub(super) fn mask(slot: usize, slots: usize) -> u64 {
     (u64::MAX >> (SLOTS - slots)) << slot
 }
 
 /// The numbers of the bits that are set.
-fn bits(mut mask: u64) -> impl Iterator<Item = usize> {
+pub(super) fn bits(mut mask: u64) -> impl Iterator<Item = usize> {
     core::iter::from_fn(move || {
         let bit = mask.trailing_zeros() as usize;
         mask &= mask.wrapping_sub(1);
@@ -177,20 +176,32 @@ pub(super) unsafe fn link(list: &mut *mut Segment, segment: NonNull<Segment>) {
 }
 
 /// The segments of a list.
-fn each(list: *mut Segment) -> impl Iterator<Item = NonNull<Segment>> {
+pub(super) fn each(list: *mut Segment) -> impl Iterator<Item = NonNull<Segment>> {
     // SAFETY: the space's lock is held as long as the list is walked.
     core::iter::successors(NonNull::new(list), |segment| NonNull::new(unsafe { segment.as_ref() }.next.get()))
 }
 
-/// A free slot, a dirty one if the first segment with a free one has it.
+/// A free slot: the first dirty one of the first segments with a free one, else the first of all.
 fn single(open: *mut Segment) -> Option<(NonNull<Segment>, usize)> {
-    each(open).find_map(|segment| {
+    let mut clean = None;
+    let mut looked = 0;
+    for segment in each(open) {
         // SAFETY: a segment of a space, whose lock is held.
         let header = unsafe { segment.as_ref() };
         let free = !header.taken.get();
-        let best = if free & header.dirty.get() != 0 { free & header.dirty.get() } else { free };
-        (best != 0).then(|| (segment, best.trailing_zeros() as usize))
-    })
+        let dirty = free & header.dirty.get();
+        if dirty != 0 {
+            return Some((segment, dirty.trailing_zeros() as usize));
+        }
+        if free != 0 {
+            clean.get_or_insert((segment, free.trailing_zeros() as usize));
+            looked += 1;
+        }
+        if looked == LOOK_AT {
+            break;
+        }
+    }
+    clean
 }
 
 /// A run of free slots, of those in the first segments that have one the run with the most memory in it already: what is
@@ -296,6 +307,7 @@ impl Space {
                 serial,
                 dirty: AtomicUsize::new(0),
                 in_use: AtomicUsize::new(0),
+                most: AtomicUsize::new(0),
                 given: AtomicUsize::new(0),
             });
         }
@@ -356,7 +368,8 @@ impl Space {
         }
     }
 
-    /// Takes a run of slots. What it may hold stays charged to the space's tag; the caller transfers it.
+    /// Takes a run of slots. What it may hold stays charged to the space's tag; the caller transfers it, and says of what
+    /// is charged beyond that that it is [in use](Self::uses).
     pub(super) fn try_take(&self, slots: usize, first: First) -> Result<Span, AllocError> {
         debug_assert!((1..SLOTS).contains(&slots));
         loop {
@@ -434,7 +447,7 @@ impl Space {
             }
         }
         self.dirty.fetch_sub(span.held, Ordering::Relaxed);
-        self.in_use.fetch_add(slots * SLOT, Ordering::Relaxed);
+        self.in_use.fetch_add(span.held, Ordering::Relaxed);
         header.taken.set(header.taken.get() | span.mask());
         header.dirty.set(header.dirty.get() & !span.mask());
         header.join(slot, slots, true);
@@ -479,24 +492,9 @@ impl Space {
             }
         }
         self.free_slots(&mut inner, segment, mask(slot, slots));
-        let in_use = self.in_use.fetch_sub(slots * SLOT, Ordering::Relaxed) - slots * SLOT;
+        let in_use = self.in_use.fetch_sub(touched, Ordering::Relaxed) - touched;
         let dirty = self.dirty.fetch_add(touched, Ordering::Relaxed) + touched;
         dirty > self.dirty_most(in_use)
-    }
-
-    /// How much may wait for its next use.
-    fn dirty_most(&self, in_use: usize) -> usize {
-        if self.plan.delay == 0 { 0 } else { DIRTY_MOST.max(in_use / 4) }
-    }
-
-    /// There is too much dirty memory: a quarter of it goes back, what has waited for a while first.
-    pub(super) fn relieve(&self) {
-        let limit = self.dirty_most(self.in_use.load(Ordering::Relaxed));
-        for delay in [self.plan.delay / 4, 0] {
-            if self.dirty() > limit {
-                self.purge_to(delay, limit / 4 * 3);
-            }
-        }
     }
 
     /// Takes a span back that nobody has settled: it is as it was.
@@ -511,124 +509,11 @@ impl Space {
         let holding = bits(span.mask()).filter(|slot| header.charged[*slot].get() > 0);
         header.dirty.set(holding.fold(header.dirty.get(), |mask, slot| mask | 1 << slot));
         self.dirty.fetch_add(span.held, Ordering::Relaxed);
-        self.in_use.fetch_sub(span.slots * SLOT, Ordering::Relaxed);
+        self.in_use.fetch_sub(span.held, Ordering::Relaxed);
         self.free_slots(&mut inner, span.segment, span.mask());
     }
 
-    /// Bytes that nobody has and that were not given back to the system yet.
-    pub(super) fn dirty(&self) -> usize {
-        self.dirty.load(Ordering::Relaxed)
-    }
-
-    /// Gives free memory back to the system that has waited for `delay` milliseconds, and empty segments but one. Answers
-    /// how many bytes. What the system refuses to take stays as it is.
-    pub(super) fn purge(&self, delay: u32) -> usize {
-        self.purge_to(delay, 0)
-    }
-
-    /// Bytes that were ever given back to the system; wraps.
-    pub(super) fn given(&self) -> usize {
-        self.given.load(Ordering::Relaxed)
-    }
-
-    fn purge_to(&self, delay: u32, goal: usize) -> usize {
-        let given = self.purge_now(delay, goal);
-        self.given.fetch_add(given, Ordering::Relaxed);
-        given
-    }
-
-    /// As [`purge`](Self::purge), until no more than `goal` bytes are dirty.
-    fn purge_now(&self, delay: u32, goal: usize) -> usize {
-        let time = now();
-        let mut given = self.purge_spares(time, delay, goal) + self.purge_stuck();
-        while self.dirty() > goal {
-            let Some((segment, going)) = self.take_ripe(time, delay) else { break };
-            let (gone, credited) = self.discard(segment, going);
-            self.tag().credit_committed(credited);
-            given += credited;
-            if gone != going {
-                // The system refuses; it will be asked again later.
-                return given;
-            }
-        }
-        while let Some(segment) = self.take_empty() {
-            if self.plan.hardened {
-                super::hardened::forget(segment);
-            }
-            // SAFETY: nobody has a slot of it, and no list leads to it.
-            if unsafe { os::release(segment.cast(), SEGMENT) }.is_err() {
-                let mut inner = self.inner.lock();
-                inner.reserved += SEGMENT;
-                // SAFETY: in no list.
-                unsafe { link(&mut inner.open, segment) };
-                return given;
-            }
-            self.tag().credit_committed(HEADER);
-            self.tag().credit_reserved(SEGMENT);
-            given += HEADER;
-        }
-        given
-    }
-
-    /// Takes all slots of one segment that are dirty and have waited long enough.
-    fn take_ripe(&self, time: u32, delay: u32) -> Option<(NonNull<Segment>, u64)> {
-        let mut inner = self.inner.lock();
-        let ripe = |segment: NonNull<Segment>| {
-            // SAFETY: a segment of this space, whose lock is held.
-            let header = unsafe { segment.as_ref() };
-            let old = |slot: &usize| time.wrapping_sub(header.freed_at[*slot].get()) >= delay;
-            bits(header.dirty.get()).filter(old).fold(0u64, |mask, slot| mask | 1 << slot)
-        };
-        let (segment, going) =
-            each(inner.open).map(|segment| (segment, ripe(segment))).find(|(_, going)| *going != 0)?;
-        // SAFETY: as above.
-        let header = unsafe { segment.as_ref() };
-        header.taken.set(header.taken.get() | going);
-        header.dirty.set(header.dirty.get() & !going);
-        let bytes: usize = bits(going).map(|slot| header.charged[slot].get() as usize).sum();
-        self.dirty.fetch_sub(bytes, Ordering::Relaxed);
-        if header.taken.get() == u64::MAX {
-            // SAFETY: in `open`.
-            unsafe {
-                unlink(&mut inner.open, segment);
-                link(&mut inner.full, segment);
-            }
-        }
-        Some((segment, going))
-    }
-
-    /// Gives the memory of slots back that were taken for it, and frees them. Answers which, and how many bytes are to be
-    /// credited; the others are dirty again.
-    fn discard(&self, segment: NonNull<Segment>, going: u64) -> (u64, usize) {
-        let mut gone = 0u64;
-        let mut rest = going;
-        while rest != 0 {
-            let slot = rest.trailing_zeros() as usize;
-            let slots = (rest >> slot).trailing_ones() as usize;
-            rest &= !mask(slot, slots);
-            let size = slots * SLOT - if slot == 0 { HEADER } else { 0 };
-            // SAFETY: whole pages of slots that were taken for this: nobody uses them.
-            if unsafe { os::discard(Segment::start_of(segment, slot), size) }.is_ok() {
-                gone |= mask(slot, slots);
-            }
-        }
-        let mut inner = self.inner.lock();
-        // SAFETY: a segment of this space, whose lock is held.
-        let header = unsafe { segment.as_ref() };
-        let mut credited = 0;
-        for slot in bits(going) {
-            if gone >> slot & 1 != 0 {
-                credited += header.charged[slot].replace(0) as usize;
-            } else {
-                header.dirty.set(header.dirty.get() | 1 << slot);
-                self.dirty.fetch_add(header.charged[slot].get() as usize, Ordering::Relaxed);
-            }
-        }
-        self.free_slots(&mut inner, segment, going);
-        (gone, credited)
-    }
-
-    fn free_slots(&self, inner: &mut Inner, segment: NonNull<Segment>, going: u64) {
+    pub(super) fn free_slots(&self, inner: &mut Inner, segment: NonNull<Segment>, going: u64) {
         // SAFETY: a segment of this space, whose lock is held, in the list where it belongs.
         unsafe {
             let taken = &segment.as_ref().taken;
@@ -640,24 +525,19 @@ impl Space {
         }
     }
 
-    /// Takes an empty and clean segment out of the list, if it is not the only one with room.
-    fn take_empty(&self) -> Option<NonNull<Segment>> {
-        let mut inner = self.inner.lock();
-        each(inner.open).nth(1)?;
-        // SAFETY: segments of this space, whose lock is held.
-        let empty = |segment: &NonNull<Segment>| unsafe {
-            segment.as_ref().taken.get() == 0 && segment.as_ref().dirty.get() == 0
-        };
-        let segment = each(inner.open).find(empty)?;
-        // SAFETY: as above.
-        unsafe { unlink(&mut inner.open, segment) };
-        inner.reserved -= SEGMENT;
-        Some(segment)
-    }
-
     /// Calls `see` with each page that somebody has, under the lock.
     pub(super) fn each_page(&self, mut see: impl FnMut(NonNull<Page>)) {
+        self.each_page_and(|page, _| see(page));
+    }
+
+    /// As [`each_page`](Self::each_page), with what says whether an address lies in a slot: memory that can be read meanwhile.
+    pub(super) fn each_page_and(&self, mut see: impl FnMut(NonNull<Page>, &dyn Fn(*const u8) -> bool)) {
         let inner = self.inner.lock();
+        let in_slots = |address: *const u8| {
+            let offset = address.addr() % SEGMENT;
+            let ours = |segment: NonNull<Segment>| segment.addr().get() == address.addr() - offset;
+            offset >= HEADER && each(inner.open).chain(each(inner.full)).any(ours)
+        };
         for segment in each(inner.open).chain(each(inner.full)) {
             // SAFETY: a segment of this space, whose lock is held.
             let taken = unsafe { segment.as_ref() }.taken.get();
@@ -666,12 +546,12 @@ impl Space {
                 // SAFETY: a descriptor.
                 let owner = unsafe { page.as_ref() }.owner.load(Ordering::Acquire);
                 if Page::place(page).1 == slot && owner != NOBODY {
-                    see(page);
+                    see(page, &in_slots);
                 }
             }
         }
         for segment in each(inner.huge) {
-            see(Segment::page(segment, 0));
+            see(Segment::page(segment, 0), &in_slots);
         }
     }
 
@@ -776,7 +656,7 @@ pub(super) fn release_segment(segment: NonNull<Segment>, tag: Tag, more: usize) 
     let size = header.size.get();
     let Some(base) = NonNull::new(header.base.get()) else { return 0 };
     // SAFETY: exactly a reservation of this space.
-    if unsafe { os::release(base, size) }.is_err() {
+    if unsafe { ours::release(segment, base, size) }.is_err() {
         return 0;
     }
     tag.credit_committed(committed);

@@ -599,3 +599,56 @@ fn each_cache_has_its_figures() {
     .join()
     .unwrap();
 }
+
+#[test]
+fn what_waits_gives_way_to_what_is_needed() {
+    const MIB: usize = 1 << 20;
+    let tag = fresh_tag();
+    let heap = BucketHeap::try_new(tag).unwrap();
+    let take = |size| heap.try_alloc(Layout::from_size_align(size, 16).unwrap()).unwrap();
+    let blocks: Vec<_> = (0..16).map(|_| take(MIB)).collect();
+    // SAFETY: blocks of this test's, freed once.
+    blocks.into_iter().for_each(|block| unsafe { heap.free(block) });
+    let waiting = tag.account().own.committed;
+    // Of no span: none of what waits can serve.
+    let large = take(12 * MIB);
+    let committed = tag.account().own.committed;
+    // Hardened, nothing waits.
+    assert!(waiting < MIB || waiting >= 16 * MIB, "{waiting}");
+    assert!(
+        (12 * MIB..25 * MIB).contains(&committed),
+        "{committed}: half as much again as there was at most"
+    );
+    // SAFETY: as above.
+    unsafe { heap.free(large) };
+    drop(heap);
+    assert!(nothing_is_charged(tag));
+}
+
+#[test]
+fn many_tags_keep_little_for_the_next_time() {
+    std::thread::spawn(|| {
+        let tags: Vec<_> = (0..24).map(|n| Tag::register(&std::format!("sparse{n}")).unwrap()).collect();
+        // The cache may be one that had fewer tags until now.
+        for tag in &tags {
+            enter::<T>(*tag).unwrap();
+        }
+        for tag in &tags {
+            enter::<T>(*tag).unwrap();
+            for size in (8 << 10..=32 << 10).step_by(1 << 10) {
+                let blocks = [alloc::<T>(size).unwrap(), alloc::<T>(size).unwrap()];
+                // SAFETY: taken above, freed once.
+                blocks.into_iter().for_each(|block| unsafe { free::<T>(block) });
+            }
+        }
+        let kept: u64 =
+            by_tag().filter(|(tag, _)| tags.contains(tag)).map(|(_, figures)| figures.committed).sum();
+        // Hardened, freed blocks wait where they are.
+        if cfg!(not(feature = "hardened")) {
+            assert!(kept <= 1 << 20, "{kept}: an empty page of each size and tag would be ten times as much");
+        }
+        enter::<T>(Tag::untagged()).unwrap();
+    })
+    .join()
+    .unwrap();
+}

@@ -17,6 +17,7 @@
 
 #[cfg(feature = "allocator-api2")]
 mod allocator;
+mod careful;
 mod report;
 #[cfg(feature = "allocator-api2")]
 mod string;

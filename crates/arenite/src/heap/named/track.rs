@@ -107,13 +107,16 @@ pub(super) struct Header {
     pub(super) made_ns: u64,
     /// In which frame of the process, cut to 32 bits.
     pub(super) frame: u32,
-    /// The alignment asked for, as a power of two.
-    align: u32,
+    /// The alignment asked for, as a power of two, under a seal: what is no header of a live block hardly says the right one.
+    align: Cell<u32>,
     pub(super) place: &'static Location<'static>,
     pub(super) label: Option<&'static str>,
 }
 
-const HEAD: usize = 64;
+/// Bits of `Header::align` that are not the seal.
+const EXPONENT: u32 = 63;
+
+pub(super) const HEAD: usize = 64;
 const _: () = assert!(size_of::<Header>() == HEAD || usize::BITS != 64);
 
 impl Linked for Header {
@@ -124,7 +127,37 @@ impl Linked for Header {
 
 impl Header {
     pub(super) fn align(&self) -> usize {
-        1 << self.align
+        1 << (self.align.get() & EXPONENT)
+    }
+
+    /// What a header that lies here says of this alignment.
+    fn seal(&self, align: usize) -> u32 {
+        let mixed = (core::ptr::from_ref(self).addr() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        (mixed >> 32) as u32 & !EXPONENT | align.trailing_zeros()
+    }
+
+    pub(super) fn set_align(&self, align: usize) {
+        self.align.set(self.seal(align));
+    }
+
+    /// No header of a live block from now on.
+    pub(super) fn unseal(&self) {
+        self.align.set(!self.align.get());
+    }
+
+    /// Whether this is the header of a live block that is so many bytes behind the start of what the heap handed out.
+    pub(super) fn is_of(&self, behind: usize) -> bool {
+        self.says(self.align.get(), behind)
+    }
+
+    /// Whether it was one, of a block that was freed.
+    pub(super) fn was_of(&self, behind: usize) -> bool {
+        self.says(!self.align.get(), behind)
+    }
+
+    fn says(&self, said: u32, behind: usize) -> bool {
+        let align = 1 << (said & EXPONENT);
+        said == self.seal(align) && ahead(align) == behind
     }
 
     pub(super) fn block(&self) -> *const u8 {
@@ -135,7 +168,7 @@ impl Header {
     ///
     /// # Safety
     /// A live block of a tracked heap.
-    unsafe fn of(block: NonNull<u8>) -> NonNull<Self> {
+    pub(super) unsafe fn of(block: NonNull<u8>) -> NonNull<Self> {
         // SAFETY: it stands in front, by the caller's promise.
         unsafe { block.sub(HEAD).cast() }
     }
@@ -235,10 +268,11 @@ impl Tracker {
                 size: Cell::new(layout.size()),
                 made_ns: os::monotonic_ns(),
                 frame: frames() as u32,
-                align: layout.align().trailing_zeros(),
+                align: Cell::new(0),
                 place: label.map_or(place, |label| label.place),
                 label: label.map(|label| label.what),
             });
+            header.as_ref().set_align(layout.align());
             self.lists.lock().blocks.push(header);
         }
         Ok(block)
@@ -251,7 +285,9 @@ impl Tracker {
         unsafe {
             let header = Header::of(block);
             self.lists.lock().blocks.remove(header);
-            heap.free(block.sub(ahead(header.as_ref().align())));
+            let start = block.sub(ahead(header.as_ref().align()));
+            header.as_ref().unseal();
+            heap.free(start);
         }
     }
 
@@ -271,12 +307,14 @@ impl Tracker {
             let new = whole(heap, size, align)?;
             let old = whole(heap, had, align)?;
             self.lists.lock().blocks.remove(header);
+            header.as_ref().unseal();
             let answer = heap.try_realloc(block.sub(ahead(align)), old, new.size());
             let moved = match answer {
                 Ok(start) => start.add(ahead(align)),
                 Err(_) => block,
             };
             let header = Header::of(moved);
+            header.as_ref().set_align(align);
             if answer.is_ok() {
                 header.as_ref().size.set(size);
             }

@@ -5,10 +5,13 @@ use core::ptr::NonNull;
 
 use rustix::mm::MapFlags;
 
-use crate::os::{MachineMemory, PageState, ProcessMemory};
+use crate::os::{Extent, MachineMemory, PageState, ProcessMemory};
 
 /// Reserved pages do not count against anything on macOS.
 pub(super) const NO_RESERVE: MapFlags = MapFlags::NORESERVE;
+
+/// There is no such flag: an address is a wish.
+pub(super) const NO_REPLACE: MapFlags = MapFlags::empty();
 
 pub(in crate::os) fn process_memory() -> ProcessMemory {
     let mut info = MaybeUninit::<libc::proc_taskinfo>::uninit();
@@ -51,8 +54,71 @@ pub(in crate::os) fn huge_page_size() -> Option<usize> {
     None
 }
 
-pub(in crate::os) fn query(_address: *const u8) -> Result<PageState, i32> {
-    Err(libc::ENOTSUP)
+/// What `mach_vm_region` tells of a region (`vm_region_basic_info_64`, laid out in steps of 4 bytes).
+#[repr(C, packed(4))]
+#[derive(Default)]
+struct RegionInfo {
+    protection: i32,
+    max_protection: i32,
+    inheritance: u32,
+    shared: u32,
+    reserved: u32,
+    offset: u64,
+    behavior: i32,
+    user_wired_count: u16,
+}
+
+const REGION_INFO: i32 = 9;
+const REGION_INFO_WORDS: u32 = (size_of::<RegionInfo>() / size_of::<i32>()) as u32;
+
+unsafe extern "C" {
+    static mach_task_self_: u32;
+
+    fn mach_vm_region(
+        task: u32,
+        address: *mut u64,
+        size: *mut u64,
+        flavour: i32,
+        info: *mut RegionInfo,
+        words: *mut u32,
+        object: *mut u32,
+    ) -> i32;
+}
+
+pub(in crate::os) fn extent(address: *const u8) -> Result<Extent, i32> {
+    const NOTHING_THERE: i32 = 1;
+    let asked = address.addr() as u64;
+    let (mut start, mut size, mut words, mut object) = (asked, 0, REGION_INFO_WORDS, 0);
+    let mut info = RegionInfo::default();
+    // SAFETY: our own task; every pointer is valid for writing its type, and `words` says how much `info` holds. The address
+    // is only looked up.
+    let answer = unsafe {
+        mach_vm_region(
+            mach_task_self_,
+            &raw mut start,
+            &raw mut size,
+            REGION_INFO,
+            &raw mut info,
+            &raw mut words,
+            &raw mut object,
+        )
+    };
+    match answer {
+        // It answers with the next region where there is none.
+        0 if start > asked => {
+            Ok(Extent { start: address.addr(), end: start as usize, state: PageState::Free })
+        }
+        0 => {
+            let state = match info.protection & (libc::VM_PROT_READ | libc::VM_PROT_WRITE) {
+                0 => PageState::Reserved,
+                libc::VM_PROT_READ => PageState::Committed { writable: false },
+                _ => PageState::Committed { writable: true },
+            };
+            Ok(Extent { start: start as usize, end: (start + size) as usize, state })
+        }
+        NOTHING_THERE => Ok(Extent { start: address.addr(), end: usize::MAX, state: PageState::Free }),
+        code => Err(code),
+    }
 }
 
 pub(in crate::os) unsafe fn prefer_huge(_start: NonNull<u8>, _size: usize) -> Result<(), i32> {

@@ -5,10 +5,13 @@ use core::ptr::NonNull;
 use rustix::fs::{Mode, OFlags};
 use rustix::mm::{Advice, MapFlags};
 
-use crate::os::{MachineMemory, PageState, ProcessMemory};
+use crate::os::{Extent, MachineMemory, PageState, ProcessMemory};
 
 /// Reserved pages do not count against the overcommit limit.
 pub(super) const NO_RESERVE: MapFlags = MapFlags::NORESERVE;
+
+/// Refuse rather than map elsewhere than asked.
+pub(super) const NO_REPLACE: MapFlags = MapFlags::FIXED_NOREPLACE;
 
 /// Calls `each` with every line of a file of `/proc` until it answers `Some`. Longer lines than the buffer are cut.
 fn find_line<R>(
@@ -85,20 +88,31 @@ pub(in crate::os) fn huge_page_size() -> Option<usize> {
     size.ok().flatten().and_then(|size| usize::try_from(size).ok()).filter(|size| size.is_power_of_two())
 }
 
-pub(in crate::os) fn query(address: *const u8) -> Result<PageState, i32> {
-    let address = address.addr() as u64;
+pub(in crate::os) fn extent(address: *const u8) -> Result<Extent, i32> {
+    let address = address.addr();
+    let mut free_from = 0;
     let found = find_line(c"/proc/self/maps", |line| {
         let mut words = line.split(|&byte| byte == b' ');
         let range = words.next()?;
         let dash = range.iter().position(|&byte| byte == b'-')?;
-        let inside = (number(&range[..dash], 16)?..number(&range[dash + 1..], 16)?).contains(&address);
-        inside.then(|| match words.next() {
+        let start = usize::try_from(number(&range[..dash], 16)?).ok()?;
+        let end = usize::try_from(number(&range[dash + 1..], 16)?).ok()?;
+        if address < start {
+            return Some(Extent { start: free_from, end: start, state: PageState::Free });
+        }
+        if address >= end {
+            free_from = end;
+            return None;
+        }
+        let state = match words.next() {
             Some([b'r', b'w', ..]) => PageState::Committed { writable: true },
             Some([b'r', ..]) => PageState::Committed { writable: false },
             _ => PageState::Reserved,
-        })
+        };
+        Some(Extent { start, end, state })
     });
-    found.map(|state| state.unwrap_or(PageState::Free)).map_err(super::errno)
+    let nothing = Extent { start: free_from, end: usize::MAX, state: PageState::Free };
+    found.map(|extent| extent.unwrap_or(nothing)).map_err(super::errno)
 }
 
 pub(in crate::os) unsafe fn prefer_huge(start: NonNull<u8>, size: usize) -> Result<(), i32> {

@@ -15,7 +15,7 @@ mod figures;
 #[path = "apple.rs"]
 mod figures;
 
-pub(super) use figures::{huge_page_size, machine_memory, prefault, prefer_huge, process_memory, query};
+pub(super) use figures::{extent, huge_page_size, machine_memory, prefault, prefer_huge, process_memory};
 
 fn errno(error: rustix::io::Errno) -> i32 {
     error.raw_os_error()
@@ -54,6 +54,21 @@ pub(super) fn reserve(size: usize, align: usize) -> Result<NonNull<u8>, i32> {
         }
         Ok(NonNull::new_unchecked(base))
     }
+}
+
+pub(super) fn reserve_exactly(start: NonNull<u8>, size: usize) -> Result<(), i32> {
+    // Without `MAP_FIXED` the address is a wish: whatever is there stays. A kernel that knows the flag (Linux 4.17) says so
+    // at once; any other answers with another place.
+    let flags = MapFlags::PRIVATE | figures::NO_RESERVE | figures::NO_REPLACE;
+    // SAFETY: a fresh anonymous mapping that takes the place of nothing.
+    let got = unsafe { rustix::mm::mmap_anonymous(raw(start), size, ProtFlags::empty(), flags) };
+    let got = got.map_err(errno)?;
+    if got == raw(start) {
+        return Ok(());
+    }
+    // SAFETY: the mapping that was just made, which nobody knows of.
+    let _ = unsafe { rustix::mm::munmap(got, size) };
+    Err(errno(rustix::io::Errno::EXIST))
 }
 
 pub(super) unsafe fn release(base: NonNull<u8>, size: usize) -> Result<(), i32> {
@@ -125,6 +140,8 @@ pub(super) unsafe fn protect(start: NonNull<u8>, size: usize, access: Access) ->
         Access::None => MprotectFlags::empty(),
         Access::Read => MprotectFlags::READ,
         Access::ReadWrite => MprotectFlags::READ | MprotectFlags::WRITE,
+        Access::ReadExecute => MprotectFlags::READ | MprotectFlags::EXEC,
+        Access::ReadWriteExecute => MprotectFlags::READ | MprotectFlags::WRITE | MprotectFlags::EXEC,
     };
     // SAFETY: whole committed pages that the caller owns (contract of `os::protect`).
     unsafe { rustix::mm::mprotect(raw(start), size, flags) }.map_err(errno)

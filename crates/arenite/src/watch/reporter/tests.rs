@@ -18,6 +18,46 @@ fn figures(monitor: &dyn ResourceMonitor) -> Vec<Figure> {
     figures
 }
 
+/// Panics when it looks, when it is told of, or never.
+struct Fragile(&'static str, u32);
+
+impl ResourceMonitor for Fragile {
+    fn name(&self) -> &'static str {
+        self.0
+    }
+    fn sample(&mut self, frames: u32, _: u64) {
+        self.1 += frames;
+        assert_ne!(self.0, "looks");
+    }
+    fn figures(&self, _: &mut dyn FnMut(Figure)) {}
+}
+
+impl fmt::Display for Fragile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} frames", self.1)
+    }
+}
+
+#[test]
+fn who_panics_costs_one_look_and_the_reporter_goes_on() {
+    for fragile in ["looks", "is told"] {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let writer = Arc::clone(&told);
+        let mut reporter =
+            Reporter::every(2).watch(Fragile("steady", 0)).watch(Fragile(fragile, 0)).tell(move |monitor| {
+                assert_ne!(monitor.name(), "is told");
+                writer.lock().unwrap().push(monitor.to_string());
+            });
+        for look in 1..=3 {
+            reporter.end_frame();
+            let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| reporter.end_frame()));
+            assert!(caught.is_err(), "{fragile}: it is the program's panic, and the program hears of it");
+            assert_eq!(reporter.looks(), look);
+        }
+        assert_eq!(*told.lock().unwrap(), ["2 frames", "4 frames", "6 frames"], "{fragile}");
+    }
+}
+
 #[test]
 fn figures_are_those_of_the_ledger_and_add_up() {
     let ledger = ledger();

@@ -6,7 +6,7 @@
 //!     single:       blocks with a span or a segment of their own, against a page without access
 //!   free:   the owner of a hardened page is never a thread, so every block comes here by the slow path
 //!     registry:  is that address ours at all? asked before anything is read there
-//!     place:     the quarantine: who was freed waits, and is looked at before the next one gets the memory
+//!     place:     the quarantine: who was freed waits
 //!   pattern: what is written where nobody may write;  report: one line to standard error, then the end
 //! ```
 //!
@@ -14,7 +14,7 @@
 //! |---|---|
 //! | writing behind or before a block | when it is freed; at once where a page without access is hit |
 //! | freeing twice, the middle of a block, another heap's, somebody else's memory | at once |
-//! | writing to a freed block | when it leaves the quarantine, or is handed out; at once if it was large |
+//! | writing to a freed block | when its memory is handed out or given back, or the program ends; at once if it was large |
 //! | reading a freed block | at once if it was large; a small one reads `0xDF` |
 //! | freeing with another size or alignment | at once, where the caller says them |
 //!
@@ -89,15 +89,16 @@ fn take_span(local: &Local, slots: usize, want: usize) -> Result<Span, AllocErro
     let span = local.take_span(slots, First::Never)?;
     let tag = local.tag();
     if let Err(error) = tag.try_charge_committed(want.saturating_sub(span.touched)) {
-        // SAFETY: outlives its locals.
-        let space = unsafe { &*local.space.get() };
+        let space = local.space();
         tag.transfer_committed(space.tag(), span.held);
         tag.credit_committed(span.touched - span.held);
+        space.lets_go(span.touched - span.held);
         // SAFETY: not settled, and nobody has seen it.
         unsafe { space.give_untouched(span) };
         return Err(error.into());
     }
     span.settle(want.max(span.touched));
+    local.space().uses(want.saturating_sub(span.touched));
     Ok(span)
 }
 

@@ -5,15 +5,15 @@
 //!   block: | bytes that were asked for | canary to its end, 8 bytes or more |
 //! ```
 //!
-//! Nothing is kept in a block that is free: it is filled, and the fill is looked at when the block leaves the quarantine and
-//! again when it is handed out. Of every block that was ever opened the last bytes are known: canary, or fill. So whoever
+//! Nothing is kept in a block that is free: it is filled, and the fill is looked at when the block is handed out again, or its
+//! page is given back. Of every block that was ever opened the last bytes are known: canary, or fill. So whoever
 //! frees the block behind it finds what was written before that one's start.
 #![expect(unsafe_code, reason = "reaches the parts of a span by pointer")]
 
 use core::cell::Cell;
 use core::ptr::NonNull;
 
-use super::super::class::{size_of_class, slots_of_class};
+use super::super::class::{QUANTUM, size_of_class};
 use super::super::segment::{HEADER, Page, SLOT};
 use super::super::space::pages;
 use super::report::{Misuse, Subject, report};
@@ -38,6 +38,8 @@ pub(super) struct Header {
     /// Blocks that can be handed out, and that wait.
     pub(super) free: Cell<u32>,
     pub(super) waiting: Cell<u32>,
+    /// Which of the words are not zero, so that a block is found without a search.
+    some: Cell<u128>,
 }
 
 /// A page, by the place of its parts. Used under the lock of its local's place.
@@ -61,10 +63,16 @@ fn known(capacity: usize) -> usize {
     pages(size_of::<Header>() + capacity.div_ceil(64) * 8 + capacity * 4)
 }
 
+/// Slots of a span for this class: enough for 64 blocks, but no more than 8 slots. (Address space; memory comes as blocks
+/// are handed out.)
+fn slots_of_class(class: usize) -> usize {
+    // Runs of two and more are never in a segment's first slot.
+    (size_of_class(class) * 64).div_ceil(SLOT).clamp(2, 8)
+}
+
 pub(super) fn shape(class: usize) -> Shape {
     let (block, page) = (size_of_class(class), os::page_size());
-    // Runs of two and more are never in a segment's first slot.
-    let slots = slots_of_class(class).max(2);
+    let slots = slots_of_class(class);
     let room = slots * SLOT - page;
     let natural = (1 << block.trailing_zeros()).min(HEADER);
     let known = known(room / block);
@@ -140,6 +148,8 @@ impl Span {
     pub(super) fn set_free(&self, index: usize) {
         let word = self.word(index / 64);
         word.set(word.get() | 1 << (index % 64));
+        let some = &self.header().some;
+        some.set(some.get() | 1 << (index / 64));
         self.header().free.set(self.header().free.get() + 1);
     }
 
@@ -160,16 +170,19 @@ impl Span {
 
     /// Takes a random free block, of which there is one.
     pub(super) fn pick(&self, random: u64) -> usize {
-        let words = self.header().words.get() as usize;
-        let start = (random >> 32) as usize % words;
-        let at = (0..words).map(|step| (start + step) % words).find(|at| self.word(*at).get() != 0);
-        debug_assert!(at.is_some(), "one is free");
-        let word = self.word(at.unwrap_or(0));
-        let turn = (random % 64) as u32;
+        let some = &self.header().some;
+        debug_assert!(some.get() != 0, "one is free");
+        let first = (random >> 32) as u32 % u128::BITS;
+        let at = (some.get().rotate_right(first).trailing_zeros() + first) % u128::BITS;
+        let word = self.word(at as usize);
+        let turn = random as u32 % 64;
         let bit = (word.get().rotate_right(turn).trailing_zeros() + turn) % 64;
         word.set(word.get() & !(1 << bit));
+        if word.get() == 0 {
+            some.set(some.get() & !(1 << at));
+        }
         self.header().free.set(self.header().free.get() - 1);
-        at.unwrap_or(0) * 64 + bit as usize
+        at as usize * 64 + bit as usize
     }
 
     /// Whether a freed block was written to.
@@ -221,4 +234,6 @@ impl Span {
     }
 }
 
-const _: () = assert!(size_of::<Header>() == 16);
+const _: () = assert!(size_of::<Header>() == 32);
+// Two slots of the smallest blocks; spans of more slots have larger ones.
+const _: () = assert!(2 * SLOT / QUANTUM <= 64 * u128::BITS as usize);

@@ -314,11 +314,13 @@ fn empty(local: &Local, space: &Space, page: NonNull<Page>) {
         let slots = usize::from(page.as_ref().slots.get());
         if slots > 0 {
             if os::decommit(start_of(page), slots * SLOT).is_ok() {
-                tag.credit_committed(header.charged[slot].replace(0) as usize);
+                let bytes = header.charged[slot].replace(0) as usize;
+                space.lets_go(bytes);
+                tag.credit_committed(bytes);
             }
             return;
         }
-        space.in_use.fetch_sub(header.huge.get(), Ordering::Relaxed);
+        space.lets_go(header.huge.get());
         if os::decommit(start_of(page), header.open.get()).is_ok() {
             header.open.set(0);
             tag.credit_committed(header.huge.replace(0));

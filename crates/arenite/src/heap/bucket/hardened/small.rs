@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!   alloc:  the first listed page with a free block ── open: charge memory for more of its blocks ── fresh: a page
-//!   free:   is it a live block? what surrounds it? ── fill ── wait ── settle: the oldest, after a look, can be had again
+//!   free:   is it a live block? what surrounds it? ── fill ── wait ── settle: the oldest can be had again
 //! ```
 #![expect(unsafe_code, reason = "hands out memory of pages by raw pointer")]
 
@@ -117,6 +117,8 @@ fn open(local: &Local, page: NonNull<Page>) -> Result<(), AllocError> {
     // The charge has run program code, which may have freed and taken anything here.
     if look().is_some_and(|seen| seen == (had, first, carved, block)) {
         charged.set(to as u32);
+        drop(inner);
+        local.space().uses(to - had);
         return Ok(());
     }
     drop(inner);
@@ -158,7 +160,7 @@ fn fresh(local: &Local, class: usize) -> Result<(), AllocError> {
 pub(super) unsafe fn free(local: &Local, page: NonNull<Page>, block: NonNull<u8>, given: Given) {
     let Some(place) = place::existing(local) else { return };
     let span = Span::of(page);
-    let empty = {
+    let (empty, more) = {
         let mut inner = place.inner.lock();
         let index = live(local, span, block, false);
         let asked = span.asked(index);
@@ -172,12 +174,29 @@ pub(super) unsafe fn free(local: &Local, page: NonNull<Page>, block: NonNull<u8>
         span.page().used.store(span.page().used.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
         span.header().waiting.set(span.header().waiting.get() + 1);
         // With more threads at it than there is room for, one does not wait.
-        if inner.wait(block, span.size()) { None } else { release(&mut inner, span, index) }
+        let empty = if inner.wait(block, span.size()) {
+            next(&mut inner, false).flatten()
+        } else {
+            release(&mut inner, span, index, false)
+        };
+        (empty, inner.oldest(false).is_some())
     };
     if let Some(page) = empty {
         give_back(local, page);
     }
-    settle(local, false);
+    if more {
+        settle(local, false);
+    }
+}
+
+/// Lets the block go that has waited longest, if that was long enough, or `all` are to go. Answers its page, as
+/// [`release`] does.
+fn next(inner: &mut Inner, all: bool) -> Option<Option<NonNull<Page>>> {
+    let block = inner.oldest(all)?;
+    // SAFETY: a block that waits; its page stays meanwhile.
+    let span = Span::of(unsafe { Page::of(block) });
+    inner.went(span.size());
+    Some(span.index(block).and_then(|(index, _)| release(inner, span, index, all)))
 }
 
 /// The number of a live block of the page; ends the process if it is none. Under the lock.
@@ -258,10 +277,12 @@ pub(super) fn audit(local: &Local, page: NonNull<Page>) {
     }
 }
 
-/// A block that was freed can be handed out again. Answers its page if that is empty now, and not the only one of its class:
-/// out of the list, to be given back.
-fn release(inner: &mut Inner, span: Span, index: usize) -> Option<NonNull<Page>> {
-    span.check_fill(index);
+/// A block that was freed can be handed out again, and is looked at then, or now. Answers its page if that is empty now, and not
+/// the only one of its class: out of the list, to be given back.
+fn release(inner: &mut Inner, span: Span, index: usize, look: bool) -> Option<NonNull<Page>> {
+    if look {
+        span.check_fill(index);
+    }
     span.state(index).set(FREE << STATE | span.asked(index) as u32);
     span.header().waiting.set(span.header().waiting.get() - 1);
     span.set_free(index);
@@ -276,8 +297,10 @@ fn release(inner: &mut Inner, span: Span, index: usize) -> Option<NonNull<Page>>
     Some(span.page)
 }
 
-/// An empty page is nobody's from now on.
+/// An empty page is nobody's from now on, and nobody will look at its blocks again.
 fn part(inner: &mut Inner, span: Span) {
+    let freed = |index: &usize| span.state(*index).get() >> STATE == FREE;
+    (0..usize::from(span.page().carved.get())).filter(freed).for_each(|index| span.check_fill(index));
     inner.unlist(span.page);
     span.page().local.store(null_mut(), Ordering::Relaxed);
 }
@@ -291,19 +314,12 @@ fn keep(local: &Local, page: NonNull<Page>) {
     }
 }
 
-/// Lets blocks go that have waited long enough, or all of them, after a last look at each. Answers whether any went.
+/// Lets blocks go that have waited long enough, or all of them after a look at each. Answers whether any went.
 pub(super) fn settle(local: &Local, all: bool) -> bool {
     let Some(place) = place::existing(local) else { return false };
     let mut any = false;
     loop {
-        let empty = {
-            let mut inner = place.inner.lock();
-            let Some(block) = inner.oldest(all) else { return any };
-            // SAFETY: a block that waits; its page stays meanwhile.
-            let span = Span::of(unsafe { Page::of(block) });
-            inner.went(span.size());
-            span.index(block).and_then(|(index, _)| release(&mut inner, span, index))
-        };
+        let Some(empty) = next(&mut place.inner.lock(), all) else { return any };
         any = true;
         if let Some(page) = empty {
             give_back(local, page);

@@ -1,0 +1,4 @@
+//! What both binaries of the bench run. See `main.rs`.
+
+pub mod inputs;
+pub mod programs;
