@@ -142,7 +142,7 @@ fn place(wish: Wish, ready: Option<NonNull<u8>>) -> Result<NonNull<u8>, Refusal>
     let (Some(state), Some(begin)) = (shadow::make(block), shadow::make(first)) else {
         // SAFETY: taken above, and nobody has seen it.
         unsafe { bucket::free::<PlatformThreads>(start) };
-        return Err(Refusal::new(ARENITE_FULL, "no memory, or no entry, for what is known of addresses"));
+        return Err(unknown());
     };
     if known.locked {
         // As far as the system allows it: a hint of old.
@@ -160,6 +160,16 @@ fn place(wish: Wish, ready: Option<NonNull<u8>>) -> Result<NonNull<u8>, Refusal>
     }
     state.store(LIVE, Ordering::Relaxed);
     Ok(block)
+}
+
+/// No map could be made.
+#[cold]
+fn unknown() -> Refusal {
+    if shadow::is_full() {
+        Refusal::new(ARENITE_FULL, "too many places of memory are in use")
+    } else {
+        Refusal::new(ARENITE_SYSTEM, "the system has no memory for what is to be known of addresses")
+    }
 }
 
 /// Whole pages for a block and its head.
@@ -416,7 +426,7 @@ fn regrow(address: NonNull<u8>, known: Known, resized: Known) -> Result<NonNull<
     };
     let Some(state) = shadow::find(address.addr().get()) else { return Err(ARENITE_FOREIGN.into()) };
     // Wherever it goes, it can be found there.
-    let Some(sure) = shadow::Sure::try_new() else { return Err(refused()) };
+    let Some(sure) = shadow::Sure::try_new() else { return Err(unknown()) };
     // While it moves it is nobody's.
     state.store(FREED, Ordering::Relaxed);
     // SAFETY: a block that lives, asked for with this alignment.

@@ -126,19 +126,10 @@ impl Sure {
             return None;
         }
         if stock.count == stock.booked {
-            if stock.booked >= MAPS {
-                return None;
-            }
-            let base = os::reserve(MAP * MAPS, os::granularity()).ok()?;
-            // SAFETY: the whole of a fresh reservation. Refused, it is address space lost, nothing more.
-            unsafe {
-                if os::commit(base, MAP * MAPS).is_err() {
-                    let _ = os::release(base, MAP * MAPS);
-                    return None;
-                }
-            }
-            // Whoever booked one before is served from these: what was left is address space, lost.
-            (stock.next, stock.count) = (base.as_ptr(), MAPS);
+            // Where address space is scarce one will do. Whoever booked before is served from these: what was left is lost.
+            let sizes = [MAPS, stock.booked + 1].into_iter().filter(|maps| *maps > stock.booked);
+            let (base, maps) = sizes.into_iter().find_map(|maps| Some((room(maps)?, maps)))?;
+            (stock.next, stock.count) = (base.as_ptr(), maps);
         }
         stock.booked += 1;
         Some(Self(()))
@@ -168,6 +159,25 @@ impl Sure {
         drop(stock);
         byte(place, address)
     }
+}
+
+/// Zeroed memory for so many maps.
+fn room(maps: usize) -> Option<NonNull<u8>> {
+    let base = os::reserve(MAP * maps, os::granularity()).ok()?;
+    // SAFETY: the whole of a fresh reservation. Refused, it is address space lost, nothing more.
+    unsafe {
+        if os::commit(base, MAP * maps).is_err() {
+            let _ = os::release(base, MAP * maps);
+            return None;
+        }
+    }
+    Some(base)
+}
+
+/// Whether it is entries that are missing, and not memory.
+pub(super) fn is_full() -> bool {
+    let stock = STOCK.lock();
+    stock.entries == stock.booked
 }
 
 impl Drop for Sure {

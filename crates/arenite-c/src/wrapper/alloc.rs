@@ -14,7 +14,7 @@ use crate::platform::{
 };
 
 /// Asked when a request was refused: how many bytes were wanted, and what it was set with. Not 0: something was freed, try again.
-pub type MemoryErrorHook = unsafe extern "C" fn(bytes: usize, context: *mut c_void) -> c_int;
+type MemoryErrorHook = unsafe extern "C" fn(bytes: usize, context: *mut c_void) -> c_int;
 
 #[derive(Clone, Copy)]
 struct Hook {
@@ -135,6 +135,9 @@ pub extern "C" fn arenite_Heap_Size() -> c_long {
 /// # Safety
 /// `hook` can be called on any thread with `context` until another one is set, and does not unwind.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn arenite_Set_Memory_Error(hook: Option<MemoryErrorHook>, context: *mut c_void) {
+pub unsafe extern "C" fn arenite_Set_Memory_Error(
+    hook: Option<unsafe extern "C" fn(bytes: usize, context: *mut c_void) -> c_int>,
+    context: *mut c_void,
+) {
     *HOOK.lock() = Hook { call: hook, context };
 }

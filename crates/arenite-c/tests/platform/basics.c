@@ -228,6 +228,17 @@ static void mistakes(void) {
         far[-at] ^= 0x20;
         Platform_Clear_Error();
     }
+    /* One that says it begins where another one does. */
+    char *other = (char *)Platform_Alloc_Aligned(40, 256, 0);
+    char saved[8];
+    memcpy(saved, far - 24, 8);
+    memcpy(far - 24, other - 24, 8);
+    Platform_Free(far, 0);
+    CHECK(Platform_Last_Error() == PLATFORM_ERROR_DAMAGED && bytes() == 80);
+    CHECK(!Platform_Realloc(far, 0, 5000) && bytes() == 80);
+    memcpy(far - 24, saved, 8);
+    Platform_Clear_Error();
+    Platform_Free(other, 0);
     Platform_Free(far, 0);
     CHECK(bytes() == 0 && Platform_Last_Error() == PLATFORM_OK);
 }

@@ -123,11 +123,17 @@ impl fmt::Display for OsError {
         if self.code == Self::INJECTED {
             return f.write_str("failure injected by a test");
         }
-        #[cfg(feature = "std")]
+        // Not by `std`, which allocates for it: this is told when there is no memory.
+        #[cfg(unix)]
+        {
+            let mut room = [0; 128];
+            write!(f, "{} (os error {})", imp::describe(self.code, &mut room), self.code)
+        }
+        #[cfg(all(not(unix), feature = "std"))]
         {
             write!(f, "{}", std::io::Error::from_raw_os_error(self.code))
         }
-        #[cfg(not(feature = "std"))]
+        #[cfg(all(not(unix), not(feature = "std")))]
         {
             write!(f, "os error {}", self.code)
         }

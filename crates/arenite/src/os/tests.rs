@@ -315,3 +315,13 @@ fn code_can_be_made_runnable() {
         unsafe { core::mem::transmute::<*mut u8, extern "C" fn()>(range.base.as_ptr())() };
     }
 }
+
+#[test]
+#[cfg(unix)]
+fn an_error_tells_what_the_system_says() {
+    let error = |code| OsError { call: Call::Reserve, size: 4096, code };
+    let said = std::format!("{}", error(libc::ENOMEM));
+    let expected = std::format!("{}", std::io::Error::from_raw_os_error(libc::ENOMEM));
+    assert!(said.ends_with(&expected) && said.contains("os error 12"), "{said}");
+    assert!(std::format!("{}", error(99_999)).ends_with("(os error 99999)"));
+}

@@ -198,6 +198,20 @@ pub(super) fn monotonic_ns() -> u64 {
     u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
 }
 
+/// What an error number means, in the program's language, as far as it fits. Allocates nothing.
+pub(super) fn describe(code: i32, room: &mut [u8; 128]) -> &str {
+    // SAFETY: the buffer is valid for writing its own length, and is ended with a zero whatever comes of it.
+    let refused = unsafe { libc::strerror_r(code, room.as_mut_ptr().cast(), room.len() - 1) };
+    let end = room
+        .iter()
+        .position(|byte| *byte == 0)
+        .filter(|end| *end > 0 && (refused == 0 || refused == libc::ERANGE));
+    match end.map(|end| core::str::from_utf8(&room[..end])) {
+        Some(Ok(text)) => text,
+        _ => "an error that the system does not know",
+    }
+}
+
 pub(super) fn entropy() -> u64 {
     let mut bytes = [0u8; 8];
     // SAFETY: the buffer is valid for writing its own length.
