@@ -14,8 +14,8 @@
 
 pub mod api;
 pub mod error;
-pub mod win32;
 pub mod platform;
+pub mod win32;
 pub mod wrapper;
 
 /// What this library itself needs comes from Arenite's heap, too, and is seen in its reports.

@@ -6,8 +6,6 @@
 //!       cache:  what a thread has: its places; blocks of others on their way home
 //!       large:  blocks with a span or a segment of their own
 //!         space, huge, purge:  segments, spans, memory that nobody has
-//!           segment, class: where things lie; remote, mail, state: where threads meet
-//!         space:  segments, spans, memory that nobody has
 //!           segment, class: where things lie; ours: whose an address is; remote, mail, state: where threads meet
 //!   careful: a face that finds mistakes, for those whom no compiler has checked
 //!   hardened: all of it once more, for finding mistakes: every slow path leads there if the space is a hardened one
@@ -33,8 +31,8 @@ mod large;
 mod living;
 mod local;
 mod mail;
-mod purge;
 mod ours;
+mod purge;
 mod remote;
 mod segment;
 mod space;
@@ -48,11 +46,11 @@ use core::alloc::Layout;
 use core::ptr::{NonNull, null_mut};
 
 pub use self::by_tag::{TagUse, by_tag, publish_live};
-pub use self::door::{POP_MOST, block_around, each_live, pop, push};
 #[cfg(not(loom))]
 pub use self::careful::{
     BlockFault, alloc_noted, alloc_zeroed_noted, free_fast, try_free, try_realloc, try_usable_size,
 };
+pub use self::door::{POP_MOST, block_around, each_live, pop, push};
 #[cfg(feature = "std")]
 pub use self::instance::{BucketHeap, BucketHeapOptions};
 pub use self::living::{LiveBlock, live_blocks, tag_of};

@@ -3,6 +3,7 @@
 
 use core::ptr::NonNull;
 
+use super::ours;
 use super::segment::{HEADER, SEGMENT, SLOT, Segment};
 use super::space::{Space, bits, each, link, mask, now, unlink};
 use crate::base::sync::Ordering;
@@ -110,7 +111,7 @@ impl Space {
                 super::hardened::forget(segment);
             }
             // SAFETY: nobody has a slot of it, and no list leads to it.
-            if unsafe { os::release(segment.cast(), SEGMENT) }.is_err() {
+            if unsafe { ours::release(segment, segment.cast(), SEGMENT) }.is_err() {
                 let mut inner = self.inner.lock();
                 inner.reserved += SEGMENT;
                 // SAFETY: in no list.
