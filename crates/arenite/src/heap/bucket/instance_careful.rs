@@ -4,8 +4,8 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use super::careful::{self, BlockFault, Found, note_freed, note_lent};
 use super::StdThreads;
+use super::careful::{self, BlockFault, Found, note_freed, note_lent};
 use super::instance::BucketHeap;
 use crate::region::AllocError;
 
