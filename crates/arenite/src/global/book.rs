@@ -533,7 +533,7 @@ mod tests {
         assert!(slow < 50, "{slow} of 200 000 calls took the long way");
         assert_eq!(told, Some(book.totals.live.load(Ordering::Relaxed)), "and told nobody");
         // Slots are whole lines, and so are the totals.
-        assert!(align_of::<Slot>() >= 128 && size_of::<Slot>() % 128 == 0);
-        assert!((&raw const book.totals).addr() % 64 == 0);
+        assert!(align_of::<Slot>() >= 128 && size_of::<Slot>().is_multiple_of(128));
+        assert!((&raw const book.totals).addr().is_multiple_of(64));
     }
 }

@@ -614,7 +614,7 @@ fn what_waits_gives_way_to_what_is_needed() {
     let large = take(12 * MIB);
     let committed = tag.account().own.committed;
     // Hardened, nothing waits.
-    assert!(waiting < MIB || waiting >= 16 * MIB, "{waiting}");
+    assert!(!(MIB..16 * MIB).contains(&waiting), "{waiting}");
     assert!(
         (12 * MIB..25 * MIB).contains(&committed),
         "{committed}: half as much again as there was at most"
