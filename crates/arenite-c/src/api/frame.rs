@@ -3,17 +3,16 @@
 
 use std::alloc::Layout;
 use std::ffi::{c_char, c_void};
-use std::mem::MaybeUninit;
 use std::ptr::{null, null_mut};
 
-use arenite::{AllocError, FrameArena, FrameArenaOptions};
+use arenite::{FrameArena, FrameArenaOptions};
 
 use super::object::{self, Object, kind};
 use super::tags::{arenite_tag, tag_of};
 use super::texts::{get, put, text};
 use super::{ALIGN, layout};
 use crate::error::arenite_error::{self, *};
-use crate::error::{Refusal, answer, guard, refuse};
+use crate::error::{Refusal, answer, guard};
 
 /// A frame arena: what one frame allocates is gone after the next one. Of one thread: the one that made it.
 pub struct arenite_frame {
@@ -140,34 +139,22 @@ pub unsafe extern "C" fn arenite_frame_end(frame: *mut arenite_frame) -> arenite
     })
 }
 
+/// What the fast path has not: more memory, or an object. Everything that is rare, behind one jump. (`extern "C"`: it is known not to
+/// unwind, and so it is a jump.)
 #[cold]
 #[inline(never)]
-fn no_memory(error: AllocError) -> *mut c_void {
-    refuse(error.into());
-    null_mut()
+unsafe extern "C" fn alloc_slow(frame: *mut arenite_frame, size: usize) -> *mut c_void {
+    // SAFETY: the caller's object.
+    answer(|| unsafe {
+        let arena = object::hot(frame).ok_or_else(|| object::refuse_object(frame))?;
+        from_arena(arena, size)
+    })
+    .unwrap_or(null_mut())
 }
 
-#[cold]
-#[inline(never)]
-pub(crate) fn too_large() -> *mut c_void {
-    refuse(ARENITE_TOO_LARGE.into());
-    null_mut()
-}
-
-#[cold]
-#[inline(never)]
-fn no_frame(frame: *const arenite_frame) -> *mut c_void {
-    refuse(object::refuse_object(frame));
-    null_mut()
-}
-
-/// Memory of an arena as C wants it. What the slow path finds is an error or a panic, of which there is none in it.
-#[inline(always)]
-pub(crate) fn block(answer: Result<&mut [MaybeUninit<u8>], AllocError>) -> *mut c_void {
-    match answer {
-        Ok(room) => room.as_mut_ptr().cast(),
-        Err(error) => no_memory(error),
-    }
+/// `size` bytes of an arena at a multiple of 16, or why not.
+pub(crate) fn from_arena(arena: &FrameArena, size: usize) -> Result<*mut c_void, Refusal> {
+    Ok(arena.try_alloc_layout(layout(size, ALIGN)?)?.as_mut_ptr().cast())
 }
 
 /// `size` bytes at a multiple of 16, with arbitrary content, until the frame after the next begins; nothing is to be freed. Null if it can
@@ -176,11 +163,17 @@ pub(crate) fn block(answer: Result<&mut [MaybeUninit<u8>], AllocError>) -> *mut 
 /// Errors: `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`, `ARENITE_OVER_BUDGET`, `ARENITE_EXHAUSTED` (more than was reserved),
 /// `ARENITE_SYSTEM`, `ARENITE_TOO_LARGE`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn arenite_frame_alloc(frame: *mut arenite_frame, size: usize) -> *mut c_void {
+pub unsafe extern "C-unwind" fn arenite_frame_alloc(frame: *mut arenite_frame, size: usize) -> *mut c_void {
     // SAFETY: the caller's object.
-    let Some(arena) = (unsafe { object::hot(frame) }) else { return no_frame(frame) };
-    let Ok(layout) = Layout::from_size_align(size, ALIGN) else { return too_large() };
-    block(arena.try_alloc_layout(layout))
+    unsafe {
+        if let Some(arena) = object::hot(frame)
+            && let Ok(layout) = Layout::from_size_align(size, ALIGN)
+            && let Some(room) = arena.alloc_committed(layout)
+        {
+            return room.as_mut_ptr().cast();
+        }
+        alloc_slow(frame, size)
+    }
 }
 
 /// As `arenite_frame_alloc`, at a multiple of `align`: a power of two, at most 1 MiB; 0 is 16.

@@ -5,7 +5,7 @@ use std::ffi::c_void;
 use std::ptr::{NonNull, null_mut};
 
 use arenite::heap::bucket::{
-    self, BlockFault, StdThreads, alloc_noted, alloc_zeroed_noted, try_free, try_usable_size,
+    self, StdThreads, alloc_noted, alloc_zeroed_noted, free_fast, try_free, try_usable_size,
 };
 use arenite::{GlobalHeap, HeapStats};
 
@@ -42,7 +42,7 @@ impl arenite_heap_stats {
 
 #[cold]
 #[inline(never)]
-fn no_memory(size: usize) -> *mut c_void {
+extern "C" fn no_memory(size: usize) -> *mut c_void {
     refuse(why(size, ALIGN));
     null_mut()
 }
@@ -61,7 +61,7 @@ fn bucket_block(block: Option<NonNull<u8>>, size: usize) -> *mut c_void {
 ///
 /// Errors: `ARENITE_OVER_BUDGET`, `ARENITE_SYSTEM`, `ARENITE_TOO_LARGE`.
 #[unsafe(no_mangle)]
-pub extern "C" fn arenite_alloc(size: usize) -> *mut c_void {
+pub extern "C-unwind" fn arenite_alloc(size: usize) -> *mut c_void {
     bucket_block(alloc_noted::<StdThreads>(size, ALIGN), size)
 }
 
@@ -141,10 +141,12 @@ pub unsafe extern "C" fn arenite_realloc_aligned(
     .unwrap_or(null_mut())
 }
 
+/// What is not this thread's, or no block: told why.
 #[cold]
 #[inline(never)]
-fn not_freed(fault: BlockFault) -> arenite_error {
-    refuse(fault.into())
+unsafe extern "C" fn free_slow(block: *mut c_void) -> arenite_error {
+    // SAFETY: the caller's block; what is none is found.
+    guard(|| unsafe { Ok(try_free::<StdThreads>(block.cast())?) })
 }
 
 /// Gives a block of `arenite_alloc` and its like back, on whatever thread; null is allowed. Anything but such a block that is with the program
@@ -156,12 +158,9 @@ fn not_freed(fault: BlockFault) -> arenite_error {
 /// Errors: `ARENITE_FOREIGN` (of another allocator), `ARENITE_MISALIGNED` (inside a block), `ARENITE_NOT_ALLOCATED`,
 /// `ARENITE_DOUBLE_FREE`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn arenite_free(block: *mut c_void) -> arenite_error {
+pub unsafe extern "C-unwind" fn arenite_free(block: *mut c_void) -> arenite_error {
     // SAFETY: the caller's block; what is none is found.
-    match unsafe { try_free::<StdThreads>(block.cast()) } {
-        Ok(()) => ARENITE_OK,
-        Err(fault) => not_freed(fault),
-    }
+    unsafe { if free_fast::<StdThreads>(block.cast()) { ARENITE_OK } else { free_slow(block) } }
 }
 
 /// How many bytes of a block may be used: what was asked for, and what rounding has added. 0 if it is no block that lives.

@@ -1,21 +1,19 @@
 //! Heaps of their own: for a level, a plug-in, a script engine.
 #![expect(unsafe_code, reason = "exports functions under C's names, which follow C's pointers")]
 
-use std::alloc::Layout;
 use std::ffi::{c_char, c_void};
 use std::mem::ManuallyDrop;
 use std::ptr::null_mut;
 
-use arenite::{AllocError, Heap, HeapOptions};
+use arenite::{Heap, HeapOptions};
 
-use super::frame::too_large;
 use super::general::arenite_heap_stats;
 use super::object::{self, Object, kind};
 use super::tags::{arenite_tag, tag_of};
 use super::texts::{put, put_text};
 use super::{ALIGN, layout};
 use crate::error::arenite_error::{self, *};
-use crate::error::{Refusal, answer, guard, refuse};
+use crate::error::{Refusal, answer, guard};
 
 /// A general heap for one part of a program, which ends whole. Any thread may use it; it is destroyed when no other one does.
 pub struct arenite_heap {
@@ -154,16 +152,23 @@ pub unsafe extern "C" fn arenite_heap_destroy(heap: *mut arenite_heap) -> arenit
 
 #[cold]
 #[inline(never)]
-fn no_memory(error: AllocError) -> *mut c_void {
-    refuse(error.into());
-    null_mut()
+unsafe extern "C" fn alloc_slow(heap: *mut arenite_heap, size: usize) -> *mut c_void {
+    // SAFETY: the caller's object.
+    answer(|| unsafe {
+        let heap = object::hot(heap).ok_or_else(|| object::refuse_object(heap))?;
+        Ok(heap.0.try_alloc_noted(layout(size, ALIGN)?)?.as_ptr().cast())
+    })
+    .unwrap_or(null_mut())
 }
 
 #[cold]
 #[inline(never)]
-fn no_heap(heap: *const arenite_heap) -> *mut c_void {
-    refuse(object::refuse_object(heap));
-    null_mut()
+unsafe extern "C" fn free_slow(heap: *mut arenite_heap, block: *mut c_void) -> arenite_error {
+    // SAFETY: the caller's object and block; what is none is found.
+    guard(|| unsafe {
+        let heap = object::hot(heap).ok_or_else(|| object::refuse_object(heap))?;
+        Ok(heap.0.try_free(block.cast())?)
+    })
 }
 
 /// A block of `size` bytes at a multiple of 16, with arbitrary content, until it is given to `arenite_heap_free` or the heap ends. A size of 0 gives
@@ -172,13 +177,15 @@ fn no_heap(heap: *const arenite_heap) -> *mut c_void {
 /// Errors: `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`, `ARENITE_OVER_BUDGET`, `ARENITE_EXHAUSTED`, `ARENITE_SYSTEM`,
 /// `ARENITE_TOO_LARGE`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn arenite_heap_alloc(heap: *mut arenite_heap, size: usize) -> *mut c_void {
+pub unsafe extern "C-unwind" fn arenite_heap_alloc(heap: *mut arenite_heap, size: usize) -> *mut c_void {
     // SAFETY: the caller's object.
-    let Some(this) = (unsafe { object::hot(heap) }) else { return no_heap(heap) };
-    let Ok(layout) = Layout::from_size_align(size, ALIGN) else { return too_large() };
-    match this.0.try_alloc_noted(layout) {
-        Ok(block) => block.as_ptr().cast(),
-        Err(error) => no_memory(error),
+    unsafe {
+        if let Some(this) = object::hot(heap)
+            && let Some(block) = this.0.alloc_fast(size)
+        {
+            return block.as_ptr().cast();
+        }
+        alloc_slow(heap, size)
     }
 }
 
@@ -242,16 +249,18 @@ pub unsafe extern "C" fn arenite_heap_realloc(
 /// Errors: `ARENITE_FOREIGN` (of another allocator or another heap), `ARENITE_MISALIGNED` (inside a block), `ARENITE_NOT_ALLOCATED`,
 /// `ARENITE_DOUBLE_FREE`, `ARENITE_NULL_ARGUMENT` (no heap), `ARENITE_INVALID_OBJECT`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn arenite_heap_free(heap: *mut arenite_heap, block: *mut c_void) -> arenite_error {
-    // SAFETY: the caller's object.
-    let Some(this) = (unsafe { object::hot(heap) }) else {
-        no_heap(heap);
-        return crate::error::arenite_last_error();
-    };
-    // SAFETY: the caller's block; what is none is found.
-    match unsafe { this.0.try_free(block.cast()) } {
-        Ok(()) => ARENITE_OK,
-        Err(fault) => refuse(fault.into()),
+pub unsafe extern "C-unwind" fn arenite_heap_free(
+    heap: *mut arenite_heap,
+    block: *mut c_void,
+) -> arenite_error {
+    // SAFETY: the caller's object and block; what is none is found.
+    unsafe {
+        if let Some(this) = object::hot(heap)
+            && this.0.free_fast(block.cast())
+        {
+            return ARENITE_OK;
+        }
+        free_slow(heap, block)
     }
 }
 

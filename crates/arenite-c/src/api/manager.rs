@@ -14,14 +14,14 @@ use std::ptr::{NonNull, null, null_mut};
 
 use arenite::{Frame, FrameArena, MemoryManager, Scene, SceneReport};
 
-use super::frame::{arenite_kept, block, keep, kept, too_large};
+use super::frame::{arenite_kept, from_arena, keep, kept};
 use super::object::{self, Object, kind};
 use super::resources::{self, Names, Wanted, arenite_destructor, arenite_resource};
 use super::tags::{arenite_tag, tag_of};
 use super::texts::{put, put_text};
 use super::{ALIGN, layout};
 use crate::error::arenite_error::{self, *};
-use crate::error::{Refusal, answer, guard, refuse};
+use crate::error::{Refusal, answer, guard};
 
 /// The memory of an engine: a frame arena and the resources of a scene, each charged to a tag of its own (`frame`, `scene` and the like), in
 /// order. Of one thread: the one that made it.
@@ -273,14 +273,13 @@ pub unsafe extern "C" fn arenite_manager_end_frame(
 
 #[cold]
 #[inline(never)]
-fn no_frame(manager: *const arenite_manager) -> *mut c_void {
+unsafe extern "C" fn alloc_slow(manager: *mut arenite_manager, size: usize) -> *mut c_void {
     // SAFETY: the caller's object.
-    let refusal = match unsafe { object::shared(manager) }.and_then(Manager::open) {
-        Err(refusal) => refusal,
-        Ok(_) => ARENITE_INTERNAL.into(),
-    };
-    refuse(refusal);
-    null_mut()
+    answer(|| unsafe {
+        let manager = object::hot(manager).ok_or_else(|| object::refuse_object(manager))?;
+        from_arena(manager.open()?, size)
+    })
+    .unwrap_or(null_mut())
 }
 
 /// `size` bytes at a multiple of 16 in the open frame, with arbitrary content, until the frame after the next begins; nothing is to be freed. Null
@@ -288,12 +287,21 @@ fn no_frame(manager: *const arenite_manager) -> *mut c_void {
 ///
 /// Errors: `ARENITE_BUSY` (no frame is open), and as `arenite_frame_alloc`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn arenite_manager_alloc(manager: *mut arenite_manager, size: usize) -> *mut c_void {
+pub unsafe extern "C-unwind" fn arenite_manager_alloc(
+    manager: *mut arenite_manager,
+    size: usize,
+) -> *mut c_void {
     // SAFETY: the caller's object; null, or the arena of the frame that is open.
-    let arena = unsafe { object::hot(manager).and_then(|manager| manager.arena.get().as_ref()) };
-    let Some(arena) = arena else { return no_frame(manager) };
-    let Ok(layout) = Layout::from_size_align(size, ALIGN) else { return too_large() };
-    block(arena.try_alloc_layout(layout))
+    unsafe {
+        if let Some(this) = object::hot(manager)
+            && let Some(arena) = this.arena.get().as_ref()
+            && let Ok(layout) = Layout::from_size_align(size, ALIGN)
+            && let Some(room) = arena.alloc_committed(layout)
+        {
+            return room.as_mut_ptr().cast();
+        }
+        alloc_slow(manager, size)
+    }
 }
 
 /// As `arenite_manager_alloc`, at a multiple of `align`: a power of two, at most 1 MiB; 0 is 16.

@@ -105,7 +105,9 @@ pub(crate) unsafe fn hot<'o, K: Kind>(pointer: *const K) -> Option<&'o K::Value>
     // SAFETY: the caller's promise. Nobody has the value mutably: then its magic word would say so.
     unsafe {
         let object = object(pointer).as_ref()?;
-        (object.magic.load(Ordering::Relaxed) == K::MAGIC).then(|| &*object.value.get())
+        // Not as an atomic, which compilers do not compare in place: who changes the word meanwhile, on another thread, breaks
+        // the object's contract anyway.
+        (object.magic.as_ptr().read() == K::MAGIC).then(|| &*object.value.get())
     }
 }
 

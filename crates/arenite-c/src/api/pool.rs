@@ -4,7 +4,7 @@
 use std::ffi::c_void;
 use std::ptr::{NonNull, null_mut};
 
-use arenite::{AllocError, BlockPool, FreeError};
+use arenite::{AllocError, BlockPool};
 
 use super::layout;
 use super::object::{self, Object, kind};
@@ -73,21 +73,31 @@ pub unsafe extern "C" fn arenite_pool_destroy(pool: *mut arenite_pool) -> arenit
 
 #[cold]
 #[inline(never)]
-fn no_block(error: AllocError) -> *mut c_void {
-    refuse(error.into());
+extern "C" fn no_block(error: &AllocError) -> *mut c_void {
+    refuse((*error).into());
     null_mut()
 }
 
 #[cold]
 #[inline(never)]
-fn no_pool(pool: *const arenite_pool) -> arenite_error {
-    refuse(object::refuse_object(pool))
+extern "C" fn no_pool(pool: *const arenite_pool) -> *mut c_void {
+    refuse(object::refuse_object(pool));
+    null_mut()
 }
 
+/// What the fast path does not free: told why, in words.
 #[cold]
 #[inline(never)]
-fn not_freed(error: FreeError) -> arenite_error {
-    refuse(error.into())
+unsafe extern "C" fn free_slow(pool: *mut arenite_pool, block: *mut c_void) -> arenite_error {
+    // SAFETY: the caller's object.
+    guard(|| unsafe {
+        let pool = object::hot(pool).ok_or_else(|| object::refuse_object(pool))?;
+        match NonNull::new(block) {
+            None => Ok(()),
+            // Asked once more: it is no block now, either.
+            Some(block) => Ok(pool.free(block.cast())?),
+        }
+    })
 }
 
 /// A block, until it is given to `arenite_pool_free`. Its bytes are zero, or as they were left. Null if it can not be had:
@@ -95,15 +105,12 @@ fn not_freed(error: FreeError) -> arenite_error {
 ///
 /// Errors: `ARENITE_FULL`, `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`, `ARENITE_OVER_BUDGET`, `ARENITE_SYSTEM`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn arenite_pool_alloc(pool: *mut arenite_pool) -> *mut c_void {
+pub unsafe extern "C-unwind" fn arenite_pool_alloc(pool: *mut arenite_pool) -> *mut c_void {
     // SAFETY: the caller's object.
-    let Some(this) = (unsafe { object::hot(pool) }) else {
-        no_pool(pool);
-        return null_mut();
-    };
+    let Some(this) = (unsafe { object::hot(pool) }) else { return no_pool(pool) };
     match this.alloc() {
         Ok(block) => block.as_ptr().cast(),
-        Err(error) => no_block(error),
+        Err(error) => no_block(&error),
     }
 }
 
@@ -128,13 +135,18 @@ pub unsafe extern "C" fn arenite_pool_alloc_zeroed(pool: *mut arenite_pool) -> *
 /// Errors: `ARENITE_FOREIGN` (not of this pool), `ARENITE_MISALIGNED` (inside a block), `ARENITE_NOT_ALLOCATED` (never handed out),
 /// `ARENITE_DOUBLE_FREE`, `ARENITE_NULL_ARGUMENT` (no pool), `ARENITE_INVALID_OBJECT`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn arenite_pool_free(pool: *mut arenite_pool, block: *mut c_void) -> arenite_error {
+pub unsafe extern "C-unwind" fn arenite_pool_free(
+    pool: *mut arenite_pool,
+    block: *mut c_void,
+) -> arenite_error {
     // SAFETY: the caller's object.
-    let Some(this) = (unsafe { object::hot(pool) }) else { return no_pool(pool) };
-    let Some(block) = NonNull::new(block) else { return ARENITE_OK };
-    match this.free(block.cast()) {
-        Ok(()) => ARENITE_OK,
-        Err(error) => not_freed(error),
+    unsafe {
+        if let Some(this) = object::hot(pool)
+            && this.free_address(block.cast())
+        {
+            return ARENITE_OK;
+        }
+        free_slow(pool, block)
     }
 }
 

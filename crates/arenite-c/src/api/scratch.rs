@@ -14,7 +14,6 @@ use std::ptr::{NonNull, null_mut};
 
 use arenite::{RegionOptions, Scope, ScratchGuard, ScratchStack};
 
-use super::frame::{block, too_large};
 use super::object::{self, Object, kind};
 use super::tags::{arenite_tag, tag_of};
 use super::texts::put;
@@ -250,9 +249,13 @@ pub unsafe extern "C" fn arenite_scratch_trim(scratch: *mut arenite_scratch, kee
 
 #[cold]
 #[inline(never)]
-fn no_scratch(scratch: *const arenite_scratch) -> *mut c_void {
-    refuse(object::refuse_object(scratch));
-    null_mut()
+unsafe extern "C" fn alloc_slow(scratch: *mut arenite_scratch, size: usize) -> *mut c_void {
+    // SAFETY: the caller's object.
+    answer(|| unsafe {
+        let scratch = object::hot(scratch).ok_or_else(|| object::refuse_object(scratch))?;
+        Ok(scratch.scope.try_alloc_layout(layout(size, ALIGN)?)?.as_mut_ptr().cast())
+    })
+    .unwrap_or(null_mut())
 }
 
 /// `size` bytes at a multiple of 16, with arbitrary content, until the innermost scope is left; nothing is to be freed. Null if it
@@ -261,11 +264,20 @@ fn no_scratch(scratch: *const arenite_scratch) -> *mut c_void {
 /// Errors: `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`, `ARENITE_OVER_BUDGET`, `ARENITE_EXHAUSTED` (more than was reserved),
 /// `ARENITE_SYSTEM`, `ARENITE_TOO_LARGE`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn arenite_scratch_alloc(scratch: *mut arenite_scratch, size: usize) -> *mut c_void {
+pub unsafe extern "C-unwind" fn arenite_scratch_alloc(
+    scratch: *mut arenite_scratch,
+    size: usize,
+) -> *mut c_void {
     // SAFETY: the caller's object.
-    let Some(scratch) = (unsafe { object::hot(scratch) }) else { return no_scratch(scratch) };
-    let Ok(layout) = Layout::from_size_align(size, ALIGN) else { return too_large() };
-    block(scratch.scope.try_alloc_layout(layout))
+    unsafe {
+        if let Some(this) = object::hot(scratch)
+            && let Ok(layout) = Layout::from_size_align(size, ALIGN)
+            && let Some(room) = this.scope.alloc_committed(layout)
+        {
+            return room.as_mut_ptr().cast();
+        }
+        alloc_slow(scratch, size)
+    }
 }
 
 /// As `arenite_scratch_alloc`, at a multiple of `align`: a power of two, at most 1 MiB; 0 is 16.

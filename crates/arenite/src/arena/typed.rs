@@ -163,6 +163,13 @@ impl<const LOCAL: bool> Cursor<'_, LOCAL> {
         Ok(unsafe { core::slice::from_raw_parts_mut(block.as_ptr(), layout.size()) })
     }
 
+    #[inline(always)]
+    pub(crate) unsafe fn put_committed<'d>(self, layout: Layout) -> Option<&'d mut [MaybeUninit<u8>]> {
+        let block = self.fast(layout)?.cast::<MaybeUninit<u8>>();
+        // SAFETY: as in `try_put_layout`.
+        Some(unsafe { core::slice::from_raw_parts_mut(block.as_ptr(), layout.size()) })
+    }
+
     #[inline]
     pub(crate) unsafe fn try_put_slice_fill_with<'d, T>(
         self,
@@ -422,6 +429,18 @@ macro_rules! arena_methods {
             let $this = self;
             // SAFETY: as in `alloc`.
             unsafe { $cursor.try_put_layout(layout) }
+        }
+
+        /// As [`try_alloc_layout`](Self::try_alloc_layout), of memory that is there already: `None` if more would have to be
+        /// committed, for which nobody is asked. The fast half, for those who write the slow one elsewhere.
+        #[inline(always)]
+        pub fn alloc_committed<$own>(
+            &$own self,
+            layout: core::alloc::Layout,
+        ) -> Option<&$data mut [core::mem::MaybeUninit<u8>]> {
+            let $this = self;
+            // SAFETY: as in `alloc`.
+            unsafe { $cursor.put_committed(layout) }
         }
 
         /// Collects an iterator of any length into a slice. The length it claims is only a hint. The iterator may

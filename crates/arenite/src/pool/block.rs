@@ -144,7 +144,7 @@ impl BlockPool {
     /// The pointer is no raw block that is out. The pool is as it was.
     #[inline]
     pub fn free(&self, block: NonNull<u8>) -> Result<(), FreeError> {
-        let slot = self.find(block)?;
+        let slot = self.find(block.addr().get())?;
         let (word, mask) = self.live_bit(slot);
         // SAFETY: found below the fresh ones, so that it was taken once and has memory.
         let live = unsafe { word.read() };
@@ -157,6 +157,14 @@ impl BlockPool {
             self.give(slot, block);
         }
         Ok(())
+    }
+
+    /// As [`free`](Self::free), for any address, null included; whether it was such a block.
+    #[inline]
+    pub fn free_address(&self, address: *mut u8) -> bool {
+        // Null is below every block.
+        self.find(address.addr()).is_ok()
+            && NonNull::new(address).is_some_and(|block| self.free(block).is_ok())
     }
 
     /// Frees all blocks at once, also those that were leaked, and gives their memory back to the system, except what it
@@ -245,8 +253,8 @@ impl BlockPool {
 
     /// Which block a pointer names.
     #[inline(always)]
-    fn find(&self, block: NonNull<u8>) -> Result<u32, FreeError> {
-        let offset = block.addr().get().wrapping_sub(self.slots.base().addr().get());
+    fn find(&self, address: usize) -> Result<u32, FreeError> {
+        let offset = address.wrapping_sub(self.slots.base().addr().get());
         if offset >= self.slots.capacity() * self.slots.stride() {
             return Err(FreeError::Foreign);
         }

@@ -690,6 +690,13 @@ fn layouts_of_run_time_are_aligned_and_stamps_tell_frames_apart() {
         let room = arena.try_alloc_layout(layout).unwrap();
         assert_eq!((room.len(), room.as_ptr().addr() % align), (size, 0));
     }
+    let large = core::alloc::Layout::from_size_align(4 << 20, 16).unwrap();
+    assert!(arena.alloc_committed(large).is_none(), "more than is committed");
+    arena.try_alloc_layout(large).unwrap();
+    let before = arena.stats();
+    let small = arena.alloc_committed(core::alloc::Layout::new::<[u64; 4]>()).unwrap();
+    assert_eq!(small.len(), 32);
+    assert_eq!(arena.stats().used, before.used + 32);
     let stamp = arena.stamp();
     assert_ne!(arena.readable_stamp(), stamp);
     arena.begin_frame();

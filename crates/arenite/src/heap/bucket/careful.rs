@@ -199,33 +199,55 @@ fn find_here(address: *const u8) -> Result<Found, BlockFault> {
 /// If it is a block that lives, it is the caller's, and nobody uses it any more.
 #[inline(always)]
 pub unsafe fn try_free<T: Threads>(block: *mut u8) -> Result<(), BlockFault> {
-    if ours::has_header(block) {
-        // SAFETY: the address before it lies in a segment, so that it is not null; `map` leads to a descriptor from every
-        // slot. A place of this thread, or an empty one, which no page belongs to.
-        let (block, segment, this, here) = unsafe {
-            let block = NonNull::new_unchecked(block);
-            (block, &*Segment::of(block), Page::of(block).as_ref(), &*T::current())
-        };
-        let mine = this.owner.load(Ordering::Relaxed) == here.owner();
-        if mine && core::ptr::eq(segment.space.get(), PROCESS.load(Ordering::Relaxed)) {
-            let offset = block.addr().get().wrapping_sub(start_of(this));
-            let reciprocal = RECIPROCALS.get(usize::from(this.class.get())).copied().unwrap_or(0);
-            let index = ((offset as u64).wrapping_mul(reciprocal.into()) >> 32) as usize;
-            let exact = index.wrapping_mul(this.block.get() as usize) == offset;
-            if exact && index < usize::from(this.carved.get()) {
-                let freed = freed_word(block);
-                // SAFETY: a block's start in this segment.
-                let word = unsafe { second_word(block) };
-                if word.load(Relaxed) != freed {
-                    word.store(freed, Relaxed);
-                    // SAFETY: a block that was handed out and not freed since, as far as it says; the caller's, by promise.
-                    unsafe { here.free(block) };
-                    return Ok(());
-                }
-            }
-        }
+    // SAFETY: the caller's promise.
+    if unsafe { free_fast::<T>(block) } { Ok(()) } else { try_free_slow::<T>(block) }
+}
+
+/// The fast half of [`try_free`], for those who write the slow one elsewhere: frees what is a block of this thread's, as most are. `false`:
+/// nothing has happened, and [`try_free`] knows more.
+///
+/// # Safety
+/// As [`try_free`].
+#[inline(always)]
+pub unsafe fn free_fast<T: Threads>(block: *mut u8) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { free_fast_in::<T>(PROCESS.load(Ordering::Relaxed), block) }
+}
+
+/// # Safety
+/// As [`try_free`]; the space is there.
+#[inline(always)]
+pub(super) unsafe fn free_fast_in<T: Threads>(space: *const Space, block: *mut u8) -> bool {
+    if !ours::has_header(block) {
+        return false;
     }
-    try_free_slow::<T>(block)
+    // SAFETY: the address before it lies in a segment, so that it is not null; `map` leads to a descriptor from every slot. A
+    // place of this thread, or an empty one, which no page belongs to.
+    let (block, segment, this, here) = unsafe {
+        let block = NonNull::new_unchecked(block);
+        (block, &*Segment::of(block), Page::of(block).as_ref(), &*T::current())
+    };
+    let mine = this.owner.load(Ordering::Relaxed) == here.owner();
+    if !mine || !core::ptr::eq(segment.space.get(), space) {
+        return false;
+    }
+    let offset = block.addr().get().wrapping_sub(start_of(this));
+    let reciprocal = RECIPROCALS.get(usize::from(this.class.get())).copied().unwrap_or(0);
+    let index = ((offset as u64).wrapping_mul(reciprocal.into()) >> 32) as usize;
+    let exact = index.wrapping_mul(this.block.get() as usize) == offset;
+    if !exact || index >= usize::from(this.carved.get()) {
+        return false;
+    }
+    let freed = freed_word(block);
+    // SAFETY: a block's start in this segment.
+    let word = unsafe { second_word(block) };
+    if word.load(Relaxed) == freed {
+        return false;
+    }
+    word.store(freed, Relaxed);
+    // SAFETY: a block that was handed out and not freed since, as far as it says; the caller's, by promise.
+    unsafe { here.free(block) };
+    true
 }
 
 /// Where a page's blocks begin.

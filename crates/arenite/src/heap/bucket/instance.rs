@@ -114,16 +114,23 @@ impl BucketHeap {
     /// A budget would be broken, the range is used up, the size does not fit the address space, or the system refused.
     #[inline]
     pub fn try_alloc(&self, layout: Layout) -> Result<NonNull<u8>, AllocError> {
-        if layout.size() <= LARGEST && layout.align() <= QUANTUM {
-            // SAFETY: a place of this thread, or an empty one; it has a cache or none, which is never given back.
-            let cache = unsafe { (*StdThreads::current()).cache.get().as_ref() };
-            if let Some(local) = cache.and_then(|cache| cache.known(self.space()))
-                && let Some(block) = local.pop(class_of(layout.size()))
-            {
-                return Ok(block);
-            }
+        if layout.align() <= QUANTUM
+            && let Some(block) = self.pop(layout.size())
+        {
+            return Ok(block);
         }
         self.try_alloc_slow(layout)
+    }
+
+    /// A block of a class, if this thread has one at hand.
+    #[inline(always)]
+    pub(super) fn pop(&self, size: usize) -> Option<NonNull<u8>> {
+        if size > LARGEST {
+            return None;
+        }
+        // SAFETY: a place of this thread, or an empty one; it has a cache or none, which is never given back.
+        let cache = unsafe { (*StdThreads::current()).cache.get().as_ref() };
+        cache.and_then(|cache| cache.known(self.space()))?.pop(class_of(size))
     }
 
     #[cold]

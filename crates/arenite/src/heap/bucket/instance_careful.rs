@@ -4,6 +4,7 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
+use super::StdThreads;
 use super::careful::{self, BlockFault, Found, note_freed, note_lent};
 use super::instance::BucketHeap;
 use crate::region::AllocError;
@@ -16,6 +17,13 @@ impl BucketHeap {
     #[inline]
     pub fn try_alloc_noted(&self, layout: Layout) -> Result<NonNull<u8>, AllocError> {
         self.try_alloc(layout).map(note_lent)
+    }
+
+    /// The fast half of [`try_alloc_noted`](Self::try_alloc_noted), at a multiple of 16: `None` if this thread has no such block at
+    /// hand.
+    #[inline(always)]
+    pub fn alloc_fast(&self, size: usize) -> Option<NonNull<u8>> {
+        self.pop(size).map(note_lent)
     }
 
     /// As [`try_alloc_zeroed`](Self::try_alloc_zeroed), for blocks that come back by [`try_free`](Self::try_free).
@@ -44,7 +52,25 @@ impl BucketHeap {
     ///
     /// # Safety
     /// If it is a block that lives, it is the caller's, and nobody uses it any more.
+    #[inline(always)]
     pub unsafe fn try_free(&self, block: *mut u8) -> Result<(), BlockFault> {
+        // SAFETY: the caller's promise.
+        if unsafe { self.free_fast(block) } { Ok(()) } else { self.try_free_slow(block) }
+    }
+
+    /// The fast half of [`try_free`](Self::try_free); `false`: nothing has happened.
+    ///
+    /// # Safety
+    /// As [`try_free`](Self::try_free).
+    #[inline(always)]
+    pub unsafe fn free_fast(&self, block: *mut u8) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe { careful::free_fast_in::<StdThreads>(self.space(), block) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn try_free_slow(&self, block: *mut u8) -> Result<(), BlockFault> {
         let found = self.find(block)?;
         note_freed(found);
         // SAFETY: found: a block that was handed out and not freed since, as far as it says; the caller's, by promise.

@@ -48,7 +48,7 @@ use core::ptr::{NonNull, null_mut};
 pub use self::by_tag::{TagUse, by_tag, publish_live};
 #[cfg(not(loom))]
 pub use self::careful::{
-    BlockFault, alloc_noted, alloc_zeroed_noted, try_free, try_realloc, try_usable_size,
+    BlockFault, alloc_noted, alloc_zeroed_noted, free_fast, try_free, try_realloc, try_usable_size,
 };
 pub use self::door::{POP_MOST, block_around, each_live, pop, push};
 #[cfg(feature = "std")]
