@@ -176,7 +176,7 @@ pub enum PageState {
 /// A run of neighbouring pages that are alike, as the system tells it: its own neighbours may be alike, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extent {
-    /// The first address.
+    /// The first address; on Windows that of the page that was asked about, wherever the run begins.
     pub start: usize,
     /// The first address behind it.
     pub end: usize,
