@@ -250,14 +250,7 @@ pub unsafe extern "C" fn Platform_Mem_GetStats(stats: *mut Platform_Mem_Stats) {
 /// Writes the leak report to standard error. See `platform.h`.
 #[unsafe(no_mangle)]
 pub extern "C" fn Platform_Mem_DumpLeaks() -> usize {
-    answer(|| {
-        let mut text = String::new();
-        // Writing to a text does not fail.
-        let count = dump::dump(&mut text).unwrap_or(0);
-        os::write_error(text.as_bytes());
-        Ok(count)
-    })
-    .unwrap_or(0)
+    answer(|| Ok(dump::dump(|line| os::write_error(&line[..line.len() - 1])))).unwrap_or(0)
 }
 
 /// Hands the leak report to a function. See `platform.h`.
@@ -271,15 +264,8 @@ pub unsafe extern "C" fn Platform_Mem_DumpLeaks_To(
 ) -> usize {
     answer(|| {
         let write = write.ok_or(ARENITE_NULL_ARGUMENT)?;
-        let mut text = String::new();
-        let count = dump::dump(&mut text).unwrap_or(0);
-        for line in text.split_inclusive('\n') {
-            // What a file's name may hold.
-            let line = format!("{}\0", line.replace('\0', "?"));
-            // SAFETY: the caller's promise.
-            unsafe { write(context, line.as_ptr().cast(), line.len() - 1) };
-        }
-        Ok(count)
+        // SAFETY: the caller's promise.
+        Ok(dump::dump(|line| unsafe { write(context, line.as_ptr().cast(), line.len() - 1) }))
     })
     .unwrap_or(0)
 }

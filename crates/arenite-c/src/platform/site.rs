@@ -1,8 +1,9 @@
 //! Places in the program's source that took blocks: each is kept once, and blocks have its number.
 #![expect(unsafe_code, reason = "reads texts of C")]
 
+use core::alloc::Layout;
 use core::ffi::{CStr, c_char};
-use core::ptr::null_mut;
+use core::ptr::{NonNull, null_mut};
 use core::sync::atomic::{AtomicPtr, AtomicU16, Ordering};
 
 /// Places there can be. The number of a place fits into 15 bits, and 0 is none.
@@ -13,8 +14,29 @@ const LOOK: usize = 64;
 /// A file and a line.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Site {
-    pub(super) file: Box<CStr>,
+    pub(super) file: Vec<u8>,
     pub(super) line: u32,
+}
+
+impl Site {
+    /// A copy of the text, if there is memory for it.
+    fn try_new(file: &CStr, line: u32) -> Option<Box<Self>> {
+        let mut text = Vec::new();
+        text.try_reserve_exact(file.to_bytes().len()).ok()?;
+        text.extend_from_slice(file.to_bytes());
+        let layout = Layout::new::<Self>();
+        // SAFETY: a site has a size.
+        let room = NonNull::new(unsafe { std::alloc::alloc(layout) })?.cast::<Self>();
+        // SAFETY: memory of a site's layout from the global allocator, which is a box's once it is written.
+        unsafe {
+            room.write(Self { file: text, line });
+            Some(Box::from_raw(room.as_ptr()))
+        }
+    }
+
+    fn is(&self, file: &CStr, line: u32) -> bool {
+        self.line == line && self.file == file.to_bytes()
+    }
 }
 
 static SITES: [AtomicPtr<Site>; PLACES] = [const { AtomicPtr::new(null_mut()) }; PLACES];
@@ -36,7 +58,7 @@ pub(super) unsafe fn number_of(file: *const c_char, line: u32) -> u16 {
     let mixed = (address as u64 ^ u64::from(line).rotate_left(40)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let guess = &GUESSES[(mixed >> 54) as usize];
     let number = guess.load(Ordering::Relaxed);
-    if site(number).is_some_and(|site| site.line == line && *site.file == *file) {
+    if site(number).is_some_and(|site| site.is(file, line)) {
         return number;
     }
     let number = look(file, line);
@@ -58,7 +80,8 @@ fn look(file: &CStr, line: u32) -> u16 {
         let mut found = SITES[place].load(Ordering::Acquire);
         if found.is_null() {
             if new.is_null() {
-                new = Box::into_raw(Box::new(Site { file: file.into(), line }));
+                let Some(made) = Site::try_new(file, line) else { return 0 };
+                new = Box::into_raw(made);
             }
             match SITES[place].compare_exchange(null_mut(), new, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => return place as u16 + 1,
@@ -67,7 +90,7 @@ fn look(file: &CStr, line: u32) -> u16 {
         }
         // SAFETY: sites are never freed once they are in the table.
         let site = unsafe { &*found };
-        if site.line == line && *site.file == *file {
+        if site.is(file, line) {
             answer = place as u16 + 1;
             break;
         }
@@ -103,7 +126,7 @@ mod tests {
         assert_ne!(number(&text, 11), game);
         assert_ne!(number(c"game.c", 10), game);
         drop(text);
-        assert_eq!(site(game), Some(&Site { file: c"game.cpp".into(), line: 10 }));
+        assert_eq!(site(game), Some(&Site { file: b"game.cpp".to_vec(), line: 10 }));
         // SAFETY: null is allowed.
         assert_eq!((unsafe { number_of(core::ptr::null(), 1) }, site(0)), (0, None));
     }

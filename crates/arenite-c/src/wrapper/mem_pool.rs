@@ -126,6 +126,7 @@ pub unsafe extern "C" fn arenite_Mem_Init(buffer: *mut c_void, size: c_long) -> 
             return Err(Refusal::new(ARENITE_TOO_LARGE, "the buffer is too large for a pool"));
         }
         let base = buffer.cast::<u8>().wrapping_add(ahead);
+        all.try_reserve(1).map_err(|_| Refusal::new(ARENITE_SYSTEM, "no memory to remember another pool"))?;
         all.push(Buffer { start, end, base, bytes });
         drop(all);
         // SAFETY: inside the buffer, by the caller's promise.

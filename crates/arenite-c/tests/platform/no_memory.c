@@ -34,6 +34,11 @@ static int free_one(size_t bytes, void *context) {
     return 1;
 }
 
+static void take_line(void *context, const char *text, size_t length) {
+    CHECK(strlen(text) == length);
+    *(size_t *)context += length;
+}
+
 int main(void) {
     /* What the program takes first, it has. */
     Platform_Free(Platform_Alloc(10, 0), 0);
@@ -50,6 +55,10 @@ int main(void) {
         CHECK(!Platform_Realloc(first, size, 200u << 20) && Platform_Last_Error() == PLATFORM_ERROR_SYSTEM);
         for (size_t i = 0; i < size; i++) CHECK(first[i] == 0x77);
         CHECK(!Platform_Alloc_Aligned(200u << 20, 4096, 0) && Platform_Mem_GetCount() == (size_t)count);
+        /* Neither a place nor a report needs memory that is not there. */
+        for (int line = 0; line < 100; line++) CHECK(!Platform_Alloc_Debug(200u << 20, 0, "somewhere new.c", kind * 100 + line));
+        size_t told = 0;
+        CHECK(Platform_Mem_DumpLeaks_To(take_line, &told) == (size_t)count && told > 0);
         /* The hook frees until there is room. */
         int asked = 0;
         to_free = count;
