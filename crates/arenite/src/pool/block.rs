@@ -160,11 +160,21 @@ impl BlockPool {
     }
 
     /// As [`free`](Self::free), for any address, null included; whether it was such a block.
-    #[inline]
+    #[inline(always)]
     pub fn free_address(&self, address: *mut u8) -> bool {
-        // Null is below every block.
-        self.find(address.addr()).is_ok()
-            && NonNull::new(address).is_some_and(|block| self.free(block).is_ok())
+        let Ok(slot) = self.find(address.addr()) else { return false };
+        let (word, mask) = self.live_bit(slot);
+        // SAFETY: found below the fresh ones, so that it was taken once and has memory, and the address is its own, not null. If the
+        // bit says that the slot is out as a raw block, it is given back by this call.
+        unsafe {
+            let live = word.read();
+            if live & mask == 0 {
+                return false;
+            }
+            word.write(live & !mask);
+            self.give(slot, NonNull::new_unchecked(address));
+        }
+        true
     }
 
     /// Frees all blocks at once, also those that were leaked, and gives their memory back to the system, except what it

@@ -245,8 +245,9 @@ pub(super) unsafe fn free_fast_in<T: Threads>(space: *const Space, block: *mut u
         return false;
     }
     word.store(freed, Relaxed);
-    // SAFETY: a block that was handed out and not freed since, as far as it says; the caller's, by promise.
-    unsafe { here.free(block) };
+    // SAFETY: a block that was handed out and not freed since, as far as it says; the caller's, by promise. Its page is this
+    // thread's.
+    unsafe { here.free_mine(block, NonNull::from(this)) };
     true
 }
 

@@ -642,6 +642,21 @@ impl Local {
         }
     }
 
+    /// As [`free`](Self::free), of a block whose page is known, and known to be this one's.
+    ///
+    /// # Safety
+    /// As [`free`](Self::free); `page` is its page, and has this one's owner.
+    #[inline(always)]
+    pub(super) unsafe fn free_mine(&self, block: NonNull<u8>, page: NonNull<Page>) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let this = page.as_ref();
+            block.cast::<Block>().write(Block { next: this.free.get() });
+            this.free.set(block.as_ptr().cast());
+            one_less(page);
+        }
+    }
+
     /// The block comes first, as it came to whoever calls this: so nothing has to be moved for it.
     ///
     /// # Safety
