@@ -163,7 +163,7 @@ pub(crate) fn from_arena(arena: &FrameArena, size: usize) -> Result<*mut c_void,
 /// Errors: `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`, `ARENITE_OVER_BUDGET`, `ARENITE_EXHAUSTED` (more than was reserved),
 /// `ARENITE_SYSTEM`, `ARENITE_TOO_LARGE`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C-unwind" fn arenite_frame_alloc(frame: *mut arenite_frame, size: usize) -> *mut c_void {
+pub unsafe extern "C" fn arenite_frame_alloc(frame: *mut arenite_frame, size: usize) -> *mut c_void {
     // SAFETY: the caller's object.
     unsafe {
         if let Some(arena) = object::hot(frame)

@@ -61,7 +61,7 @@ fn bucket_block(block: Option<NonNull<u8>>, size: usize) -> *mut c_void {
 ///
 /// Errors: `ARENITE_OVER_BUDGET`, `ARENITE_SYSTEM`, `ARENITE_TOO_LARGE`.
 #[unsafe(no_mangle)]
-pub extern "C-unwind" fn arenite_alloc(size: usize) -> *mut c_void {
+pub extern "C" fn arenite_alloc(size: usize) -> *mut c_void {
     bucket_block(alloc_noted::<StdThreads>(size, ALIGN), size)
 }
 
@@ -158,7 +158,7 @@ unsafe extern "C" fn free_slow(block: *mut c_void) -> arenite_error {
 /// Errors: `ARENITE_FOREIGN` (of another allocator), `ARENITE_MISALIGNED` (inside a block), `ARENITE_NOT_ALLOCATED`,
 /// `ARENITE_DOUBLE_FREE`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C-unwind" fn arenite_free(block: *mut c_void) -> arenite_error {
+pub unsafe extern "C" fn arenite_free(block: *mut c_void) -> arenite_error {
     // SAFETY: the caller's block; what is none is found.
     unsafe { if free_fast::<StdThreads>(block.cast()) { ARENITE_OK } else { free_slow(block) } }
 }

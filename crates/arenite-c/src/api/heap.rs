@@ -177,7 +177,7 @@ unsafe extern "C" fn free_slow(heap: *mut arenite_heap, block: *mut c_void) -> a
 /// Errors: `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`, `ARENITE_OVER_BUDGET`, `ARENITE_EXHAUSTED`, `ARENITE_SYSTEM`,
 /// `ARENITE_TOO_LARGE`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C-unwind" fn arenite_heap_alloc(heap: *mut arenite_heap, size: usize) -> *mut c_void {
+pub unsafe extern "C" fn arenite_heap_alloc(heap: *mut arenite_heap, size: usize) -> *mut c_void {
     // SAFETY: the caller's object.
     unsafe {
         if let Some(this) = object::hot(heap)
@@ -249,10 +249,7 @@ pub unsafe extern "C" fn arenite_heap_realloc(
 /// Errors: `ARENITE_FOREIGN` (of another allocator or another heap), `ARENITE_MISALIGNED` (inside a block), `ARENITE_NOT_ALLOCATED`,
 /// `ARENITE_DOUBLE_FREE`, `ARENITE_NULL_ARGUMENT` (no heap), `ARENITE_INVALID_OBJECT`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C-unwind" fn arenite_heap_free(
-    heap: *mut arenite_heap,
-    block: *mut c_void,
-) -> arenite_error {
+pub unsafe extern "C" fn arenite_heap_free(heap: *mut arenite_heap, block: *mut c_void) -> arenite_error {
     // SAFETY: the caller's object and block; what is none is found.
     unsafe {
         if let Some(this) = object::hot(heap)

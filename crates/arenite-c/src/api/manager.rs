@@ -287,10 +287,7 @@ unsafe extern "C" fn alloc_slow(manager: *mut arenite_manager, size: usize) -> *
 ///
 /// Errors: `ARENITE_BUSY` (no frame is open), and as `arenite_frame_alloc`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C-unwind" fn arenite_manager_alloc(
-    manager: *mut arenite_manager,
-    size: usize,
-) -> *mut c_void {
+pub unsafe extern "C" fn arenite_manager_alloc(manager: *mut arenite_manager, size: usize) -> *mut c_void {
     // SAFETY: the caller's object; null, or the arena of the frame that is open.
     unsafe {
         if let Some(this) = object::hot(manager)

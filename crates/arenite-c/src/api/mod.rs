@@ -8,8 +8,7 @@
 //! ```
 //!
 //! A function that can be hot looks at null and at the object's magic word, does its work, and leaves everything else to a cold
-//! sibling. It is declared `C-unwind`: nothing in it unwinds, no more than an allocator of Rust's may, and so the compiler needs not
-//! look after that, which would cost a stack frame. All others look at the whole object (`object::shared`), and run inside [`guard`](crate::error::guard) or
+//! sibling. All others look at the whole object (`object::shared`), and run inside [`guard`](crate::error::guard) or
 //! [`answer`](crate::error::answer). While an object is changed as a whole its magic word says so, so that what is called meanwhile
 //! (a pressure callback, a destructor) is refused rather than let in.
 #![allow(non_camel_case_types, reason = "C's names")]

@@ -105,7 +105,7 @@ unsafe extern "C" fn free_slow(pool: *mut arenite_pool, block: *mut c_void) -> a
 ///
 /// Errors: `ARENITE_FULL`, `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`, `ARENITE_OVER_BUDGET`, `ARENITE_SYSTEM`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C-unwind" fn arenite_pool_alloc(pool: *mut arenite_pool) -> *mut c_void {
+pub unsafe extern "C" fn arenite_pool_alloc(pool: *mut arenite_pool) -> *mut c_void {
     // SAFETY: the caller's object.
     let Some(this) = (unsafe { object::hot(pool) }) else { return no_pool(pool) };
     match this.alloc() {
@@ -135,10 +135,7 @@ pub unsafe extern "C" fn arenite_pool_alloc_zeroed(pool: *mut arenite_pool) -> *
 /// Errors: `ARENITE_FOREIGN` (not of this pool), `ARENITE_MISALIGNED` (inside a block), `ARENITE_NOT_ALLOCATED` (never handed out),
 /// `ARENITE_DOUBLE_FREE`, `ARENITE_NULL_ARGUMENT` (no pool), `ARENITE_INVALID_OBJECT`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C-unwind" fn arenite_pool_free(
-    pool: *mut arenite_pool,
-    block: *mut c_void,
-) -> arenite_error {
+pub unsafe extern "C" fn arenite_pool_free(pool: *mut arenite_pool, block: *mut c_void) -> arenite_error {
     // SAFETY: the caller's object.
     unsafe {
         if let Some(this) = object::hot(pool)

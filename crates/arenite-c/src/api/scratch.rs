@@ -264,10 +264,7 @@ unsafe extern "C" fn alloc_slow(scratch: *mut arenite_scratch, size: usize) -> *
 /// Errors: `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`, `ARENITE_OVER_BUDGET`, `ARENITE_EXHAUSTED` (more than was reserved),
 /// `ARENITE_SYSTEM`, `ARENITE_TOO_LARGE`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C-unwind" fn arenite_scratch_alloc(
-    scratch: *mut arenite_scratch,
-    size: usize,
-) -> *mut c_void {
+pub unsafe extern "C" fn arenite_scratch_alloc(scratch: *mut arenite_scratch, size: usize) -> *mut c_void {
     // SAFETY: the caller's object.
     unsafe {
         if let Some(this) = object::hot(scratch)
