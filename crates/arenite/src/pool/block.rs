@@ -162,17 +162,18 @@ impl BlockPool {
     /// As [`free`](Self::free), for any address, null included; whether it was such a block.
     #[inline(always)]
     pub fn free_address(&self, address: *mut u8) -> bool {
-        let Ok(slot) = self.find(address.addr()) else { return false };
+        let Some(block) = NonNull::new(address) else { return false };
+        let Ok(slot) = self.find(block.addr().get()) else { return false };
         let (word, mask) = self.live_bit(slot);
-        // SAFETY: found below the fresh ones, so that it was taken once and has memory, and the address is its own, not null. If the
-        // bit says that the slot is out as a raw block, it is given back by this call.
+        // SAFETY: found below the fresh ones, so that it was taken once and has memory. If the bit says that the slot is out as a
+        // raw block, it is given back by this call.
         unsafe {
             let live = word.read();
             if live & mask == 0 {
                 return false;
             }
             word.write(live & !mask);
-            self.give(slot, NonNull::new_unchecked(address));
+            self.give(slot, block);
         }
         true
     }
