@@ -138,17 +138,17 @@ public:
     std::size_t size() const noexcept { return ::arenite_snapshot_tags(object_); }
     // One of them, parents before what is below them. Throws `error`.
     entry operator[](std::size_t index) const {
-        entry entry;
+        entry found;
         char name[256];
-        detail::check(::arenite_snapshot_tag(object_, index, name, sizeof name, &entry.figures));
-        entry.name = name;
-        return entry;
+        detail::check(::arenite_snapshot_tag(object_, index, name, sizeof name, &found.figures));
+        found.name = name;
+        return found;
     }
     // The figures of a tag, by its path; nothing if it was not there.
     std::optional<::arenite_tag_figures> find(const std::string &path) const {
         for (std::size_t index = 0; index < size(); index++) {
-            entry entry = (*this)[index];
-            if (entry.name == path) return entry.figures;
+            const entry one = (*this)[index];
+            if (one.name == path) return one.figures;
         }
         return std::nullopt;
     }

@@ -153,9 +153,9 @@ private:
 
     template <class... Arguments>
     void fill(void *block, handle<T> name, Arguments &&...arguments) {
-        entry entry{object_, name.number};
+        entry undo{object_, name.number};
         detail::make<T>(block, std::forward<Arguments>(arguments)...);
-        entry.done = true;
+        undo.done = true;
     }
 
     void end_values() noexcept {
@@ -205,7 +205,7 @@ public:
     }
     // Unloads what a key names, if nobody pins it.
     code_type unload(std::string_view key) noexcept { return ::arenite_cache_unload(object_, key.data(), key.size()); }
-    // Unloads what nobody pins until at most so many bytes are left; how many were unloaded.
+    // Unloads what nobody pins until at most so many bytes are left; how many bytes that was.
     std::size_t trim(std::size_t bytes = 0) noexcept { return ::arenite_cache_trim(object_, bytes); }
 
     ::arenite_cache_stats figures() const {
