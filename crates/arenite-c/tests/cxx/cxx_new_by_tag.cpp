@@ -12,6 +12,15 @@ struct alignas(256) wide {
     unsigned char bytes[256];
 };
 
+static void *volatile shown;
+
+// Compilers may leave `new` and `delete` out where nobody sees the block.
+template <class T>
+static T *show(T *block) {
+    shown = block;
+    return block;
+}
+
 static int handled;
 
 static void no_room() {
@@ -24,11 +33,11 @@ int main() {
     const auto live = [&] { return mine.heap_figures().live_blocks; };
     {
         tag_scope scope(mine);
-        int *one = new int(5);
-        counted *many = new counted[10];
-        wide *aligned = new wide, *array = new wide[3];
-        char *zero = new char[0], *quiet = new (std::nothrow) char[100];
-        wide *both = new (std::nothrow) wide;
+        int *one = show(new int(5));
+        counted *many = show(new counted[10]);
+        wide *aligned = show(new wide), *array = show(new wide[3]);
+        char *zero = show(new char[0]), *quiet = show(new (std::nothrow) char[100]);
+        wide *both = show(new (std::nothrow) wide);
         CHECK(zero && quiet && live() == 7 && ALIGNED(one, 16) && ALIGNED(aligned, 256) && ALIGNED(array, 256) && ALIGNED(both, 256));
         CHECK(arenite_owns(one) && arenite_owns(both));
         delete one;
@@ -43,15 +52,15 @@ int main() {
         CHECK(live() == 0);
 
         // Freed on another thread, under another tag.
-        int *far = new int;
+        int *far = show(new int);
         std::thread([far] { delete far; }).join();
         CHECK(live() == 0);
         // One of the C functions is as good.
-        CHECK(arenite_free(new int) == ARENITE_OK && live() == 0);
+        CHECK(arenite_free(show(new int)) == ARENITE_OK && live() == 0);
         // The wrapper's own blocks go to `delete`, too, of every size.
         for (std::size_t size = 1; size < (8 << 20); size *= 3) {
             const int count = static_cast<int>(Platform_Mem_GetCount());
-            char *clear = new (MEM_CLEAR) char[size];
+            char *clear = show(new (MEM_CLEAR) char[size]);
             CHECK(clear && clear[0] == 0 && clear[size - 1] == 0 && static_cast<int>(Platform_Mem_GetCount()) == count + 1);
             delete[] clear;
             CHECK(static_cast<int>(Platform_Mem_GetCount()) == count && live() == 0);
@@ -63,14 +72,14 @@ int main() {
         bool refused = false;
         volatile std::size_t large = 64 << 20;
         try {
-            delete[] new char[large];
+            delete[] show(new char[large]);
         } catch (const std::bad_alloc &) {
             refused = true;
         }
         CHECK(refused && handled == 1 && arenite_last_error() == ARENITE_OVER_BUDGET);
-        char *none = new (std::nothrow) char[large];
+        char *none = show(new (std::nothrow) char[large]);
         CHECK(none == nullptr && live() == 0);
-        char *fits = new char[1 << 20];
+        char *fits = show(new char[1 << 20]);
         CHECK(live() == 1);
         delete[] fits;
     }
