@@ -224,8 +224,8 @@ private:
     ::arenite_tag number_ = ARENITE_UNTAGGED;
 };
 
-// While it lives, blocks that this thread takes of the process's heap are charged to a tag; `new` is one of them with
-// cxx/new_delete_by_tag.cpp. To be destroyed on its thread, in reverse order.
+// While it lives, blocks that this thread takes of the process's heap are charged to a tag; those of `new`, too, if arenite_new_delete_by_tag.o
+// is linked. To be destroyed on its thread, in reverse order.
 class tag_scope {
 public:
     // Throws `bad_alloc` (the first time of a thread under a tag needs a place in the heap), or `error`.
