@@ -46,7 +46,7 @@ public:
     template <class T, class... Arguments>
     T *create(Arguments &&...arguments) {
         static_assert(std::is_trivially_destructible_v<T>, "nothing runs the destructor of what is in a frame");
-        return ::new (allocate(sizeof(T), alignof(T))) T(std::forward<Arguments>(arguments)...);
+        return detail::construct<T>(allocate(sizeof(T), alignof(T)), std::forward<Arguments>(arguments)...);
     }
     // `count` values, made by their default constructor (numbers are 0).
     template <class T>
@@ -64,7 +64,7 @@ public:
     T *keep(kept<T> &ticket, Arguments &&...arguments) {
         static_assert(std::is_trivially_destructible_v<T>, "nothing runs the destructor of what is in a frame");
         void *block = detail::must(::arenite_frame_keep(object_, sizeof(T), alignof(T), &ticket.ticket));
-        return ::new (block) T(std::forward<Arguments>(arguments)...);
+        return detail::construct<T>(block, std::forward<Arguments>(arguments)...);
     }
     // What the last frame kept; null for a ticket of any other frame or arena.
     template <class T>
@@ -182,7 +182,7 @@ public:
     template <class T, class... Arguments>
     T *create(Arguments &&...arguments) {
         static_assert(std::is_trivially_destructible_v<T>, "nothing runs the destructor of what is in a scope");
-        return ::new (allocate(sizeof(T), alignof(T))) T(std::forward<Arguments>(arguments)...);
+        return detail::construct<T>(allocate(sizeof(T), alignof(T)), std::forward<Arguments>(arguments)...);
     }
 
 private:

@@ -240,6 +240,16 @@ private:
 
 namespace detail {
 
+// Makes a value: by a constructor, or else member by member.
+template <class T, class... Arguments>
+T *construct(void *block, Arguments &&...arguments) {
+    if constexpr (std::is_constructible_v<T, Arguments...>) {
+        return ::new (block) T(std::forward<Arguments>(arguments)...);
+    } else {
+        return ::new (block) T{std::forward<Arguments>(arguments)...};
+    }
+}
+
 // A value in memory that began as zeros, and whether it is alive: it is not if its constructor has thrown, or its destructor runs. What
 // needs no destructor needs no such mark, and is alone.
 template <class T, bool Marked = !std::is_trivially_destructible_v<T>>
@@ -265,7 +275,7 @@ struct cell<T, true> {
 template <class T, class... Arguments>
 T *make(void *block, Arguments &&...arguments) {
     auto *home = static_cast<cell<T> *>(block);
-    T *value = ::new (static_cast<void *>(home->bytes)) T(std::forward<Arguments>(arguments)...);
+    T *value = construct<T>(home->bytes, std::forward<Arguments>(arguments)...);
     home->mark(true);
     return value;
 }

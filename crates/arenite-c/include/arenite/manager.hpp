@@ -63,7 +63,7 @@ public:
     template <class T, class... Arguments>
     T *create(Arguments &&...arguments) {
         static_assert(std::is_trivially_destructible_v<T>, "nothing runs the destructor of what is in a frame");
-        return ::new (allocate(sizeof(T), alignof(T))) T(std::forward<Arguments>(arguments)...);
+        return detail::construct<T>(allocate(sizeof(T), alignof(T)), std::forward<Arguments>(arguments)...);
     }
 
     // An empty scene, to be filled while frames run. No frame may be open. Throws `bad_alloc` or `error`.

@@ -122,7 +122,7 @@ static void handles() {
     };
     handle_pool<wide> plain(tag("cxx/handles"), 10);
     plain.emplace(wide{1});
-    CHECK(ALIGNED(plain.get(plain.emplace(wide{2})), 256));
+    CHECK(ALIGNED(plain.get(plain.emplace(2)), 256));
     handle_pool<std::unique_ptr<std::string>> texts(tag("cxx/handles"), 10);
     const auto text = texts.emplace(std::make_unique<std::string>("a text that is longer than what fits in a string itself"));
     CHECK((*texts.get(text))->size() > 40 && (*texts.take(text))->front() == 'a');
