@@ -3,6 +3,8 @@
 // A block is one of platform.h's: `Free`, `Platform_Free` and `delete` may take what any of the others gave, and
 // Platform_Mem_GetCount counts it. Without memory the hook of memory_wrapper.h is asked first, then std::get_new_handler,
 // and then std::bad_alloc is thrown, or NULL answered by the forms that do not throw. C++11 or later.
+//
+// All of them are on the account of one tag, `platform`. new_delete_by_tag.cpp is the same with an account for each tag.
 
 #include <cstddef>
 #include <cstdint>
@@ -10,6 +12,11 @@
 #include <new>
 
 extern "C" {
+#if defined(ARENITE_NEW_BY_TAG)
+void *arenite_alloc(std::size_t size);
+void *arenite_alloc_aligned(std::size_t size, std::size_t align);
+int arenite_free(void *pointer);
+#endif
 void *arenite_Alloc(std::size_t size, std::uint32_t flags);
 void *arenite_Alloc_Aligned(std::size_t size, std::size_t align, std::uint32_t flags);
 void arenite_Free(void *pointer);
@@ -17,9 +24,22 @@ void arenite_Free(void *pointer);
 
 namespace {
 
+#if defined(ARENITE_NEW_BY_TAG)
+void *take(std::size_t size, std::size_t align) {
+    return align == 0 ? arenite_alloc(size) : arenite_alloc_aligned(size, align);
+}
+
+// What is no block of `take` may be one of memory_wrapper.h's, which looks before it touches anything.
+void give(void *pointer) noexcept {
+    if (arenite_free(pointer) != 0) arenite_Free(pointer);
+}
+#else
 void *take(std::size_t size, std::size_t align) {
     return align == 0 ? arenite_Alloc(size, 0) : arenite_Alloc_Aligned(size, align, 0);
 }
+
+void give(void *pointer) noexcept { arenite_Free(pointer); }
+#endif
 
 // NULL, or what the handler throws.
 void *attempt(std::size_t size, std::size_t align) {
@@ -59,12 +79,12 @@ void *operator new[](std::size_t size) { return must(size, 0); }
 void *operator new(std::size_t size, const std::nothrow_t &) noexcept { return may(size, 0); }
 void *operator new[](std::size_t size, const std::nothrow_t &) noexcept { return may(size, 0); }
 
-void operator delete(void *pointer) noexcept { arenite_Free(pointer); }
-void operator delete[](void *pointer) noexcept { arenite_Free(pointer); }
-void operator delete(void *pointer, const std::nothrow_t &) noexcept { arenite_Free(pointer); }
-void operator delete[](void *pointer, const std::nothrow_t &) noexcept { arenite_Free(pointer); }
-void operator delete(void *pointer, std::size_t) noexcept { arenite_Free(pointer); }
-void operator delete[](void *pointer, std::size_t) noexcept { arenite_Free(pointer); }
+void operator delete(void *pointer) noexcept { give(pointer); }
+void operator delete[](void *pointer) noexcept { give(pointer); }
+void operator delete(void *pointer, const std::nothrow_t &) noexcept { give(pointer); }
+void operator delete[](void *pointer, const std::nothrow_t &) noexcept { give(pointer); }
+void operator delete(void *pointer, std::size_t) noexcept { give(pointer); }
+void operator delete[](void *pointer, std::size_t) noexcept { give(pointer); }
 
 #if defined(__cpp_aligned_new)
 namespace {
@@ -76,10 +96,10 @@ void *operator new[](std::size_t size, std::align_val_t align) { return must(siz
 void *operator new(std::size_t size, std::align_val_t align, const std::nothrow_t &) noexcept { return may(size, bytes(align)); }
 void *operator new[](std::size_t size, std::align_val_t align, const std::nothrow_t &) noexcept { return may(size, bytes(align)); }
 
-void operator delete(void *pointer, std::align_val_t) noexcept { arenite_Free(pointer); }
-void operator delete[](void *pointer, std::align_val_t) noexcept { arenite_Free(pointer); }
-void operator delete(void *pointer, std::align_val_t, const std::nothrow_t &) noexcept { arenite_Free(pointer); }
-void operator delete[](void *pointer, std::align_val_t, const std::nothrow_t &) noexcept { arenite_Free(pointer); }
-void operator delete(void *pointer, std::size_t, std::align_val_t) noexcept { arenite_Free(pointer); }
-void operator delete[](void *pointer, std::size_t, std::align_val_t) noexcept { arenite_Free(pointer); }
+void operator delete(void *pointer, std::align_val_t) noexcept { give(pointer); }
+void operator delete[](void *pointer, std::align_val_t) noexcept { give(pointer); }
+void operator delete(void *pointer, std::align_val_t, const std::nothrow_t &) noexcept { give(pointer); }
+void operator delete[](void *pointer, std::align_val_t, const std::nothrow_t &) noexcept { give(pointer); }
+void operator delete(void *pointer, std::size_t, std::align_val_t) noexcept { give(pointer); }
+void operator delete[](void *pointer, std::size_t, std::align_val_t) noexcept { give(pointer); }
 #endif
