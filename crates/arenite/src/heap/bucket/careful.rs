@@ -19,7 +19,10 @@ use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use super::class::{CLASSES, size_of_class};
 use super::segment::{HARD, HEADER, HUGE, LARGE, NOBODY, Page, SLOT, Segment};
 use super::space::Space;
-use super::{PROCESS, Threads, alloc_aligned, alloc_for, alloc_zeroed, free, large, moves, ours, stays};
+use super::{
+    PROCESS, Threads, UNCHECKED_ABOVE, alloc_aligned, alloc_for, alloc_zeroed, free, large, moves, ours,
+    stays,
+};
 use crate::base::sync::Ordering;
 
 /// Why an address is no block that lives. Found without touching what is not the heap's; the heap is as it was.
@@ -91,16 +94,22 @@ pub(in crate::heap) fn note_lent(block: NonNull<u8>) -> NonNull<u8> {
     block
 }
 
+/// As [`note_lent`], of the process's heap. Hardened ones have canaries where that would be written, and know by themselves.
+#[inline(always)]
+fn note_lent_here(block: NonNull<u8>) -> NonNull<u8> {
+    if block.addr().get() > UNCHECKED_ABOVE.load(Ordering::Relaxed) { note_lent(block) } else { block }
+}
+
 /// As [`alloc_aligned`], for blocks that come back by [`try_free`].
 #[inline(always)]
 pub fn alloc_noted<T: Threads>(size: usize, align: usize) -> Option<NonNull<u8>> {
-    alloc_aligned::<T>(size, align).map(note_lent)
+    alloc_aligned::<T>(size, align).map(note_lent_here)
 }
 
 /// As [`alloc_zeroed`], for blocks that come back by [`try_free`].
 #[inline]
 pub fn alloc_zeroed_noted<T: Threads>(size: usize, align: usize) -> Option<NonNull<u8>> {
-    alloc_zeroed::<T>(size, align).map(note_lent)
+    alloc_zeroed::<T>(size, align).map(note_lent_here)
 }
 
 /// What a live block is.
@@ -314,7 +323,7 @@ pub unsafe fn try_realloc<T: Threads>(
             return Ok(Some(resized));
         }
         let Some(new) = alloc_for::<T>(block, size, align) else { return Ok(None) };
-        note_lent(new);
+        note_lent_here(new);
         new.copy_from_nonoverlapping(block, super::usable_size(block).min(size));
         note_freed(found);
         free::<T>(block);
@@ -322,7 +331,8 @@ pub unsafe fn try_realloc<T: Threads>(
     }
 }
 
-#[cfg(all(test, feature = "std"))]
+/// A hardened heap ends the process at each of these mistakes.
+#[cfg(all(test, feature = "std", not(feature = "hardened")))]
 mod tests {
     use std::vec::Vec;
 

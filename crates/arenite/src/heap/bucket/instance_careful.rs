@@ -16,7 +16,7 @@ impl BucketHeap {
     /// As there.
     #[inline]
     pub fn try_alloc_noted(&self, layout: Layout) -> Result<NonNull<u8>, AllocError> {
-        self.try_alloc(layout).map(note_lent)
+        self.try_alloc(layout).map(|block| self.note(block))
     }
 
     /// The fast half of [`try_alloc_noted`](Self::try_alloc_noted), at a multiple of 16: `None` if this thread has no such block at
@@ -31,7 +31,14 @@ impl BucketHeap {
     /// # Errors
     /// As there.
     pub fn try_alloc_zeroed_noted(&self, layout: Layout) -> Result<NonNull<u8>, AllocError> {
-        self.try_alloc_zeroed(layout).map(note_lent)
+        self.try_alloc_zeroed(layout).map(|block| self.note(block))
+    }
+
+    /// A block that is the caller's does not say that it is free. Hardened heaps have canaries where that would be written, and
+    /// know by themselves.
+    #[inline(always)]
+    fn note(&self, block: NonNull<u8>) -> NonNull<u8> {
+        if self.space().plan.hardened { block } else { note_lent(block) }
     }
 
     /// The live block that begins here.
@@ -118,5 +125,31 @@ impl BucketHeap {
             self.free(found.block);
             Ok(Ok(new))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::BucketHeapOptions;
+    use super::*;
+    use crate::ledger::Tag;
+
+    #[test]
+    fn blocks_of_a_hardened_heap_keep_their_canaries() {
+        let tag = Tag::register("careful-hardened").unwrap();
+        let heap = BucketHeap::try_with(BucketHeapOptions::new(tag).hardened(true)).unwrap();
+        for size in (0..100).chain([1000, 5000, 40_000, 3 << 20]) {
+            let layout = Layout::from_size_align(size, 16).unwrap();
+            let block = heap.try_alloc_noted(layout).unwrap();
+            assert!(heap.alloc_fast(size).is_none());
+            // SAFETY: so many bytes.
+            unsafe { block.write_bytes(7, size) };
+            // SAFETY: ours, and used no more. Were a byte behind it changed, the process would end.
+            assert_eq!(unsafe { heap.try_free(block.as_ptr()) }, Ok(()));
+            let block = heap.try_alloc_zeroed_noted(layout).unwrap();
+            // SAFETY: as above.
+            assert_eq!(unsafe { heap.try_free(block.as_ptr()) }, Ok(()));
+        }
+        heap.trim();
     }
 }

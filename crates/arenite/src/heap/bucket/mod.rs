@@ -171,11 +171,12 @@ fn make_process() -> Result<&'static Space, AllocError> {
         hardened: wants_hardened(),
     };
     let made = Space::try_new(plan, SERIALS.fetch_add(1, Ordering::Relaxed))?;
+    if plan.hardened {
+        // Whoever finds the heap knows.
+        UNCHECKED_ABOVE.store(usize::MAX, Ordering::Relaxed);
+    }
     match PROCESS.compare_exchange(null_mut(), made.as_ptr(), Ordering::AcqRel, Ordering::Acquire) {
         Ok(_) => {
-            if plan.hardened {
-                UNCHECKED_ABOVE.store(usize::MAX, Ordering::Relaxed);
-            }
             // SAFETY: never given back.
             Ok(unsafe { made.as_ref() })
         }
