@@ -372,7 +372,7 @@ pub unsafe extern "C" fn arenite_cache_unload(
     })
 }
 
-/// Unloads what nobody pins, the least recently used first, until the cache holds at most so many bytes; answers how many were unloaded. From a
+/// Unloads what nobody pins, the least recently used first, until the cache holds at most so many bytes; answers how many bytes were unloaded. From a
 /// pressure callback, for example. Thread-safe.
 ///
 /// Errors: `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`, and the answer is 0.

@@ -286,7 +286,7 @@ impl<K: Eq + Hash + Clone, R> ResourceCache<K, R> {
         self.trim_to(0)
     }
 
-    /// Unloads what is idle, least recently used first, until the cache holds at most so many bytes; says how many were
+    /// Unloads what is idle, least recently used first, until the cache holds at most so many bytes; says how many bytes were
     /// unloaded. What is pinned stays. From a pressure callback, for example.
     ///
     /// # Panics
