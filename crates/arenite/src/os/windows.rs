@@ -382,9 +382,12 @@ mod tests {
             commit(base, page).unwrap();
             base.as_ptr().write(5);
             protect(base, page, Access::None).unwrap();
-            assert_eq!(query(base.as_ptr()), Ok(PageState::Reserved));
+            assert_eq!(extent(base.as_ptr()).map(|extent| extent.state), Ok(PageState::Reserved));
             commit(base, page).unwrap();
-            assert_eq!(query(base.as_ptr()), Ok(PageState::Committed { writable: true }));
+            assert_eq!(
+                extent(base.as_ptr()).map(|extent| extent.state),
+                Ok(PageState::Committed { writable: true })
+            );
             decommit(base, 0).unwrap();
             assert_eq!(base.as_ptr().read(), 5);
             release(base, size).unwrap();
@@ -408,7 +411,7 @@ mod tests {
             commit(base, 2 * page).unwrap();
             lock(base, 2 * page).unwrap();
             decommit(base, page).unwrap();
-            assert_eq!(query(base.as_ptr()), Ok(PageState::Reserved));
+            assert_eq!(extent(base.as_ptr()).map(|extent| extent.state), Ok(PageState::Reserved));
             release(base, size).unwrap();
         }
     }
