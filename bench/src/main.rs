@@ -5,12 +5,15 @@
 //! cargo run --release -p arenite-bench -- pools [filter]     the same for the pools
 //! cargo run --release -p arenite-bench -- counting [filter]  the same for allocators that count
 //! cargo run --release -p arenite-bench -- watch [filter]     the same for trends and the cache of resources
+//! cargo run --release -p arenite-bench -- fits [filter]      the same for fit heaps
+//! cargo run --release -p arenite-bench -- fits-count …       one competitor of these, for callgrind
 //! cargo run --release -p arenite-bench -- pins               call what ci/instructions counts
 //! ```
 
 mod arenas;
 mod counting;
 mod facts;
+mod fits;
 mod harness;
 mod opaque;
 mod pins;
@@ -32,10 +35,13 @@ fn main() -> ExitCode {
         ["counting", filter] => counting::run(filter),
         ["watch"] => watch::run(""),
         ["watch", filter] => watch::run(filter),
+        ["fits"] => fits::run(""),
+        ["fits", filter] => fits::run(filter),
+        ["fits-count", ref rest @ ..] if fits::count(rest) => {}
         ["pins"] => pins::run(),
         _ => {
             eprintln!(
-                "usage: arenite-bench arenas [filter] | pools [filter] | counting [filter] | watch [filter] | pins"
+                "usage: arenite-bench arenas [filter] | pools [filter] | counting [filter] | watch [filter] | fits [filter] | pins"
             );
             return ExitCode::from(2);
         }

@@ -1,4 +1,5 @@
 //! What both binaries of the bench run. See `main.rs`.
 
+pub mod game;
 pub mod inputs;
 pub mod programs;

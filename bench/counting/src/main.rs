@@ -6,7 +6,8 @@
 //! cargo run --release --manifest-path bench/counting/Cargo.toml -- ripgrep   one of them
 //! ```
 //!
-//! Build first: `cargo run` builds only what runs the others, which are `plain` and `counted`. Needs `valgrind`. Instructions are counted by callgrind, from the moment a program has its input in hand until it has its answer,
+//! Build first: `cargo run` builds only what runs the others, which are `plain` and `counted`, and two of the same for the game. Needs `valgrind`. Instructions are counted by callgrind, from the moment a program has its input in hand until it has its answer
+//! (of the game, from its process's first to its last),
 //! all that the C library's `malloc` and `free` take included. Both binaries are the same but for the allocator, and must give
 //! the same answer. `pairs` and `pairs-two` are no programs: they say what a call costs, and that it costs the same when another
 //! thread allocates, too. Two more columns explain a ratio: how many allocator calls a million instructions make, and what counting
@@ -27,6 +28,10 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("resvg", "parses and renders an SVG of 400 shapes"),
     ("comrak", "turns a Markdown text of 200 KiB into HTML"),
     ("prettyplease", "parses a Rust file with syn and prints it again"),
+    (
+        "game",
+        "the demo's plain game: 3 scenes of 100 frames, one thread, the embedded WAD; the whole process",
+    ),
     ("pairs", "no program: 50 000 pairs of calls, no more"),
     ("pairs-two", "the same on two threads at once"),
 ];
@@ -56,11 +61,10 @@ fn run(only: Option<&str>) -> Result<(), Failure> {
         return Err(format!("no such program; there are {}", names.join(", ")));
     }
     let here = std::env::current_exe().map_err(|error| error.to_string())?;
-    let binaries = ["plain", "counted"].map(|name| here.with_file_name(name));
+    let binaries = ["plain", "counted", "game_plain", "game_counted"].map(|name| here.with_file_name(name));
     if let Some(missing) = binaries.iter().find(|binary| !binary.exists()) {
         return Err(format!("{} is not there: `cargo build --release` first", missing.display()));
     }
-    let [plain, counted] = &binaries;
     let folder = Scratch::new()?;
     inputs::write_tree(&folder.0)?;
     println!(
@@ -68,6 +72,8 @@ fn run(only: Option<&str>) -> Result<(), Failure> {
         "program", "System", "counted", "more", "calls/1M", "more/call"
     );
     for (name, what) in chosen {
+        let [plain, counted, game_plain, game_counted] = &binaries;
+        let (plain, counted) = if *name == "game" { (game_plain, game_counted) } else { (plain, counted) };
         let bare = measure(plain, name, &folder.0)?;
         let ours = measure(counted, name, &folder.0)?;
         if bare.answer != ours.answer {
@@ -87,11 +93,14 @@ fn run(only: Option<&str>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Runs a binary under callgrind and reads what it collected inside `measured`.
+/// Runs a binary under callgrind and reads what it collected inside `measured`; of the game all of it, because it plays on a
+/// thread of its own making, where nothing of ours is around it.
 fn measure(binary: &Path, program: &str, folder: &Path) -> Result<Run, Failure> {
     let counts = folder.with_extension("callgrind");
+    let inside = (program != "game").then_some("--toggle-collect=*programs*measured*");
     let output = Command::new("valgrind")
-        .args(["--tool=callgrind", "--toggle-collect=*programs*measured*"])
+        .arg("--tool=callgrind")
+        .args(inside)
         .arg(format!("--callgrind-out-file={}", counts.display()))
         .arg(binary)
         .arg(program)

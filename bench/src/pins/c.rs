@@ -7,7 +7,9 @@ use std::hint::black_box;
 use std::ptr::NonNull;
 
 use arenite::heap::bucket::{BlockFault, StdThreads, alloc_noted, try_free};
-use arenite::{BlockPool, FrameArena, FrameArenaOptions, FreeError, Heap, Scope, ScratchStack, Tag};
+use arenite::{
+    BlockPool, FitHeap, FrameArena, FrameArenaOptions, FreeError, Growing, Heap, Scope, ScratchStack, Tag,
+};
 
 /// Blocks that are live at the same time, and batches of them.
 const BATCH: usize = 64;
@@ -62,6 +64,16 @@ unsafe fn heap_free(heap: &Heap, block: *mut u8) -> Result<(), BlockFault> {
     unsafe { heap.try_free(block) }
 }
 
+#[inline(never)]
+fn fit_heap_alloc(heap: &mut FitHeap<Growing>, size: usize) -> Option<NonNull<u8>> {
+    heap.try_alloc(Layout::from_size_align(size, 16).ok()?).ok()
+}
+
+#[inline(never)]
+fn fit_heap_free(heap: &mut FitHeap<Growing>, block: NonNull<u8>) -> Result<(), FreeError> {
+    heap.free(block)
+}
+
 /// Takes a batch of blocks and gives them back, again and again.
 fn batches(mut take: impl FnMut() -> Option<NonNull<u8>>, mut give: impl FnMut(NonNull<u8>)) {
     let mut blocks = Vec::with_capacity(BATCH);
@@ -104,4 +116,12 @@ pub(super) fn run() {
     let give: unsafe fn(&Heap, *mut u8) -> Result<(), BlockFault> = black_box(heap_free);
     // SAFETY: as above.
     batches(|| take(&heap, SIZE), |block| unsafe { give(&heap, block.as_ptr()) }.expect("a block"));
+    let heap = FitHeap::try_new(Growing::new(tag, 1 << 30)).expect("a fit heap");
+    let heap = std::cell::RefCell::new(heap);
+    let take: fn(&mut FitHeap<Growing>, usize) -> Option<NonNull<u8>> = black_box(fit_heap_alloc);
+    let give: fn(&mut FitHeap<Growing>, NonNull<u8>) -> Result<(), FreeError> = black_box(fit_heap_free);
+    batches(
+        || take(&mut heap.borrow_mut(), SIZE),
+        |block| give(&mut heap.borrow_mut(), block).expect("a block"),
+    );
 }

@@ -16,6 +16,7 @@ extern "C" {
 void *arenite_alloc(std::size_t size);
 void *arenite_alloc_aligned(std::size_t size, std::size_t align);
 int arenite_free(void *pointer);
+int Platform_Mem_Owns(const void *pointer);
 #endif
 void *arenite_Alloc(std::size_t size, std::uint32_t flags);
 void *arenite_Alloc_Aligned(std::size_t size, std::size_t align, std::uint32_t flags);
@@ -29,9 +30,14 @@ void *take(std::size_t size, std::size_t align) {
     return align == 0 ? arenite_alloc(size) : arenite_alloc_aligned(size, align);
 }
 
-// What is no block of `take` may be one of memory_wrapper.h's, which looks before it touches anything.
+// It may be one of memory_wrapper.h's. That is asked first: to hand it to `arenite_free` would be a mistake, which a hardened heap ends
+// the program for.
 void give(void *pointer) noexcept {
-    if (arenite_free(pointer) != 0) arenite_Free(pointer);
+    if (Platform_Mem_Owns(pointer)) {
+        arenite_Free(pointer);
+    } else {
+        arenite_free(pointer);
+    }
 }
 #else
 void *take(std::size_t size, std::size_t align) {

@@ -13,7 +13,9 @@
 //   not allowed it is refused. Texts are UTF-8 with a 0 at the end.
 // - Sizes are bytes. An `align` of 0 is 16, enough for every type of C. Memory is as it was left, unless a function says zero.
 // - Nothing unwinds out of a function, and nothing of this library runs in a signal handler. Functions of the program that are called
-//   from here (callbacks) must return.
+//   from here (callbacks) must return: an exception that leaves one ends the process, and what a `longjmp` out of one leaves behind is
+//   nobody's guess.
+// - After `fork` in a program of several threads, the child calls nothing of this library before `exec`: another thread may have held a lock.
 // - Charging memory to a tag can run pressure callbacks of the program, on the same thread, before the call returns.
 
 
@@ -77,6 +79,10 @@ typedef enum arenite_error {
     ARENITE_OVERRUN = 20,
     // Something failed inside the library that should not: please report it. What the call was about may be lost.
     ARENITE_INTERNAL = 21,
+    // Less is free than was asked for.
+    ARENITE_OUT_OF_ROOM = 22,
+    // Enough is free, but not in one piece: defragmenting would help.
+    ARENITE_FRAGMENTED = 23,
 } arenite_error;
 
 // What happened to a budget.
@@ -89,9 +95,29 @@ typedef enum arenite_pressure_level {
     ARENITE_PRESSURE_REFUSED = 2,
 } arenite_pressure_level;
 
+// Keeps a block of an `arenite_defrag` where it is, as long as it is not let go. Any thread may let go of it; it may outlive the heap.
+typedef struct arenite_block_pin arenite_block_pin;
+
 // A cache of resources that are loaded when they are asked for, and unloaded, the least recently used first, when the tag's budget
 // has no room for another. Any thread may use it; it is destroyed when no other one does.
 typedef struct arenite_cache arenite_cache;
+
+// A heap that moves its blocks to where there is room: handles survive that, and what is free stays in one piece. For blocks of very
+// different sizes that come and go as a game streams. Of one thread: the one that made it.
+typedef struct arenite_defrag arenite_defrag;
+
+// Hands out parts of large chunks, which it gets of a provider: functions of the program that ask a driver, a file, a console's special pool.
+// Nothing in them is read or written. Blocks are shared: they are counted, and whoever lets go of one last gives it back. Any thread
+// may use it; it is destroyed when no other one does.
+typedef struct arenite_external arenite_external;
+
+// A block of an external heap, with a count of those who have it. Any thread may use it, and let go of it. It may outlive the heap.
+typedef struct arenite_external_block arenite_external_block;
+
+// A heap for one part of a program, whose memory, limit and policy are its own: in a buffer of the program's, or in address space of its own
+// that is committed as it is needed. Of one thread, the one that made it; with `locked`, of any, and then it is destroyed when no other one
+// uses it. Unlike `arenite_heap`, it tells why there is no block, where its blocks lie, and how torn it is.
+typedef struct arenite_fit_heap arenite_fit_heap;
 
 // A frame arena: what one frame allocates is gone after the next one. Of one thread: the one that made it.
 typedef struct arenite_frame arenite_frame;
@@ -106,6 +132,9 @@ typedef struct arenite_heap arenite_heap;
 // order. Of one thread: the one that made it.
 typedef struct arenite_manager arenite_manager;
 
+// Hands out parts of a range that it never reads or writes: memory of a GPU, a file, numbers. Of one thread: the one that made it.
+typedef struct arenite_offsets arenite_offsets;
+
 // A pinned resource: it stays as long as there is a pin. Any thread may let go of it.
 typedef struct arenite_pin arenite_pin;
 
@@ -115,6 +144,10 @@ typedef struct arenite_pool arenite_pool;
 // An arena for what lives until the level ends; all of it goes at once. Any thread may insert and get; it is cleared and destroyed
 // when no other one does.
 typedef struct arenite_resources arenite_resources;
+
+// A ring over a range of the program's: pieces are handed out one behind the other, and come back all together when the device has passed
+// the fence of their submission. Nothing of the range is read or written. Of one thread: the one that made it.
+typedef struct arenite_ring arenite_ring;
 
 // What a loader claims its bytes with; good until it returns, on its thread.
 typedef struct arenite_room arenite_room;
@@ -127,6 +160,10 @@ typedef struct arenite_scratch arenite_scratch;
 
 // Everything that is known at one moment: a value that does not change any more. Any thread may read it.
 typedef struct arenite_snapshot arenite_snapshot;
+
+// Hands out parts of a range that it never touches, under handles that survive moves, and says what should be copied where, so that what is
+// free comes together: memory of a GPU, say. Of one thread: the one that made it.
+typedef struct arenite_space arenite_space;
 
 // Whom memory is charged to: a name like `scene/textures`, with an account. What is charged to a tag is charged to those
 // above it, too (`scene`). A plain number, good in every thread until the process ends; there are at most 256 tags.
@@ -213,6 +250,234 @@ typedef struct arenite_cache_stats {
     size_t peak_bytes;
 } arenite_cache_stats;
 
+// How blocks are moved: one of `ARENITE_MOVES_…`.
+typedef uint32_t arenite_move_policy;
+
+// How a heap that defragments itself is made. Zero is each member's default. Sizes are bytes.
+typedef struct arenite_defrag_options {
+    // Whom blocks and book-keeping are charged to.
+    arenite_tag tag;
+    // How blocks are moved.
+    arenite_move_policy policy;
+    // 1: asks the system for huge pages.
+    int32_t huge_pages;
+    // The most that all blocks together can take. Default: 8 GiB of address space (256 MiB on 32-bit machines).
+    size_t reserve;
+    // How large a segment grows before the next one is begun; for `ARENITE_MOVES_EVACUATE_LAST`. Default: there is one segment.
+    size_t segment;
+    // How much that is free at the end stays committed for what is allocated next. Default: 1 MiB.
+    size_t keep;
+    // For how many blocks there is address space; at most 2^30. Default: 2^20.
+    size_t blocks;
+} arenite_defrag_options;
+
+// The name of a block, wherever it lies: good until it is freed, and never again. A value to copy; all zero is none, ever.
+typedef struct arenite_defrag_handle {
+    // Which heap of all that the process ever had.
+    uint64_t heap;
+    // Its name there.
+    uint64_t name;
+} arenite_defrag_handle;
+
+// What one call of a defragmenter did.
+typedef struct arenite_move_report {
+    // Blocks that were moved, or whose move has begun if the program copies.
+    uint64_t moved_blocks;
+    // Their bytes.
+    uint64_t moved_bytes;
+    // Blocks that could have been moved but are pinned.
+    uint64_t skipped_pinned;
+    // Blocks that could have been moved but are larger than the whole budget.
+    uint64_t too_large;
+    // Bytes that went back to the operating system.
+    uint64_t returned_bytes;
+    // How long it took; 0 where no clock was asked.
+    uint64_t nanoseconds;
+    // 1: nothing is left to be moved, but for what was passed over, as long as nothing is freed, resized or unpinned.
+    int32_t done;
+} arenite_move_report;
+
+// Figures of a range, or of a heap that defragments itself. Sizes are bytes, or whatever the range is counted in, rounded to granules.
+typedef struct arenite_fit_stats {
+    // What all segments have.
+    uint64_t capacity;
+    // What is handed out.
+    uint64_t used;
+    // What can be handed out.
+    uint64_t free;
+    // What is free in segments that are being drained. Together with `used` and `free` it is `capacity`.
+    uint64_t aside;
+    // The largest free piece.
+    uint64_t largest_free;
+    // Blocks that are handed out.
+    uint64_t used_blocks;
+    // Free pieces.
+    uint64_t free_blocks;
+    // Segments.
+    uint64_t segments;
+    // Bytes of memory that the book-keeping has committed.
+    uint64_t bookkeeping;
+    // How torn the free space is, from 0 (one piece, or nothing) to nearly 1: the share of it that is not in the largest piece.
+    double fragmentation;
+} arenite_fit_stats;
+
+// What a piece of a range is: one of `ARENITE_PIECE_…`.
+typedef uint32_t arenite_piece_state;
+
+// A piece of a range. All pieces together are the range, without gaps within a segment.
+typedef struct arenite_piece {
+    // Where it begins.
+    uint64_t offset;
+    // How large it is, rounded up to granules.
+    uint64_t size;
+    // What was asked for; 0 if it is free. (Of `arenite_offsets`, its size.)
+    uint64_t asked;
+    // Whose it is: an id of `arenite_offsets`, an `arenite_space_handle`, or the `name` of an `arenite_defrag_handle`. 0 if it is free, or was
+    // freed while it was copied.
+    uint64_t name;
+    // What it is.
+    arenite_piece_state state;
+    // How many frames began since it was made, modulo 2^32; 0 if it is free. (Of `arenite_offsets`, always 0.)
+    uint32_t age;
+} arenite_piece;
+
+// A function that is called for each piece of a range, by offset. It may look at what it is called for, and not change it
+// (`ARENITE_BUSY`). It must return, not jump out or throw.
+typedef void (*arenite_piece_callback)(void *user, const struct arenite_piece *piece);
+
+// A function that hands out a chunk of `size` bytes whose offset 0 is at a multiple of `align`: writes what it is called (an address, a
+// driver's handle; the library does not follow it) to `memory`, and answers 0; any other number: there is none. It is called without
+// other locks than the provider's own, on the thread that wants a block, and never twice at a time. A call of the same heap from here is
+// refused (`ARENITE_BUSY`), but blocks may be let go of. It must return, not jump out or throw.
+typedef int32_t (*arenite_chunk_allocate)(void *user, uint64_t size, uint64_t align, void **memory);
+
+// A function that takes a chunk back, of which no block is left: on whatever thread lets go of a block, or trims, and as
+// `arenite_chunk_allocate` is called. It must return, not jump out or throw.
+typedef void (*arenite_chunk_release)(void *user, void *memory, uint64_t size);
+
+// A function that is called once, when nothing of an external heap is left: neither itself nor a block. It must return, not jump out or throw.
+typedef void (*arenite_provider_end)(void *user);
+
+// How an external heap is made. Zero is each member's default.
+typedef struct arenite_external_options {
+    // Whom chunks are charged to, and the books.
+    arenite_tag tag;
+    // How many empty chunks are kept, so that a block that comes and goes does not make a chunk come and go. 0 is 1, -1 is none.
+    int32_t spare;
+    // How large a chunk is. Blocks of more than half of that have a chunk of their own. Default: 64 MiB.
+    uint64_t chunk;
+    // What sizes and offsets are rounded up to, a power of two, at most 2^32. Default: 256. A chunk has less than 2^32 times that.
+    uint64_t granularity;
+    // What chunks are aligned to, a power of two. A block with a larger alignment has a chunk of its own. Default: 64 KiB.
+    uint64_t align;
+    // Hands out a chunk; must be there.
+    arenite_chunk_allocate allocate;
+    // Takes it back; may be null.
+    arenite_chunk_release release;
+    // Called when neither of these will be any more; may be null.
+    arenite_provider_end end;
+    // Handed to all of them.
+    void *user;
+} arenite_external_options;
+
+// Where a block of an external heap is.
+typedef struct arenite_external_place {
+    // Its chunk, as the provider called it.
+    void *memory;
+    // Where in its chunk it begins.
+    uint64_t offset;
+    // How large it is: what was asked for, rounded up to the granularity.
+    uint64_t size;
+    // How many have it.
+    size_t holders;
+    // 1: it has a chunk of its own.
+    int32_t dedicated;
+} arenite_external_place;
+
+// Figures of an external heap.
+typedef struct arenite_external_stats {
+    // Chunks that the provider has handed out and not got back.
+    uint64_t chunks;
+    // Bytes of them.
+    uint64_t capacity;
+    // Bytes of blocks.
+    uint64_t used;
+    // Blocks.
+    uint64_t blocks;
+    // Chunks for one block each.
+    uint64_t dedicated;
+    // Bytes of memory that the book-keeping has committed.
+    uint64_t bookkeeping;
+} arenite_external_stats;
+
+// How a free block is chosen: one of `ARENITE_FIT_…`.
+typedef uint32_t arenite_fit;
+
+// How a fit heap is made. Zero is each member's default.
+typedef struct arenite_fit_heap_options {
+    // Whom its memory is charged to. (With a buffer: what is beside it.)
+    arenite_tag tag;
+    // How a free block is chosen.
+    arenite_fit fit;
+    // 0: eight bytes in front of each block say what it is, and a bit for every 16 bytes. 1: the books are apart from the memory, in tables that are
+    // charged to the tag, about 50 bytes a block: what is written beyond a block breaks no book, and blocks of a power of two waste nothing.
+    int32_t apart;
+    // 1: any thread may use it, one after the other.
+    int32_t locked;
+    // 1: counts what is asked of it, for `arenite_fit_heap_calls`.
+    int32_t count_calls;
+    // Bytes of address space without a buffer: the most that the heap can have, at most 16 GiB. Default: 1 GiB. Pages are committed as they are
+    // needed, and `arenite_fit_heap_trim` gives those at the end back.
+    size_t reserve;
+    // Memory of the program's to hand out, at any address; null: the heap has its own. It must be good, and nobody else's, until the heap is
+    // destroyed; that does not free it. With `apart` the library neither reads nor writes it, but for `arenite_fit_heap_alloc_zeroed` and
+    // `arenite_fit_heap_realloc`.
+    void *buffer;
+    // How large the buffer is.
+    size_t buffer_size;
+    // What `arenite_fit_heap_save` wrote of a heap: this one has the same blocks at the same offsets; null: it has none. Only with `apart`.
+    // What was in the blocks is the program's to load: see `arenite_fit_heap_memory`. A buffer must have as much memory as there was, from a
+    // multiple of 16 on.
+    const char *state;
+} arenite_fit_heap_options;
+
+// What was asked of a fit heap that counts calls. Bytes are usable ones.
+typedef struct arenite_fit_calls {
+    // Blocks that were handed out.
+    uint64_t allocs;
+    // Blocks that came back.
+    uint64_t frees;
+    // Blocks that got another size where they lie.
+    uint64_t resizes;
+    // Requests for a block, or for more of one, that were refused.
+    uint64_t failures;
+    // Pointers that were no used block.
+    uint64_t mistakes;
+    // Blocks that are out.
+    uint64_t live_blocks;
+    // Their bytes.
+    uint64_t live_bytes;
+    // The most bytes that were out at once.
+    uint64_t peak_bytes;
+    // How many requests for a block there were of each size, refused ones included: place n counts those of at least 2^n bytes and less than
+    // 2^(n+1); of no byte, in place 0.
+    uint64_t sizes[64];
+} arenite_fit_calls;
+
+// A piece of a fit heap, used or free.
+typedef struct arenite_fit_block {
+    // Where what its owner has begins.
+    void *address;
+    // Bytes that its owner has, or would have.
+    size_t size;
+    // 1: it is handed out.
+    int32_t used;
+} arenite_fit_block;
+
+// A function that is called for each piece of a fit heap, by address. The heap is refused to it (`ARENITE_BUSY`). It must return, not jump out or
+// throw.
+typedef void (*arenite_fit_block_callback)(void *user, const struct arenite_fit_block *block);
+
 // How a frame arena is made. Zero is each member's default.
 typedef struct arenite_frame_options {
     // Whom it is charged to.
@@ -293,7 +558,7 @@ typedef struct arenite_heap_options {
     size_t limit;
 } arenite_heap_options;
 
-// A block that lives in a heap that was to go.
+// A block that lives in a heap that was to go; good until the function that is told of it returns.
 typedef struct arenite_survivor {
     // Where it is.
     const void *address;
@@ -305,7 +570,7 @@ typedef struct arenite_survivor {
     uint32_t frames;
 } arenite_survivor;
 
-// A function that is told of a block that lives.
+// A function that is told of a block that lives. It must return, not jump out or throw.
 typedef void (*arenite_survivor_callback)(void *user, const struct arenite_survivor *survivor);
 
 // How a manager is made. Zero is each member's default.
@@ -355,6 +620,34 @@ typedef struct arenite_scene_report {
     size_t committed_after;
 } arenite_scene_report;
 
+// How an offset allocator is made. Zero is each member's default.
+typedef struct arenite_offsets_options {
+    // Whom the book-keeping is charged to. What is managed is not charged.
+    arenite_tag tag;
+    // How a free block is chosen.
+    arenite_fit fit;
+    // What sizes and offsets are rounded up to, a power of two, at most 2^32. Default: 16.
+    uint64_t granularity;
+    // How much the first segment has, rounded down to granules; less than 2^32 of them. 0: there is no segment yet.
+    uint64_t capacity;
+    // For how many blocks, used and free, address space is reserved; at most 2^30. Default: 2^24. 32 bytes each are committed as
+    // they are needed.
+    size_t blocks;
+} arenite_offsets_options;
+
+// A block of an offset allocator.
+typedef struct arenite_offset_block {
+    // Where it begins.
+    uint64_t offset;
+    // How large it is: what was asked for, rounded up to granules.
+    uint64_t size;
+    // Its name, good until it is freed and never again. 0 is none, ever.
+    uint64_t id;
+} arenite_offset_block;
+
+// The name of a segment, good until it is removed. 0 is none, ever.
+typedef uint64_t arenite_segment;
+
 // Figures of a pool. Sizes are bytes.
 typedef struct arenite_pool_stats {
     // Blocks there can be.
@@ -394,6 +687,18 @@ typedef struct arenite_resources_stats {
     // Reserved.
     size_t reserved;
 } arenite_resources_stats;
+
+// Figures of a ring.
+typedef struct arenite_ring_stats {
+    // How large it is.
+    uint64_t capacity;
+    // How much is in use, submitted or not, gaps included.
+    uint64_t used;
+    // 1: something is submitted and not retired.
+    int32_t waits;
+    // The fence that the oldest piece waits for, if something is submitted.
+    uint64_t oldest_fence;
+} arenite_ring_stats;
 
 // A scope of a scratch stack. 0 is none.
 typedef uint64_t arenite_scope;
@@ -444,6 +749,61 @@ typedef struct arenite_system_figures {
     uint64_t machine_available;
 } arenite_system_figures;
 
+// How a space is made. Zero is each member's default.
+typedef struct arenite_space_options {
+    // Whom the book-keeping is charged to. What is managed is not charged.
+    arenite_tag tag;
+    // How blocks are moved.
+    arenite_move_policy policy;
+    // What sizes and offsets are rounded up to, a power of two, at most 2^32. Default: 16.
+    uint64_t granularity;
+    // How much the first segment has, rounded down to granules; less than 2^32 of them. 0: there is no segment yet.
+    uint64_t capacity;
+    // For how many blocks address space is reserved; at most 2^30. Default: 2^24. About 80 bytes each are committed as they are
+    // needed.
+    size_t blocks;
+} arenite_space_options;
+
+// The name of a block of a space, wherever it lies: good until it is freed, and never again. 0 is none, ever.
+typedef uint64_t arenite_space_handle;
+
+// Where a block of a space lies.
+typedef struct arenite_space_place {
+    // Where it begins.
+    uint64_t offset;
+    // What was asked for.
+    uint64_t size;
+} arenite_space_place;
+
+// The name of a move, until it is answered and never again.
+typedef struct arenite_move_id {
+    // Which block.
+    uint64_t slot;
+    // Which of all moves.
+    uint64_t serial;
+} arenite_move_id;
+
+// Something to be copied. Source and target do not overlap, and are nobody else's until it is answered.
+typedef struct arenite_space_move {
+    // To be answered: `arenite_space_done` or `arenite_space_cancel`.
+    struct arenite_move_id id;
+    // Whose block it is.
+    arenite_space_handle handle;
+    // Where it lies.
+    uint64_t from;
+    // Where it shall lie.
+    uint64_t to;
+    // How much is to be copied.
+    uint64_t size;
+} arenite_space_move;
+
+// A function that is told what should be copied. The space is refused to it (`ARENITE_BUSY`): note the move, and copy later. It must
+// return, not jump out or throw.
+typedef void (*arenite_move_callback)(void *user, const struct arenite_space_move *step);
+
+// What came of a move: one of `ARENITE_MOVE_…`.
+typedef uint32_t arenite_move_end;
+
 // The figures of one account, in bytes unless it says otherwise.
 typedef struct arenite_account {
     // Address space held by the tag and all below it.
@@ -466,6 +826,57 @@ typedef struct arenite_account {
     // How many times memory was given back, tags below included.
     uint64_t decommits;
 } arenite_account;
+
+// Each block into the hole in front of it, in order: what is free of a segment ends up in one piece at its end.
+#define ARENITE_MOVES_SLIDE 0
+
+// Blocks from the end into holes that fit well: few bytes are moved, and small holes stay.
+#define ARENITE_MOVES_FILL_HOLES 1
+
+// The last of several segments is emptied into holes of the others, so that it can be given back.
+#define ARENITE_MOVES_EVACUATE_LAST 2
+
+// It can be handed out.
+#define ARENITE_PIECE_FREE 0
+
+// Free, in a segment that is being drained.
+#define ARENITE_PIECE_ASIDE 1
+
+// A block.
+#define ARENITE_PIECE_USED 2
+
+// A block that must stay where it is.
+#define ARENITE_PIECE_PINNED 3
+
+// A block that the program copies from here.
+#define ARENITE_PIECE_MOVING 4
+
+// Where the program copies a block to.
+#define ARENITE_PIECE_TARGET 5
+
+// A block of the smallest class in which every block suffices. O(1). The default.
+#define ARENITE_FIT_TLSF 0
+
+// The block with the lowest offset that suffices. O(log n), as all that follow.
+#define ARENITE_FIT_FIRST 1
+
+// The next one that suffices, from where the last search ended.
+#define ARENITE_FIT_NEXT 2
+
+// The smallest block that suffices.
+#define ARENITE_FIT_BEST 3
+
+// The largest block.
+#define ARENITE_FIT_WORST 4
+
+// The block lies at its target from now on.
+#define ARENITE_MOVE_MOVED 0
+
+// It lies where it was: it was pinned or resized meanwhile, or the move was cancelled.
+#define ARENITE_MOVE_CANCELLED 1
+
+// It was freed meanwhile.
+#define ARENITE_MOVE_FREED 2
 
 // The tag of what nobody claimed. It is what a zeroed options structure says.
 #define ARENITE_UNTAGGED 0
@@ -512,10 +923,11 @@ enum arenite_error arenite_budget_clear(arenite_tag tag);
 // Errors: `ARENITE_NULL_ARGUMENT`, `ARENITE_BAD_TAG`.
 enum arenite_error arenite_budget_get(arenite_tag tag, struct arenite_budget *budget);
 
-// Keeps a callback for when the bytes committed under the tag reach the budget's warning mark, go over its limit, or would have to. It is
-// called once per crossing upwards, and again only after the figure was below 95 % of the mark; on the thread whose charge crossed it,
-// before that charge returns. It is never called inside itself, nor by two threads at once. At most four for each tag; they are
-// never taken back, so `user` must stay good until the process ends. Thread-safe.
+// Keeps a callback for when the bytes committed under the tag reach the budget's warning mark, go over its limit, or would have to. Of a
+// mark or a limit it is told once per crossing upwards, and again only after the figure was below 95 % of it; of refusals each time, and a
+// call that tries more than one way to get memory may be refused more than once. It runs on the thread whose charge it is, before that
+// charge returns; what it takes of the general heap is charged to `ARENITE_UNTAGGED`. It is never called inside itself, nor by two threads
+// at once. At most four for each tag; they are never taken back, so `user` must stay good until the process ends. Thread-safe.
 //
 // Errors: `ARENITE_NULL_ARGUMENT` (no callback), `ARENITE_BAD_TAG`, `ARENITE_FULL` (four are there already).
 enum arenite_error arenite_on_pressure(arenite_tag tag,
@@ -587,6 +999,309 @@ size_t arenite_cache_trim(struct arenite_cache *cache,
 // Errors: `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`.
 enum arenite_error arenite_cache_figures(const struct arenite_cache *cache, struct arenite_cache_stats *stats);
 
+// Makes a heap that defragments itself and writes it to `heap`. `options` may be null: all defaults. Only address space is taken; memory
+// comes as blocks do. The caller owns it, until `arenite_defrag_destroy`.
+//
+// Errors: `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_ARGUMENT` (the policy, the blocks), `ARENITE_BAD_TAG`, `ARENITE_OVER_BUDGET`,
+// `ARENITE_SYSTEM`, `ARENITE_TOO_LARGE`.
+enum arenite_error arenite_defrag_create(const struct arenite_defrag_options *options,
+                                         struct arenite_defrag **heap);
+
+// Gives a heap and all of its blocks back. While something of it is pinned, its memory stays, and what is pinned is good: it goes with the
+// last pin. Null is allowed.
+//
+// Errors: `ARENITE_INVALID_OBJECT`, `ARENITE_WRONG_THREAD`, `ARENITE_BUSY`.
+enum arenite_error arenite_defrag_destroy(struct arenite_defrag *heap);
+
+// A block of `size` bytes (0 is allowed) at a multiple of `align`, all bytes zero, wherever it moves; its name is written to `handle`. It lives
+// until `arenite_defrag_free`. The answer is where it lies, as of `arenite_defrag_get`. Null if it can not be had: `arenite_last_error` says
+// why. Moves nothing. O(`size`).
+//
+// Errors: `ARENITE_OUT_OF_ROOM`, `ARENITE_FRAGMENTED` (no more memory can be had, but moves would make room), `ARENITE_OVER_BUDGET`,
+// `ARENITE_SYSTEM`, `ARENITE_TOO_LARGE`, `ARENITE_EXHAUSTED`, `ARENITE_FULL` (the blocks of the options), `ARENITE_INVALID_ARGUMENT` (the
+// alignment), `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`, `ARENITE_WRONG_THREAD`, `ARENITE_BUSY`.
+void *arenite_defrag_alloc(struct arenite_defrag *heap,
+                           size_t size,
+                           size_t align,
+                           struct arenite_defrag_handle *handle);
+
+// As `arenite_defrag_alloc`; if enough is free, but not in one piece, and no more memory can be had, moves blocks once within a budget,
+// as `arenite_defrag_run`, and tries again.
+//
+// Errors: as `arenite_defrag_alloc`. (`ARENITE_FRAGMENTED`: a larger budget might have helped.)
+void *arenite_defrag_alloc_or_run(struct arenite_defrag *heap,
+                                  size_t size,
+                                  size_t align,
+                                  uint64_t bytes,
+                                  uint64_t microseconds,
+                                  struct arenite_defrag_handle *handle);
+
+// Where a block lies: good until the next call that moves blocks (`arenite_defrag_run`, `arenite_defrag_run_fully`,
+// `arenite_defrag_alloc_or_run`), that resizes or frees this one, or that ends the heap; longer if it is pinned. Its size is written to
+// `size`, unless that is null. Null if there is none. O(1).
+//
+// Errors: `ARENITE_STALE` (freed), `ARENITE_FOREIGN` (of another heap), `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`,
+// `ARENITE_WRONG_THREAD`, `ARENITE_BUSY`.
+void *arenite_defrag_get(const struct arenite_defrag *heap,
+                         struct arenite_defrag_handle handle,
+                         size_t *size);
+
+// Keeps a block where it is, until the pin, and all others of it, are let go (`arenite_defrag_unpin`). Where that is is written to `address`,
+// unless that is null: it may be read and written on any thread, as the program sees to, also when the heap has ended. A pinned block is not
+// freed or resized. Null if it is refused: `arenite_last_error` says why. O(1).
+//
+// Errors: as `arenite_defrag_get`, and `ARENITE_SYSTEM`.
+struct arenite_block_pin *arenite_defrag_pin(const struct arenite_defrag *heap,
+                                             struct arenite_defrag_handle handle,
+                                             void **address);
+
+// Lets go of a pin. Null is allowed. Thread-safe. O(1), but for the last pin of a heap that has ended.
+//
+// Errors: `ARENITE_INVALID_OBJECT`: no pin, or one that was let go.
+enum arenite_error arenite_defrag_unpin(struct arenite_block_pin *pin);
+
+// Gives a block back. O(1).
+//
+// Errors: `ARENITE_STALE` (freed already), `ARENITE_FOREIGN` (of another heap), `ARENITE_BUSY` (it is pinned: let go of the pins first),
+// `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`, `ARENITE_WRONG_THREAD`.
+enum arenite_error arenite_defrag_free(struct arenite_defrag *heap,
+                                       struct arenite_defrag_handle handle);
+
+// Makes a block `size` bytes long, where it lies if it can be, or else at another place; its handle stays, and so does its alignment. New
+// bytes are zero. Refused, it is as it was. O(`size`).
+//
+// Errors: as `arenite_defrag_alloc`, and as `arenite_defrag_free`.
+enum arenite_error arenite_defrag_resize(struct arenite_defrag *heap,
+                                         struct arenite_defrag_handle handle,
+                                         size_t size);
+
+// Moves blocks so that what is free comes together, at most `bytes` bytes and for at most so many microseconds (`UINT64_MAX`: no such bound);
+// goes on where the last call ended. Once a frame, say. A block that does not fit what is left of the budget is not begun; how long a copy takes
+// is foreseen from the slowest of late. Memory that is free at the end goes back to the system. What was done is written to `report`, unless
+// that is null. O(what the budget allows), and O(1) when there is nothing to do.
+//
+// Errors: `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`, `ARENITE_WRONG_THREAD`, `ARENITE_BUSY` (called in a pressure callback, or
+// by `arenite_defrag_map`).
+enum arenite_error arenite_defrag_run(struct arenite_defrag *heap,
+                                      uint64_t bytes,
+                                      uint64_t microseconds,
+                                      struct arenite_move_report *report);
+
+// Moves all there is to move, whatever that takes, and gives back what can go: for loading screens and tests. What was done is written to
+// `report`, unless that is null.
+//
+// Errors: as `arenite_defrag_run`.
+enum arenite_error arenite_defrag_run_fully(struct arenite_defrag *heap,
+                                            struct arenite_move_report *report);
+
+// Writes the figures of a heap to `stats`: one before and one after. Its capacity is what is committed for blocks, its book-keeping all
+// that is committed besides. O(1) but for the largest free piece.
+//
+// Errors: `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`, `ARENITE_WRONG_THREAD`, `ARENITE_BUSY`.
+enum arenite_error arenite_defrag_figures(const struct arenite_defrag *heap,
+                                          struct arenite_fit_stats *stats);
+
+// Calls `callback` with `user` for all pieces, used and free, by offset; a `name` is that of a handle. O(pieces).
+//
+// Errors: `ARENITE_NULL_ARGUMENT` (also: no callback), `ARENITE_INVALID_OBJECT`, `ARENITE_WRONG_THREAD`, `ARENITE_BUSY`.
+enum arenite_error arenite_defrag_map(const struct arenite_defrag *heap,
+                                      arenite_piece_callback callback,
+                                      void *user);
+
+// Makes an external heap and writes it to `heap`. Nothing is asked of the provider yet. The caller owns it, until
+// `arenite_external_destroy`; the functions and `user` must stay good until `end` is called; if this is refused, it never is.
+// Thread-safe.
+//
+// Errors: `ARENITE_NULL_ARGUMENT` (also: no options, no `allocate`), `ARENITE_INVALID_ARGUMENT` (the chunk, the granularity, the
+// alignment), `ARENITE_BAD_TAG`, `ARENITE_SYSTEM`.
+enum arenite_error arenite_external_create(const struct arenite_external_options *options,
+                                           struct arenite_external **heap);
+
+// Ends an external heap. Its blocks stay as long as somebody has them; the last one that goes gives what is left back to the provider, and
+// calls its `end`. Null is allowed.
+//
+// Errors: `ARENITE_INVALID_OBJECT`, `ARENITE_BUSY` (called by its provider, or by a pressure callback).
+enum arenite_error arenite_external_destroy(struct arenite_external *heap);
+
+// Writes a block of at least `size` bytes, at a multiple of `align` (a power of two; 0 is 1) within its chunk, to `block`. The caller has it, until
+// `arenite_external_release`. If no chunk has room, the provider is asked for another one. Thread-safe. O(chunks).
+//
+// Errors: `ARENITE_CALLBACK` (the provider has none), `ARENITE_OVER_BUDGET`, `ARENITE_TOO_LARGE`, `ARENITE_INVALID_ARGUMENT` (the
+// alignment), `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`, `ARENITE_BUSY` (called by its provider, or by a pressure callback
+// that it caused); and `ARENITE_SYSTEM`, `ARENITE_EXHAUSTED`, `ARENITE_FULL` if the books can not grow.
+enum arenite_error arenite_external_allocate(struct arenite_external *heap,
+                                             uint64_t size,
+                                             uint64_t align,
+                                             struct arenite_external_block **block);
+
+// One more has the block: each lets go of it by `arenite_external_release`. The caller has it, or somebody who waits. Thread-safe. O(1).
+//
+// Errors: `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`, `ARENITE_STALE` (the last one is letting go of it).
+enum arenite_error arenite_external_retain(struct arenite_external_block *block);
+
+// One less has the block. The last one gives it back; it may be used no more. Waits for nobody, and is allowed in a provider's functions and in pressure
+// callbacks. Null is allowed. Thread-safe. O(1), but for chunks that go.
+//
+// Errors: `ARENITE_INVALID_OBJECT`, `ARENITE_STALE` (another one is letting go of it, and nobody else had it).
+enum arenite_error arenite_external_release(struct arenite_external_block *block);
+
+// Writes where a block is to `place`. Thread-safe. O(1).
+//
+// Errors: `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`.
+enum arenite_error arenite_external_locate(const struct arenite_external_block *block,
+                                           struct arenite_external_place *place);
+
+// Gives chunks that are empty back to the provider, also those that are kept to spare. Thread-safe.
+//
+// Errors: `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`.
+enum arenite_error arenite_external_trim(struct arenite_external *heap);
+
+// Writes the figures of an external heap to `stats`, and tells its tag's account how much is in use. Thread-safe. O(chunks).
+//
+// Errors: `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`, `ARENITE_BUSY` (as of `arenite_external_allocate`).
+enum arenite_error arenite_external_figures(const struct arenite_external *heap,
+                                            struct arenite_external_stats *stats);
+
+// Makes a fit heap and writes it to `heap`. `options` may be null: all defaults. The caller owns it, until `arenite_fit_heap_destroy`.
+// Thread-safe.
+//
+// Errors: `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_ARGUMENT` (the fit; a state without `apart`, or one that makes no sense),
+// `ARENITE_BAD_TAG`, `ARENITE_EXHAUSTED` (the buffer is too small for a block: about 80 bytes; or for the state), `ARENITE_OVER_BUDGET`,
+// `ARENITE_SYSTEM`, `ARENITE_FULL`.
+enum arenite_error arenite_fit_heap_create(const struct arenite_fit_heap_options *options,
+                                           struct arenite_fit_heap **heap);
+
+// Ends a fit heap with all blocks that are out, and gives its memory back; a buffer is the program's alone again. On its thread; with `locked`, on
+// any, when no other one uses it. Null is allowed.
+//
+// Errors: `ARENITE_INVALID_OBJECT`, `ARENITE_WRONG_THREAD`, `ARENITE_BUSY` (called by a callback of this heap, or by a pressure callback).
+enum arenite_error arenite_fit_heap_destroy(struct arenite_fit_heap *heap);
+
+// A block of `size` bytes at a multiple of 16, with arbitrary content, until it is given to `arenite_fit_heap_free` or the heap ends. A size of 0 gives a
+// block, too. Null if it can not be had: `arenite_last_error` says why. For the heap's own thread, which is not always checked here;
+// thread-safe with `locked`. O(1) with `ARENITE_FIT_TLSF`, else O(log n) in the number of free blocks, but for memory that is committed.
+//
+// Errors: `ARENITE_OUT_OF_ROOM` (less is free, in all that it can have), `ARENITE_FRAGMENTED` (enough is free, but not in one piece),
+// `ARENITE_OVER_BUDGET`, `ARENITE_SYSTEM`, `ARENITE_TOO_LARGE`, `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`, `ARENITE_WRONG_THREAD`,
+// `ARENITE_BUSY` (by a pressure callback of this heap's own growing, or its own callback); and `ARENITE_EXHAUSTED`, `ARENITE_FULL` if
+// books that are apart can not grow.
+void *arenite_fit_heap_alloc(struct arenite_fit_heap *heap,
+                             size_t size);
+
+// As `arenite_fit_heap_alloc`, at a multiple of `align`: a power of two, at most 1 MiB; 0 is 16.
+//
+// Errors: as `arenite_fit_heap_alloc`; `ARENITE_INVALID_ARGUMENT`.
+void *arenite_fit_heap_alloc_aligned(struct arenite_fit_heap *heap, size_t size, size_t align);
+
+// As `arenite_fit_heap_alloc`, for `count` values of `size` bytes, all bytes zero.
+//
+// Errors: as `arenite_fit_heap_alloc`; `ARENITE_TOO_LARGE` also if the product does not fit.
+void *arenite_fit_heap_alloc_zeroed(struct arenite_fit_heap *heap, size_t count, size_t size);
+
+// Makes a block `size` bytes long at a multiple of `align` (0 is 16), where it lies if there is room, or else somewhere else with what both sizes
+// have in common. Null for `block`: as `arenite_fit_heap_alloc_aligned`. The block until now is gone, unless the answer is null: then it is
+// as it was. Threads as of `arenite_fit_heap_alloc`.
+//
+// Errors: as `arenite_fit_heap_alloc_aligned`, and as `arenite_fit_heap_free`.
+void *arenite_fit_heap_realloc(struct arenite_fit_heap *heap,
+                               void *block,
+                               size_t size,
+                               size_t align);
+
+// Makes a block `size` bytes long where it lies, larger or smaller. Refused, it is as it was. Threads as of `arenite_fit_heap_alloc`.
+//
+// Errors: `ARENITE_FRAGMENTED` (what is behind it is neither free nor the end of memory that can grow), `ARENITE_OUT_OF_ROOM`, and as
+// `arenite_fit_heap_alloc` and `arenite_fit_heap_free`; a null block is `ARENITE_FOREIGN`.
+enum arenite_error arenite_fit_heap_resize(struct arenite_fit_heap *heap,
+                                           void *block,
+                                           size_t size);
+
+// Gives a block back; null is allowed. Anything but a block of this heap that is out is told, and nothing happens; nothing is read there. For the
+// heap's own thread, which is not always checked here; thread-safe with `locked`. O(1) with `ARENITE_FIT_TLSF`, else O(log n).
+//
+// Errors: `ARENITE_FOREIGN` (not of this heap), `ARENITE_MISALIGNED` (inside a block), `ARENITE_DOUBLE_FREE` (free already, or never handed
+// out), `ARENITE_NULL_ARGUMENT` (no heap), `ARENITE_INVALID_OBJECT`, `ARENITE_WRONG_THREAD`, `ARENITE_BUSY` (as of
+// `arenite_fit_heap_alloc`: the block is still out).
+enum arenite_error arenite_fit_heap_free(struct arenite_fit_heap *heap,
+                                         void *block);
+
+// How many bytes of a block may be used: at least what was asked for. 0 if it is no block of this heap that is out. Threads as of
+// `arenite_fit_heap_alloc`. O(1).
+//
+// Errors: as `arenite_fit_heap_free`; a null block is `ARENITE_FOREIGN`.
+size_t arenite_fit_heap_usable_size(const struct arenite_fit_heap *heap,
+                                    const void *block);
+
+// 1 if an address lies in the heap's memory, in a block or not; else, and if this is no heap, 0. Any address is allowed: nothing is read there.
+// Threads as of `arenite_fit_heap_alloc`. O(1).
+//
+// Errors: `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`, `ARENITE_WRONG_THREAD`, `ARENITE_BUSY`.
+int32_t arenite_fit_heap_owns(const struct arenite_fit_heap *heap,
+                              const void *address);
+
+// Writes how far a block is from the start of the heap's memory to `offset`: what can be kept where an address can not. Threads as of
+// `arenite_fit_heap_alloc`. O(1).
+//
+// Errors: as `arenite_fit_heap_free`; a null block is `ARENITE_FOREIGN`, a null `offset` is `ARENITE_NULL_ARGUMENT`.
+enum arenite_error arenite_fit_heap_offset_of(const struct arenite_fit_heap *heap,
+                                              const void *block,
+                                              size_t *offset);
+
+// The block that is so far from the start of the heap's memory; null if none that is out begins there. Threads as of `arenite_fit_heap_alloc`. O(1).
+//
+// Errors: as `arenite_fit_heap_free`.
+void *arenite_fit_heap_block_at(struct arenite_fit_heap *heap,
+                                size_t offset);
+
+// Writes where the heap's memory starts (offset 0, at a multiple of 16) to `start` and how much there is to `size`; each may be null. That is what to
+// save beside `arenite_fit_heap_save`, and where to load it: a heap that was made with a `state` has at least as much as the saved one. If
+// blocks are aligned to more than 16, the start must lie as it did, as far as that alignment tells. Threads as of `arenite_fit_heap_alloc`.
+//
+// Errors: `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`, `ARENITE_WRONG_THREAD`, `ARENITE_BUSY`.
+enum arenite_error arenite_fit_heap_memory(const struct arenite_fit_heap *heap,
+                                           void **start,
+                                           size_t *size);
+
+// Writes the books of a heap, a text of JSON, to `buffer`, with a 0 behind it, cut if it has no room; answers its whole length, without the 0,
+// as `snprintf` does: for `arenite_fit_heap_options::state`, here or in another process. A null `buffer` is allowed. 0 if this is refused.
+// Threads as of `arenite_fit_heap_alloc`. O(pieces).
+//
+// Errors: `ARENITE_INVALID_ARGUMENT` (the heap was made without `apart`: heads in place are a part of the memory, and would have to be
+// believed), `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`, `ARENITE_WRONG_THREAD`, `ARENITE_BUSY`.
+size_t arenite_fit_heap_save(const struct arenite_fit_heap *heap,
+                             char *buffer,
+                             size_t size);
+
+// Gives the free end of the heap's memory back to the system, but for `keep` bytes of it; answers how many bytes went. With a buffer, 0.
+// Threads as of `arenite_fit_heap_alloc`.
+//
+// Errors: `ARENITE_SYSTEM`, `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`, `ARENITE_WRONG_THREAD`, `ARENITE_BUSY`.
+size_t arenite_fit_heap_trim(struct arenite_fit_heap *heap,
+                             size_t keep);
+
+// Writes the figures of a heap to `stats`, and tells its tag's account how much is in use. Sizes are what blocks take, heads included; without a
+// buffer the heap may grow beyond `capacity`. `largest_free` is the largest block that there is without growing, its head included. Threads as of
+// `arenite_fit_heap_alloc`. O(1) but for the largest free piece, which `ARENITE_FIT_TLSF` finds among the blocks of one class.
+//
+// Errors: `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`, `ARENITE_WRONG_THREAD`, `ARENITE_BUSY`.
+enum arenite_error arenite_fit_heap_figures(struct arenite_fit_heap *heap,
+                                            struct arenite_fit_stats *stats);
+
+// Writes what was asked of a heap to `calls`. Threads as of `arenite_fit_heap_alloc`. O(1).
+//
+// Errors: `ARENITE_INVALID_ARGUMENT` (it was made without `count_calls`), `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`,
+// `ARENITE_WRONG_THREAD`, `ARENITE_BUSY`.
+enum arenite_error arenite_fit_heap_calls(const struct arenite_fit_heap *heap,
+                                          struct arenite_fit_calls *calls);
+
+// Calls `callback` with `user` for all pieces, used and free, by address. With `locked`, other threads wait meanwhile. Threads as of
+// `arenite_fit_heap_alloc`. O(pieces).
+//
+// Errors: `ARENITE_NULL_ARGUMENT` (also: no callback), `ARENITE_INVALID_OBJECT`, `ARENITE_WRONG_THREAD`, `ARENITE_BUSY`.
+enum arenite_error arenite_fit_heap_walk(const struct arenite_fit_heap *heap,
+                                         arenite_fit_block_callback callback,
+                                         void *user);
+
 // Makes a frame arena and writes it to `frame`. `options` may be null: all defaults. The caller owns it, until
 // `arenite_frame_destroy`.
 //
@@ -599,7 +1314,8 @@ enum arenite_error arenite_frame_create(const struct arenite_frame_options *opti
 // Errors: `ARENITE_INVALID_OBJECT`, `ARENITE_WRONG_THREAD`, `ARENITE_BUSY` (called from a callback of its own `arenite_frame_begin`).
 enum arenite_error arenite_frame_destroy(struct arenite_frame *frame);
 
-// Begins a frame. What the last frame allocated stays readable until the next call; what the one before it did is gone. O(1).
+// Begins a frame. What the last frame allocated stays readable until the next call; what the one before it did is gone. What was
+// allocated before the first call counts as a frame, too. O(1).
 //
 // Errors: `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`, `ARENITE_WRONG_THREAD`, `ARENITE_BUSY`, `ARENITE_SYSTEM`.
 enum arenite_error arenite_frame_begin(struct arenite_frame *frame);
@@ -628,10 +1344,11 @@ void *arenite_frame_alloc_aligned(struct arenite_frame *frame, size_t size, size
 // Errors: as `arenite_frame_alloc`.
 void *arenite_frame_alloc_zeroed(struct arenite_frame *frame, size_t size);
 
-// Copies a C string (of UTF-8) into the frame. Null if it can not be had.
+// Copies a C string (of UTF-8) into the frame, for as long as what `arenite_frame_alloc` gives. Null if it can not be had.
 //
 // Errors: as `arenite_frame_alloc`; `ARENITE_INVALID_ARGUMENT` (not UTF-8), `ARENITE_WRONG_THREAD`.
-char *arenite_frame_string(struct arenite_frame *frame, const char *text);
+char *arenite_frame_string(struct arenite_frame *frame,
+                           const char *text);
 
 // As `arenite_frame_alloc_aligned`; and the next frame may read it: `ticket` is what it is found by then. Fill it in this frame.
 //
@@ -719,8 +1436,8 @@ enum arenite_error arenite_alloc_figures(arenite_tag tag,
                                          struct arenite_heap_stats *stats);
 
 // Makes a pool of at most `capacity` values of `value_size` bytes at multiples of `align` (a power of two, at most 1 MiB; 0 is 16), charged to
-// `tag`, and writes it to `handles`. Only address space is taken; memory comes as values do. The caller owns it, until
-// `arenite_handles_destroy`.
+// `tag`, and writes it to `handles`. A size of 0 is allowed: then there are handles only. Only address space is taken; memory comes as
+// values do. The caller owns it, until `arenite_handles_destroy`.
 //
 // Errors: `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_ARGUMENT` (the alignment), `ARENITE_BAD_TAG`, `ARENITE_SYSTEM`, `ARENITE_TOO_LARGE`
 // (2^32 - 2 values at the most).
@@ -779,7 +1496,7 @@ enum arenite_error arenite_heap_create(const struct arenite_heap_options *option
 
 // Ends a heap and gives all of its memory back, if none of its blocks lives; then nothing of it may be used any more, by any thread. Otherwise
 // it stays as it was, and `callback` is called for the sixteen largest survivors (of heaps with `track_blocks`), unless it is null; it may
-// use the heap. Null is allowed for `heap`.
+// use the heap, but not end it. Null is allowed for `heap`.
 //
 // Errors: `ARENITE_STILL_LIVE`, `ARENITE_INVALID_OBJECT`, `ARENITE_BUSY`.
 enum arenite_error arenite_heap_discard(struct arenite_heap *heap,
@@ -809,8 +1526,8 @@ void *arenite_heap_alloc_aligned(struct arenite_heap *heap, size_t size, size_t 
 // Errors: as `arenite_heap_alloc`; `ARENITE_TOO_LARGE` also if the product does not fit.
 void *arenite_heap_alloc_zeroed(struct arenite_heap *heap, size_t count, size_t size);
 
-// Makes a block `size` bytes long at a multiple of `align`, which is the one that it was asked for with (0 is 16); moves it if it must, with
-// what both sizes have in common. Null for `block`: as `arenite_heap_alloc_aligned`. The block until now is gone, unless the answer is
+// Makes a block `size` bytes long at a multiple of `align` (0 is 16), which may be another one than it has; moves it if it must, with what
+// both sizes have in common. Null for `block`: as `arenite_heap_alloc_aligned`. The block until now is gone, unless the answer is
 // null: then it is as it was. Thread-safe.
 //
 // Errors: as `arenite_heap_alloc_aligned`, and as `arenite_heap_free`.
@@ -843,7 +1560,9 @@ int32_t arenite_heap_owns(const struct arenite_heap *heap,
 enum arenite_error arenite_heap_figures(const struct arenite_heap *heap, struct arenite_heap_stats *stats);
 
 // Writes a table of what lives in a heap to `buffer`, with a 0 behind it, cut if it has no room; answers its whole length, without the 0,
-// as `snprintf` does. A null `buffer` is allowed. 0 if this is no heap. Thread-safe. O(pages; with `track_blocks`, blocks).
+// as `snprintf` does. Its last line has no newline. A null `buffer` is allowed. 0 if this is no heap. What it calls the place where a block
+// was made is known of Rust code only: for blocks of these functions it is a line of this library. Thread-safe. O(pages; with
+// `track_blocks`, blocks).
 //
 // Errors: `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`, `ARENITE_BUSY`.
 size_t arenite_heap_report(const struct arenite_heap *heap,
@@ -858,7 +1577,8 @@ size_t arenite_heap_trim(struct arenite_heap *heap);
 // Makes a manager with an empty scene and writes it to `manager`. `options` may be null: all defaults. The caller owns it, until
 // `arenite_manager_shutdown`.
 //
-// Errors: `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_ARGUMENT`, `ARENITE_BAD_TAG`, `ARENITE_OVER_BUDGET`, `ARENITE_SYSTEM`.
+// Errors: `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_ARGUMENT` (`frame_presize` is larger than `frame_reserve`), `ARENITE_BAD_TAG`,
+// `ARENITE_OVER_BUDGET`, `ARENITE_SYSTEM`, `ARENITE_TOO_LARGE`.
 enum arenite_error arenite_manager_create(const struct arenite_manager_options *options,
                                           struct arenite_manager **manager);
 
@@ -968,9 +1688,115 @@ void *arenite_manager_insert(struct arenite_manager *manager,
 // Errors: `ARENITE_BUSY` (a frame is open), `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`, `ARENITE_WRONG_THREAD`, `ARENITE_SYSTEM`.
 enum arenite_error arenite_manager_trim(struct arenite_manager *manager);
 
+// Makes an offset allocator and writes it to `offsets`. `options` may be null: all defaults. The caller owns it, until
+// `arenite_offsets_destroy`.
+//
+// Errors: `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_ARGUMENT` (the granularity, the fit, the blocks), `ARENITE_BAD_TAG`,
+// `ARENITE_OVER_BUDGET`, `ARENITE_SYSTEM`, `ARENITE_TOO_LARGE` (2^32 granules or more).
+enum arenite_error arenite_offsets_create(const struct arenite_offsets_options *options,
+                                          struct arenite_offsets **offsets);
+
+// Ends an offset allocator; what it handed out names nothing any more. Null is allowed.
+//
+// Errors: `ARENITE_INVALID_OBJECT`, `ARENITE_WRONG_THREAD`, `ARENITE_BUSY`.
+enum arenite_error arenite_offsets_destroy(struct arenite_offsets *offsets);
+
+// Writes a part of `size`, at a multiple of `align` (a power of two; 0 is 1), to `block`. It is the caller's, until
+// `arenite_offsets_free`. O(1), or O(log n) in the number of free blocks, as the fit has it.
+//
+// Errors: `ARENITE_OUT_OF_ROOM`, `ARENITE_FRAGMENTED` (enough is free, but not in one piece), `ARENITE_TOO_LARGE`,
+// `ARENITE_INVALID_ARGUMENT` (the alignment), `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`, `ARENITE_WRONG_THREAD`, `ARENITE_BUSY`; and
+// `ARENITE_OVER_BUDGET`, `ARENITE_SYSTEM`, `ARENITE_EXHAUSTED`, `ARENITE_FULL` if the book-keeping can not grow.
+enum arenite_error arenite_offsets_allocate(struct arenite_offsets *offsets,
+                                            uint64_t size,
+                                            uint64_t align,
+                                            struct arenite_offset_block *block);
+
+// Takes a part back and joins it with free neighbours. O(1), or O(log n), as the fit has it.
+//
+// Errors: `ARENITE_STALE` (free already, or never a block of this allocator), `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`,
+// `ARENITE_WRONG_THREAD`, `ARENITE_BUSY`.
+enum arenite_error arenite_offsets_free(struct arenite_offsets *offsets,
+                                        uint64_t id);
+
+// Makes a block larger where it lies, to `size` in all; of a smaller `size` nothing comes. What it is then is written to `block`, unless
+// that is null. Refused, nothing has changed.
+//
+// Errors: as `arenite_offsets_allocate`, and `ARENITE_STALE`. (`ARENITE_FRAGMENTED`: what is behind it is not free, or not large enough.)
+enum arenite_error arenite_offsets_grow(struct arenite_offsets *offsets,
+                                        uint64_t id,
+                                        uint64_t size,
+                                        struct arenite_offset_block *block);
+
+// Makes a block smaller; what is left over at its end is free. Of a larger `size` nothing comes. What it is then is written to `block`,
+// unless that is null.
+//
+// Errors: `ARENITE_STALE`, `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`, `ARENITE_WRONG_THREAD`, `ARENITE_BUSY`; and
+// `ARENITE_OVER_BUDGET`, `ARENITE_SYSTEM`, `ARENITE_EXHAUSTED`, `ARENITE_FULL` if the book-keeping can not grow.
+enum arenite_error arenite_offsets_shrink(struct arenite_offsets *offsets,
+                                          uint64_t id,
+                                          uint64_t size,
+                                          struct arenite_offset_block *block);
+
+// Writes where a block lies to `block`. O(1).
+//
+// Errors: `ARENITE_STALE`, `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`, `ARENITE_WRONG_THREAD`, `ARENITE_BUSY`.
+enum arenite_error arenite_offsets_get(const struct arenite_offsets *offsets,
+                                       uint64_t id,
+                                       struct arenite_offset_block *block);
+
+// Adds a segment of `size` behind all others, and writes its name to `segment`. Blocks do not span segments. O(segments).
+//
+// Errors: `ARENITE_TOO_LARGE` (2^32 granules or more in all, or less than one), `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`,
+// `ARENITE_WRONG_THREAD`, `ARENITE_BUSY`; and `ARENITE_OVER_BUDGET`, `ARENITE_SYSTEM`, `ARENITE_EXHAUSTED`, `ARENITE_FULL` if the
+// book-keeping can not grow.
+enum arenite_error arenite_offsets_append(struct arenite_offsets *offsets,
+                                          uint64_t size,
+                                          arenite_segment *segment);
+
+// Writes the name of the segment that comes `place`-th by offset (0 is the first), where it begins and how large it is; each pointer may
+// be null. O(segments).
+//
+// Errors: `ARENITE_STALE` (there are not so many), `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`, `ARENITE_WRONG_THREAD`,
+// `ARENITE_BUSY`.
+enum arenite_error arenite_offsets_segment(const struct arenite_offsets *offsets,
+                                           size_t place,
+                                           arenite_segment *segment,
+                                           uint64_t *offset,
+                                           uint64_t *size);
+
+// Whether a segment is to become empty (`drain` is not 0): then nothing is handed out of it, and what is freed in it stays apart. O(its
+// blocks). While one is drained, freeing takes O(segments).
+//
+// Errors: `ARENITE_STALE`, `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`, `ARENITE_WRONG_THREAD`, `ARENITE_BUSY`.
+enum arenite_error arenite_offsets_drain(struct arenite_offsets *offsets,
+                                         arenite_segment segment,
+                                         int32_t drain);
+
+// Removes a segment in which nothing is used. If it was not the last one, its offsets are not used again. O(segments).
+//
+// Errors: `ARENITE_STILL_LIVE` (something in it is used), `ARENITE_STALE`, `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`,
+// `ARENITE_WRONG_THREAD`, `ARENITE_BUSY`.
+enum arenite_error arenite_offsets_remove(struct arenite_offsets *offsets,
+                                          arenite_segment segment);
+
+// Writes the figures of a range to `stats`. O(1) but for the largest free piece, which `ARENITE_FIT_TLSF` finds among the blocks of one
+// class.
+//
+// Errors: `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`, `ARENITE_WRONG_THREAD`, `ARENITE_BUSY`.
+enum arenite_error arenite_offsets_figures(const struct arenite_offsets *offsets,
+                                           struct arenite_fit_stats *stats);
+
+// Calls `callback` with `user` for all pieces, used and free, by offset. O(pieces).
+//
+// Errors: `ARENITE_NULL_ARGUMENT` (also: no callback), `ARENITE_INVALID_OBJECT`, `ARENITE_WRONG_THREAD`, `ARENITE_BUSY`.
+enum arenite_error arenite_offsets_walk(const struct arenite_offsets *offsets,
+                                        arenite_piece_callback callback,
+                                        void *user);
+
 // Makes a pool of at most `capacity` blocks of `block_size` bytes at multiples of `align` (a power of two, at most 1 MiB; 0 is 16), charged to
-// `tag`, and writes it to `pool`. Only address space is taken; memory comes as blocks are. The caller owns it, until
-// `arenite_pool_destroy`.
+// `tag`, and writes it to `pool`. Blocks of 0 bytes have addresses of their own. Only address space is taken; memory comes as blocks
+// are. The caller owns it, until `arenite_pool_destroy`.
 //
 // Errors: `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_ARGUMENT` (the alignment), `ARENITE_BAD_TAG`, `ARENITE_SYSTEM`, `ARENITE_TOO_LARGE`
 // (2^32 - 2 blocks at the most).
@@ -1068,6 +1894,51 @@ enum arenite_error arenite_resources_clear(struct arenite_resources *resources);
 enum arenite_error arenite_resources_figures(const struct arenite_resources *resources,
                                              struct arenite_resources_stats *stats);
 
+// Makes a ring over a range of `capacity` bytes, or of whatever it is counted in (at most 2^62), and writes it to `ring`. The caller owns it,
+// until `arenite_ring_destroy`.
+//
+// Errors: `ARENITE_NULL_ARGUMENT`, `ARENITE_TOO_LARGE`, `ARENITE_SYSTEM`.
+enum arenite_error arenite_ring_create(uint64_t capacity,
+                                       struct arenite_ring **ring);
+
+// Ends a ring. Null is allowed.
+//
+// Errors: `ARENITE_INVALID_OBJECT`, `ARENITE_WRONG_THREAD`, `ARENITE_BUSY`.
+enum arenite_error arenite_ring_destroy(struct arenite_ring *ring);
+
+// Writes the offset of a piece of `size`, a multiple of `align` (a power of two; 0 is 1), to `offset`. It is in use until its submission is
+// retired. If there is none now, the fence to wait for, to retire, and to ask again after, is written to `fence`, unless that is null. O(1).
+//
+// Errors: `ARENITE_OUT_OF_ROOM` (wait for `*fence`), `ARENITE_BUSY` (what has not been submitted is in the way: submit it; or
+// called in a pressure callback), `ARENITE_TOO_LARGE` (the whole ring is smaller), `ARENITE_INVALID_ARGUMENT` (the alignment),
+// `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`, `ARENITE_WRONG_THREAD`.
+enum arenite_error arenite_ring_allocate(struct arenite_ring *ring,
+                                         uint64_t size,
+                                         uint64_t align,
+                                         uint64_t *offset,
+                                         uint64_t *fence);
+
+// All pieces since the last submission are in use until the device has passed `fence`. Fences must not go down. At most 32 submissions
+// are told apart; of more, the last ones are retired together. O(1).
+//
+// Errors: `ARENITE_INVALID_ARGUMENT` (a larger fence was submitted before), `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`,
+// `ARENITE_WRONG_THREAD`, `ARENITE_BUSY`.
+enum arenite_error arenite_ring_submit(struct arenite_ring *ring,
+                                       uint64_t fence);
+
+// The device has passed all fences up to `completed`: what was submitted with them is free again. How much that is, gaps included, is
+// written to `freed`, unless that is null. O(submissions).
+//
+// Errors: `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`, `ARENITE_WRONG_THREAD`, `ARENITE_BUSY`.
+enum arenite_error arenite_ring_retire(struct arenite_ring *ring,
+                                       uint64_t completed,
+                                       uint64_t *freed);
+
+// Writes the figures of a ring to `stats`. O(1).
+//
+// Errors: `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`, `ARENITE_WRONG_THREAD`, `ARENITE_BUSY`.
+enum arenite_error arenite_ring_figures(const struct arenite_ring *ring, struct arenite_ring_stats *stats);
+
 // Makes a scratch stack, charged to `tag`, and writes it to `scratch`. `reserve` is the address space that it may use: no more can
 // be allocated at a time; 0 is 1 GiB. The caller owns it, until `arenite_scratch_destroy`.
 //
@@ -1158,13 +2029,135 @@ enum arenite_error arenite_snapshot_system(const struct arenite_snapshot *snapsh
                                            struct arenite_system_figures *figures);
 
 // Writes a snapshot as a table to `buffer`, with a 0 behind it, cut if it has no room; answers its whole length, without the 0, as
-// `snprintf` does. A null `buffer` is allowed. 0 if it is no snapshot.
+// `snprintf` does. Its last line has no newline. A null `buffer` is allowed. 0 if it is no snapshot.
 size_t arenite_snapshot_text(const struct arenite_snapshot *snapshot,
                              char *buffer,
                              size_t size);
 
 // As `arenite_snapshot_text`, as JSON: what the Rust library writes with its feature `serde`.
 size_t arenite_snapshot_json(const struct arenite_snapshot *snapshot, char *buffer, size_t size);
+
+// Makes a space and writes it to `space`. `options` may be null: all defaults. The caller owns it, until `arenite_space_destroy`.
+//
+// Errors: `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_ARGUMENT` (the granularity, the policy, the blocks), `ARENITE_BAD_TAG`,
+// `ARENITE_OVER_BUDGET`, `ARENITE_SYSTEM`, `ARENITE_TOO_LARGE` (2^32 granules or more).
+enum arenite_error arenite_space_create(const struct arenite_space_options *options,
+                                        struct arenite_space **space);
+
+// Ends a space; what it handed out names nothing any more, and nobody waits for moves. Null is allowed.
+//
+// Errors: `ARENITE_INVALID_OBJECT`, `ARENITE_WRONG_THREAD`, `ARENITE_BUSY`.
+enum arenite_error arenite_space_destroy(struct arenite_space *space);
+
+// Writes the name of a part of `size` to `handle`; it begins at a multiple of `align` (a power of two; 0 is 1), wherever it moves. It is
+// the caller's, until `arenite_space_free`. O(1).
+//
+// Errors: `ARENITE_OUT_OF_ROOM`, `ARENITE_FRAGMENTED` (moves would make room), `ARENITE_TOO_LARGE`, `ARENITE_INVALID_ARGUMENT` (the
+// alignment), `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`, `ARENITE_WRONG_THREAD`, `ARENITE_BUSY`; and `ARENITE_OVER_BUDGET`,
+// `ARENITE_SYSTEM`, `ARENITE_EXHAUSTED`, `ARENITE_FULL` if the book-keeping can not grow.
+enum arenite_error arenite_space_allocate(struct arenite_space *space,
+                                          uint64_t size,
+                                          uint64_t align,
+                                          arenite_space_handle *handle);
+
+// Takes a part back, pinned or not, also while it is being copied: what that occupies is free once the move is answered. O(1).
+//
+// Errors: `ARENITE_STALE` (free already, or never a block of this space), `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`,
+// `ARENITE_WRONG_THREAD`, `ARENITE_BUSY`.
+enum arenite_error arenite_space_free(struct arenite_space *space,
+                                      arenite_space_handle handle);
+
+// Writes where a part lies to `place`. While it is being copied, that is where it comes from. O(1).
+//
+// Errors: `ARENITE_STALE`, `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`, `ARENITE_WRONG_THREAD`, `ARENITE_BUSY`.
+enum arenite_error arenite_space_locate(const struct arenite_space *space,
+                                        arenite_space_handle handle,
+                                        struct arenite_space_place *place);
+
+// Makes a part larger or smaller where it lies. If it is being copied, that comes to nothing. Refused, nothing has changed.
+//
+// Errors: as `arenite_space_allocate`, and `ARENITE_STALE`. (`ARENITE_FRAGMENTED`: what is behind it is not free, or not large enough.)
+enum arenite_error arenite_space_resize(struct arenite_space *space,
+                                        arenite_space_handle handle,
+                                        uint64_t size);
+
+// Keeps a part where it is, until it is unpinned as often. If it is being copied, that comes to nothing. O(1).
+//
+// Errors: `ARENITE_STALE`, `ARENITE_FULL` (pinned 2^32 - 1 times), `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`,
+// `ARENITE_WRONG_THREAD`, `ARENITE_BUSY`.
+enum arenite_error arenite_space_pin(struct arenite_space *space, arenite_space_handle handle);
+
+// Takes one pin away. O(1).
+//
+// Errors: `ARENITE_STALE` (the part is gone), `ARENITE_INVALID_ARGUMENT` (it is not pinned), `ARENITE_NULL_ARGUMENT`,
+// `ARENITE_INVALID_OBJECT`, `ARENITE_WRONG_THREAD`, `ARENITE_BUSY`.
+enum arenite_error arenite_space_unpin(struct arenite_space *space, arenite_space_handle handle);
+
+// Calls `callback` with `user` for what should be copied, up to `bytes` in all: a hard bound. Goes on where the last call ended. What is told
+// has begun, and waits for an answer, frames later if need be; meanwhile the block lies where it was, and may be freed, resized or pinned. It
+// must not be written while it is copied: pin it first, and the move comes to nothing. What was done is written to `report`, unless that is null.
+// O(what the bound allows), and O(1) when there is nothing to do.
+//
+// Errors: `ARENITE_NULL_ARGUMENT` (also: no callback), `ARENITE_INVALID_OBJECT`, `ARENITE_WRONG_THREAD`, `ARENITE_BUSY`.
+enum arenite_error arenite_space_begin_moves(struct arenite_space *space,
+                                             uint64_t bytes,
+                                             arenite_move_callback callback,
+                                             void *user,
+                                             struct arenite_move_report *report);
+
+// A move has been made: all of it has been copied. What came of it is written to `end`, unless that is null. O(1).
+//
+// Errors: `ARENITE_STALE` (answered already, or no move of this space), `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`,
+// `ARENITE_WRONG_THREAD`, `ARENITE_BUSY`.
+enum arenite_error arenite_space_done(struct arenite_space *space,
+                                      struct arenite_move_id id,
+                                      arenite_move_end *end);
+
+// A move is not made, and nobody copies any more. What came of it is written to `end`, unless that is null. O(1).
+//
+// Errors: as `arenite_space_done`.
+enum arenite_error arenite_space_cancel(struct arenite_space *space, struct arenite_move_id id, arenite_move_end *end);
+
+// No move that has begun is made, and nobody copies any more: for when the device was lost. Answers how many there were. O(blocks).
+//
+// Errors: `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`, `ARENITE_WRONG_THREAD`, `ARENITE_BUSY`, and the answer is 0.
+size_t arenite_space_cancel_all(struct arenite_space *space);
+
+// How many moves have begun and are not answered. O(1).
+//
+// Errors: `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`, `ARENITE_WRONG_THREAD`, `ARENITE_BUSY`, and the answer is 0.
+size_t arenite_space_moving(const struct arenite_space *space);
+
+// Adds a segment of `size` behind all others, and writes its name to `segment`. Blocks do not span segments. O(segments).
+//
+// Errors: as `arenite_offsets_append`.
+enum arenite_error arenite_space_append(struct arenite_space *space,
+                                        uint64_t size,
+                                        arenite_segment *segment);
+
+// Writes the name of the last segment to `segment`, if `ARENITE_MOVES_EVACUATE_LAST` has emptied it: remove it, and give its memory back. Else
+// that is 0. O(1).
+//
+// Errors: `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`, `ARENITE_WRONG_THREAD`, `ARENITE_BUSY`.
+enum arenite_error arenite_space_evacuated(const struct arenite_space *space,
+                                           arenite_segment *segment);
+
+// Removes a segment in which nothing is used. O(segments).
+//
+// Errors: as `arenite_offsets_remove`.
+enum arenite_error arenite_space_remove(struct arenite_space *space, arenite_segment segment);
+
+// Writes the figures of a space to `stats`; targets of moves count as used. O(1) but for the largest free piece.
+//
+// Errors: `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`, `ARENITE_WRONG_THREAD`, `ARENITE_BUSY`.
+enum arenite_error arenite_space_figures(const struct arenite_space *space, struct arenite_fit_stats *stats);
+
+// Calls `callback` with `user` for all pieces, used and free, by offset. O(pieces).
+//
+// Errors: `ARENITE_NULL_ARGUMENT` (also: no callback), `ARENITE_INVALID_OBJECT`, `ARENITE_WRONG_THREAD`, `ARENITE_BUSY`.
+enum arenite_error arenite_space_map(const struct arenite_space *space,
+                                     arenite_piece_callback callback,
+                                     void *user);
 
 // Registers a tag, or finds it if it is registered, and writes it to `tag`. `path` is parts joined by single slashes, like
 // `scene/textures`; tags above it are registered, too. Tags are never taken back. Thread-safe.

@@ -1,4 +1,4 @@
-/* platform.h - memory for an engine's platform layer: one heap that knows what it has.
+/* platform.h - memory for an engine's platform layer: one heap that knows what it has. C99 (gnu89 will do) or C++.
  *
  * Every function may be called on any thread at any time, and what one thread takes any other may give back. Nothing is
  * thrown or unwound into the caller. Nothing needs to be set up or shut down.
@@ -8,6 +8,8 @@
  * block that was written in front of. No memory is read where such a pointer leads. Platform_Last_Error() then says which
  * it was. What can not be found: a block that is freed twice after its memory was handed out again, or by two threads at
  * the very same moment.
+ *
+ * After fork() in a program of several threads, the child calls nothing of this before exec(): another thread may have held a lock.
  *
  * Link with libarenite.
  */
@@ -77,6 +79,9 @@ void Platform_Free(void *ptr, size_t size);
  * NULL if it is refused, with the codes of Platform_Alloc and Platform_Free: then the block is as it was, and still the caller's. */
 void *Platform_Realloc(void *ptr, size_t old_size, size_t new_size);
 
+/* 1 if `ptr` is a block of this layer that the program has, a damaged one, too; else 0. Any address may be asked about. No error is set. */
+int Platform_Mem_Owns(const void *ptr);
+
 /* How many bytes a block was asked for with. 0 if `ptr` is NULL or no block (codes as in Platform_Free). */
 size_t Platform_Mem_GetSize(const void *ptr);
 
@@ -117,7 +122,7 @@ void Platform_Mem_GetStats(Platform_Mem_Stats *stats);
 size_t Platform_Mem_DumpLeaks(void);
 
 /* As Platform_Mem_DumpLeaks, to a function: once for each line, which ends in '\n' and then a zero. It may call anything of this
- * header. A NULL function is refused: 0, and PLATFORM_ERROR_NULL. */
+ * header, and must return: an exception that leaves it ends the process. A NULL function is refused: 0, and PLATFORM_ERROR_NULL. */
 size_t Platform_Mem_DumpLeaks_To(void (*write)(void *context, const char *text, size_t length), void *context);
 
 /* ---- Errors ---- */

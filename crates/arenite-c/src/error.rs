@@ -58,6 +58,10 @@ pub enum arenite_error {
     ARENITE_OVERRUN = 20,
     /// Something failed inside the library that should not: please report it. What the call was about may be lost.
     ARENITE_INTERNAL = 21,
+    /// Less is free than was asked for.
+    ARENITE_OUT_OF_ROOM = 22,
+    /// Enough is free, but not in one piece: defragmenting would help.
+    ARENITE_FRAGMENTED = 23,
 }
 
 use arenite_error::*;
@@ -87,6 +91,8 @@ impl arenite_error {
             ARENITE_CALLBACK => c"a function of the program said that it failed",
             ARENITE_OVERRUN => c"the block has been written beyond its end",
             ARENITE_INTERNAL => c"something failed inside the library",
+            ARENITE_OUT_OF_ROOM => c"less is free than was asked for",
+            ARENITE_FRAGMENTED => c"enough is free, but not in one piece",
         }
     }
 }
@@ -211,7 +217,7 @@ pub fn answer<T>(run: impl FnOnce() -> Result<T, Refusal>) -> Option<T> {
 /// What a code means, in English: a text that stays for ever, never null. Any number is allowed. Thread-safe.
 #[unsafe(no_mangle)]
 pub extern "C" fn arenite_error_message(code: i32) -> *const c_char {
-    const ALL: [arenite_error; 22] = [
+    const ALL: [arenite_error; 24] = [
         ARENITE_OK,
         ARENITE_NULL_ARGUMENT,
         ARENITE_INVALID_ARGUMENT,
@@ -234,6 +240,8 @@ pub extern "C" fn arenite_error_message(code: i32) -> *const c_char {
         ARENITE_CALLBACK,
         ARENITE_OVERRUN,
         ARENITE_INTERNAL,
+        ARENITE_OUT_OF_ROOM,
+        ARENITE_FRAGMENTED,
     ];
     ALL.iter()
         .find(|known| **known as i32 == code)
@@ -276,14 +284,14 @@ mod tests {
     #[test]
     fn each_code_has_a_message_of_its_own() {
         let mut seen = Vec::new();
-        for code in 0..=ARENITE_INTERNAL as i32 {
+        for code in 0..=ARENITE_FRAGMENTED as i32 {
             // SAFETY: a constant text.
             let text = unsafe { CStr::from_ptr(arenite_error_message(code)) };
             assert!(!seen.contains(&text), "{code}");
             seen.push(text);
         }
         // SAFETY: as above.
-        let unknown = unsafe { CStr::from_ptr(arenite_error_message(ARENITE_INTERNAL as i32 + 1)) };
+        let unknown = unsafe { CStr::from_ptr(arenite_error_message(ARENITE_FRAGMENTED as i32 + 1)) };
         assert!(!seen.contains(&unknown));
     }
 

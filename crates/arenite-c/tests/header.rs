@@ -33,7 +33,9 @@ const PREFACE: &str = "\
 //   not allowed it is refused. Texts are UTF-8 with a 0 at the end.
 // - Sizes are bytes. An `align` of 0 is 16, enough for every type of C. Memory is as it was left, unless a function says zero.
 // - Nothing unwinds out of a function, and nothing of this library runs in a signal handler. Functions of the program that are called
-//   from here (callbacks) must return.
+//   from here (callbacks) must return: an exception that leaves one ends the process, and what a `longjmp` out of one leaves behind is
+//   nobody's guess.
+// - After `fork` in a program of several threads, the child calls nothing of this library before `exec`: another thread may have held a lock.
 // - Charging memory to a tag can run pressure callbacks of the program, on the same thread, before the call returns.
 ";
 

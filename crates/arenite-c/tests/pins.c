@@ -28,6 +28,7 @@ int main(void) {
     arenite_scope scope;
     arenite_pool *pool;
     arenite_heap *heap;
+    arenite_fit_heap *fit_heap;
     void *blocks[BATCH];
     REQUIRE(arenite_frame_create(&options, &frame) == ARENITE_OK && arenite_frame_begin(frame) == ARENITE_OK);
     REQUIRE(arenite_scratch_create(0, room, &scratch) == ARENITE_OK);
@@ -38,9 +39,10 @@ int main(void) {
         REQUIRE(arenite_frame_alloc(frame, SIZE) && arenite_scratch_alloc(scratch, SIZE));
 
     REQUIRE(arenite_pool_create(0, SIZE, 16, 1000, &pool) == ARENITE_OK);
-    REQUIRE(arenite_heap_create(NULL, &heap) == ARENITE_OK);
+    REQUIRE(arenite_heap_create(NULL, &heap) == ARENITE_OK && arenite_fit_heap_create(NULL, &fit_heap) == ARENITE_OK);
     BATCHES_OF(arenite_pool_alloc(pool), arenite_pool_free(pool, blocks[at]))
     BATCHES_OF(arenite_alloc(SIZE), arenite_free(blocks[at]))
     BATCHES_OF(arenite_heap_alloc(heap, SIZE), arenite_heap_free(heap, blocks[at]))
+    BATCHES_OF(arenite_fit_heap_alloc(fit_heap, SIZE), arenite_fit_heap_free(fit_heap, blocks[at]))
     return 0;
 }

@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::capture::args::{CheckArgs, DiffArgs, ReportArgs};
 use crate::fault::Fault;
 use crate::size::{parse_budget, parse_leak};
 
@@ -31,6 +32,12 @@ enum Command {
     Demo(DemoArgs),
     /// Runs a program that nobody recompiled on Arenite's heap, and says what it did with its memory.
     Run(RunArgs),
+    /// Says what a recording (`demo --record FILE`) came to: totals, tags, call sites, frames, marks.
+    Report(ReportArgs),
+    /// Judges a recording by rules: exit status 0 if all hold, 1 if one does not, 2 if that can not be told.
+    Check(CheckArgs),
+    /// Says what two recordings, or two moments of one, differ in, by tag and call site.
+    Diff(DiffArgs),
 }
 
 /// Options of `run`.
@@ -79,6 +86,10 @@ pub(crate) struct DemoArgs {
     /// stream through a cache.
     #[arg(long = "budget", value_name = "TAG=SIZE", value_parser = parse_budget)]
     pub(crate) budgets: Vec<(String, u64)>,
+    /// Keep what streams in one heap, and move it together for at most so long after each frame, for example 50us; with 0 nothing
+    /// is moved. Needs a budget for textures or sounds.
+    #[arg(long, value_name = "TIME", value_parser = crate::duration::parse_duration, conflicts_with = "compare", requires = "budgets")]
+    pub(crate) defrag_budget: Option<u64>,
     /// Leak so much in every frame on purpose, for example 1KiB, and see it found.
     #[arg(long, value_name = "SIZE", value_parser = parse_leak, conflicts_with = "compare")]
     pub(crate) leak: Option<u64>,
@@ -88,6 +99,10 @@ pub(crate) struct DemoArgs {
     /// Write one self-contained HTML page with charts to this file.
     #[arg(long, value_name = "FILE.html")]
     pub(crate) report: Option<PathBuf>,
+    /// Record every allocation of the general heap, with its call stack, to this file; `arenite report` reads it, and what was
+    /// written so far if the run fails.
+    #[arg(long, value_name = "FILE", conflicts_with = "compare")]
+    pub(crate) record: Option<PathBuf>,
     /// Serve the figures of every tag to Prometheus while the game runs, at http://ADDRESS/metrics; a port alone is of this
     /// machine only (127.0.0.1), and 0 is a free one.
     #[arg(long, value_name = "ADDRESS", value_parser = crate::metrics::parse_address, conflicts_with = "compare")]
@@ -132,6 +147,12 @@ pub(crate) enum Request {
     Demo(Box<DemoArgs>),
     /// Run another program.
     Run(RunArgs),
+    /// Show a recording.
+    Report(ReportArgs),
+    /// Judge a recording.
+    Check(CheckArgs),
+    /// Compare recordings.
+    Diff(DiffArgs),
     /// Print this text (help or the version) and stop.
     Print(String),
 }
@@ -146,6 +167,9 @@ pub(crate) fn read(arguments: impl Iterator<Item = OsString>) -> Result<Request,
             Ok(Request::Demo(Box::new(args)))
         }
         Ok(Cli { command: Some(Command::Run(args)), .. }) => Ok(Request::Run(args)),
+        Ok(Cli { command: Some(Command::Report(args)), .. }) => Ok(Request::Report(args)),
+        Ok(Cli { command: Some(Command::Check(args)), .. }) => Ok(Request::Check(args)),
+        Ok(Cli { command: Some(Command::Diff(args)), .. }) => Ok(Request::Diff(args)),
         Err(error) if !error.use_stderr() => Ok(Request::Print(error.render().to_string())),
         Err(error) => Err(Fault::new(first_paragraph(&error.render().to_string()))),
     }
@@ -173,8 +197,8 @@ mod tests {
         let arguments = std::iter::once("arenite").chain(arguments.split_whitespace()).map(OsString::from);
         match read(arguments) {
             Ok(Request::Demo(args)) => Ok(*args),
-            Ok(Request::Run(args)) => Err(format!("{args:?}")),
             Ok(Request::Print(text)) => Err(text),
+            Ok(_) => Err("another command".to_owned()),
             Err(fault) => Err(fault.to_string()),
         }
     }
@@ -217,6 +241,9 @@ mod tests {
             "--leak 0",
             "--leak 2MiB",
             "--leak 1KiB --compare",
+            "--defrag-budget 50us",
+            "--defrag-budget 50 --budget textures=1MiB",
+            "--defrag-budget 2s --budget textures=1MiB",
             "--compare --rounds 0",
             "--no-such-option",
             "play",
@@ -239,6 +266,32 @@ mod tests {
         let Ok(Request::Run(args)) = read("arenite run ls -l --hardened") else { panic!("a run") };
         assert!(!args.hardened && args.command.len() == 3);
         assert!(read("arenite run").is_err());
+    }
+
+    #[test]
+    fn rules_of_a_check() {
+        let read = |line: &str| read(line.split(' ').map(OsString::from));
+        let line = "arenite check a.arec --max-live render=64MiB --no-leaks --no-leaks=ui --max-live ui=1MiB --max-per-frame 0";
+        let Ok(Request::Check(args)) = read(line) else { panic!("a check") };
+        assert_eq!(args.max_live, [("render".to_owned(), 64 << 20), ("ui".to_owned(), 1 << 20)]);
+        assert_eq!((args.no_leaks, args.max_per_frame), (vec![String::new(), "ui".to_owned()], Some(0)));
+        assert_eq!(args.file, std::path::Path::new("a.arec"));
+        let Ok(Request::Check(args)) = read("arenite check --no-leaks a.arec") else { panic!("a check") };
+        assert_eq!(args.no_leaks, [""]);
+        assert!(matches!(read("arenite diff a.arec b.arec"), Ok(Request::Diff(_))));
+        assert!(matches!(read("arenite diff a.arec --from x"), Ok(Request::Diff(_))));
+        for wrong in [
+            "arenite check a.arec --max-live render",
+            "arenite check a.arec --max-total lots",
+            "arenite check a.arec --warm-up 3",
+            "arenite diff a.arec",
+            "arenite diff a.arec b.arec --to x",
+            "arenite report",
+            "arenite report a.arec --top 0",
+            "arenite --record a.arec --compare",
+        ] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

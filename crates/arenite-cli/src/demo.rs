@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::{fs, io};
 
-use arenite_demo::config::Config;
+use arenite::record::{self, RecordOptions, Recording};
+use arenite_demo::config::{Config, Observer};
 use arenite_demo::error::DemoError;
 use arenite_demo::outcome::{Outcome, Record};
 use arenite_demo::{report, world};
@@ -33,6 +34,10 @@ impl Targets {
         {
             return Err(Fault::new("--json and --report name the same file"));
         }
+        let named = [args.json.as_deref(), args.report.as_deref()];
+        if args.record.is_some() && named.contains(&args.record.as_deref()) {
+            return Err(Fault::new("--record names the same file as --json or --report"));
+        }
         Ok(Self { json, report })
     }
 }
@@ -47,10 +52,13 @@ pub(crate) fn run(args: &DemoArgs, heap_calls: fn() -> u64) -> Result<(), Fault>
             print(&mut io::stderr().lock(), format!("metrics at http://{address}/metrics\n").as_bytes())?;
         }
     }
+    let recording = args.record.as_deref().map(start_recording).transpose()?;
     let record = {
-        let mut progress = Progress::new(config.frames, args.quiet);
-        world::run(&config, &mut progress)?
+        let progress = Progress::new(config.frames, args.quiet);
+        let mut marked = Marked { progress, frames: config.frames, scene: String::new() };
+        world::run(&config, &mut marked)?
     };
+    let recorded = recording.map(end_recording).transpose()?;
     let Record { outcome, .. } = &record;
     // The page and the figures first: a closed pipe must not cost them.
     if let Some(target) = &targets.report {
@@ -61,7 +69,46 @@ pub(crate) fn run(args: &DemoArgs, heap_calls: fn() -> u64) -> Result<(), Fault>
     if let Some(target) = &targets.json {
         target.write(json(outcome)?.as_bytes())?;
     }
-    tell(args, targets.json.as_ref(), &summary(outcome))
+    tell(args, targets.json.as_ref(), &(summary(outcome) + &recorded.unwrap_or_default()))
+}
+
+fn start_recording(path: &Path) -> Result<Recording, Fault> {
+    // A device is never read again, and a pipe that nobody reads would stop the game.
+    if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        return Err(Fault::new(format_args!("cannot write {}: it is not a file", path.display())));
+    }
+    record::start(RecordOptions::new(path)).map_err(Fault::new)
+}
+
+/// Ends a recording; the line that says what came of it.
+fn end_recording(recording: Recording) -> Result<String, Fault> {
+    let path = recording.path().to_owned();
+    let summary = recording.stop().map_err(Fault::new)?;
+    Ok(format!("Recording                 {summary}; arenite report {}\n", path.display()))
+}
+
+/// Marks in the recording, if one is made, where the frames of each scene begin and end.
+struct Marked {
+    progress: Progress,
+    frames: u32,
+    scene: String,
+}
+
+impl Observer for Marked {
+    fn scene_started(&mut self, map: &str, scene: u32, scenes: u32) {
+        if record::is_on() {
+            self.scene = format!("scene {} ({map})", scene + 1);
+            record::mark(&format!("{} begins", self.scene));
+        }
+        self.progress.scene_started(map, scene, scenes);
+    }
+
+    fn frame_done(&mut self, frames: u32) {
+        if record::is_on() && frames == self.frames {
+            record::mark(&format!("{} ends", self.scene));
+        }
+        self.progress.frame_done(frames);
+    }
 }
 
 /// Prints `text` where it does not mix with JSON.
@@ -80,6 +127,13 @@ fn json(outcome: &Outcome) -> Result<String, Fault> {
 /// The configuration that the options describe.
 pub(crate) fn configure(args: &DemoArgs) -> Result<Config, Fault> {
     check_wad(args.wad.as_deref())?;
+    if args.defrag_budget.is_some()
+        && !args.budgets.iter().any(|(name, _)| world::STREAMED.contains(&name.as_str()))
+    {
+        return Err(Fault::new(
+            "--defrag-budget is for what streams: give --budget textures=SIZE or sounds=SIZE",
+        ));
+    }
     let defaults = Config::default();
     let named = u32::try_from(args.maps.len()).unwrap_or(u32::MAX);
     let scenes = match args.scenes {
@@ -104,6 +158,7 @@ pub(crate) fn configure(args: &DemoArgs) -> Result<Config, Fault> {
         seed: args.seed,
         threads: args.threads.map_or(defaults.threads, |threads| threads as usize),
         budgets: args.budgets.clone(),
+        defrag_ns: args.defrag_budget,
         leak: args.leak.map_or(0, |leak| usize::try_from(leak).unwrap_or(usize::MAX)),
         ..defaults
     })

@@ -3,8 +3,10 @@
 //! Whatever is wrong with its input ends as one line on standard error and exit status 2, with nothing half-written.
 
 mod args;
+mod capture;
 mod compare;
 mod demo;
+mod duration;
 mod fault;
 mod metrics;
 mod output;
@@ -48,6 +50,9 @@ fn run() -> Result<ExitCode, Fault> {
         Request::Demo(args) if args.compare => compare::run(&args)?,
         Request::Demo(args) => demo::run(&args, heap_count::calls)?,
         Request::Run(args) => return run::run(&args),
+        Request::Report(args) => capture::report(&args)?,
+        Request::Check(args) => return capture::check(&args),
+        Request::Diff(args) => capture::diff(&args)?,
     }
     Ok(ExitCode::SUCCESS)
 }

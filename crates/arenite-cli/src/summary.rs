@@ -62,6 +62,29 @@ pub(crate) fn summary(outcome: &Outcome) -> String {
             ),
         );
     }
+    if let Some(defrag) = outcome.defrag {
+        line(
+            "moved after frames",
+            format!(
+                "{} of {} in {} at the most (p99.9 {})",
+                counted(defrag.moved_blocks, "block", "blocks"),
+                bytes(defrag.moved_bytes),
+                millis(defrag.round_ms_max),
+                millis(defrag.round_ms_p999)
+            ),
+        );
+        line(
+            "streamed heap",
+            format!(
+                "{} in use, {} held (peak {}), fragmentation {:.0} % (p99 {:.0} %)",
+                bytes(defrag.live),
+                bytes(defrag.extent),
+                bytes(defrag.peak_extent),
+                defrag.fragmentation_p50 * 100.0,
+                defrag.fragmentation_p99 * 100.0
+            ),
+        );
+    }
     let times = outcome.frame_ms;
     line(
         "frame times",
@@ -192,7 +215,7 @@ fn scenes(scenes: &[SceneOutcome]) -> Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arenite_demo::outcome::{FrameMs, StreamingOutcome, TagOutcome, TrendOutcome};
+    use arenite_demo::outcome::{DefragOutcome, FrameMs, StreamingOutcome, TagOutcome, TrendOutcome};
 
     fn outcome() -> Outcome {
         let scene = SceneOutcome {
@@ -252,6 +275,19 @@ mod tests {
                 peak_bytes: 15 << 19,
                 budget: Some(8 << 20),
             }],
+            defrag: Some(DefragOutcome {
+                budget_ns: 50_000,
+                moved_blocks: 77,
+                moved_bytes: 3 << 20,
+                round_ms_p999: 0.03,
+                round_ms_max: 0.0495,
+                live: 3 << 19,
+                extent: 2 << 20,
+                peak_extent: 5 << 19,
+                budget: Some(5 << 19),
+                fragmentation_p50: 0.12,
+                fragmentation_p99: 0.4,
+            }),
             streaming: Some(StreamingOutcome {
                 moments: 40,
                 cuts: 3,
@@ -295,6 +331,8 @@ mod tests {
             "p50 100 µs   p99 200 µs   p99.9 300 µs   max 400 µs",
             "textures  1,234     567    566        321        245   7 MiB  7.5 MiB   8 MiB",
             "streaming, apart        40 moments (3 in a frame): 999 heap calls, 4,321 memory system calls",
+            "moved after frames      77 blocks of 3 MiB in 49.5 µs at the most (p99.9 30 µs)",
+            "streamed heap           1.5 MiB in use, 2 MiB held (peak 2.5 MiB), fragmentation 12 % (p99 40 %)",
             "Trend                     increasing, 60.0 KiB per second, confident\n  marks                   increasing, 60.0",
             "Leak under tag marks: 600 blocks of 600 KiB in all live, the oldest since 599 frames\n",
             "  made at src/marks.rs:41 (a mark on a wall)\n",

@@ -23,6 +23,10 @@ pub struct Config {
     pub warmup: u32,
     /// Hard budgets in bytes by tag name, for example `("scene", 8 << 20)`.
     pub budgets: Vec<(String, u64)>,
+    /// For how many nanoseconds after each frame streamed resources may be moved together in a heap that they share; 0 never
+    /// moves them. `None` gives each an arena of its own. Means nothing unless textures or sounds have a budget. The plain game
+    /// does not.
+    pub defrag_ns: Option<u64>,
     /// Bytes that each frame leaks on purpose, to see them found; 0 for none. The plain game does not.
     pub leak: usize,
     /// Reads the process's count of general-heap calls, all threads together; the program that installs the
@@ -42,6 +46,7 @@ impl Default for Config {
             threads: std::thread::available_parallelism().map_or(1, usize::from).min(4),
             warmup: 30,
             budgets: Vec::new(),
+            defrag_ns: None,
             leak: 0,
             heap_calls: None,
         }

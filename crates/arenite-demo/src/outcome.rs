@@ -36,6 +36,9 @@ pub struct Outcome {
     /// The moments in which they did; `None` unless the run streams.
     #[serde(default)]
     pub streaming: Option<StreamingOutcome>,
+    /// The heap that streamed resources share and that moves them together; `None` unless the run asked for it.
+    #[serde(default)]
+    pub defrag: Option<DefragOutcome>,
     /// Where the memory is going, by a sample each frame: first all of it (the caches left out, which fill up to their budgets
     /// and stay there), named `all`, then tag by tag. Empty for the plain game.
     #[serde(default)]
@@ -154,6 +157,34 @@ pub struct StreamingOutcome {
     pub memory_syscalls: u64,
 }
 
+/// A heap whose blocks are moved together between frames.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DefragOutcome {
+    /// How long it may take to move blocks after each frame, in nanoseconds; 0: nothing is ever moved.
+    pub budget_ns: u64,
+    /// Blocks that were moved, and their bytes.
+    pub moved_blocks: u64,
+    /// See `moved_blocks`.
+    pub moved_bytes: u64,
+    /// Milliseconds of one round of moving: 999 of 1000 took at most this long.
+    pub round_ms_p999: f64,
+    /// The longest round in milliseconds.
+    pub round_ms_max: f64,
+    /// Bytes of the blocks at the end.
+    pub live: u64,
+    /// Bytes that the heap holds for them at the end.
+    pub extent: u64,
+    /// The most bytes that it ever held.
+    pub peak_extent: u64,
+    /// Its budget: what the streamed resources may take together.
+    pub budget: Option<u64>,
+    /// The share of what is free that is not in the largest free piece: in the middle of all frames, and in the worst of
+    /// 100.
+    pub fragmentation_p50: f64,
+    /// See `fragmentation_p50`.
+    pub fragmentation_p99: f64,
+}
+
 /// Where the memory of a tag is going.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrendOutcome {
@@ -219,6 +250,8 @@ pub struct Record {
     pub sampled_tags: Vec<String>,
     /// The last frame of each scene, seen from above.
     pub pictures: Vec<Picture>,
+    /// The heap of streamed resources after the last frame, and when all that can be moved was. Empty unless there is one.
+    pub heap_maps: Vec<HeapMap>,
 }
 
 /// How many tags a [`FrameSample`] has room for.
@@ -243,6 +276,58 @@ pub struct FrameSample {
     pub fresh: u32,
     /// What streamed since the frame before.
     pub streamed: Streamed,
+    /// The heap of streamed resources after the frame.
+    pub heap: HeapSample,
+}
+
+/// A heap of streamed resources at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct HeapSample {
+    /// Bytes of its blocks.
+    pub live: u64,
+    /// Bytes that it holds for them.
+    pub extent: u64,
+    /// Bytes that were moved since the frame before.
+    pub moved: u64,
+    /// The share of what is free that is not in the largest free piece.
+    pub fragmentation: f32,
+}
+
+/// A heap seen as a strip of memory.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HeapMap {
+    /// When: `after the last frame`.
+    pub when: String,
+    /// Bytes from the first to the last that the heap holds.
+    pub extent: u64,
+    /// Its pieces by offset, without gaps.
+    pub pieces: Vec<HeapPiece>,
+}
+
+/// A piece of a heap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeapPiece {
+    /// Where it begins.
+    pub offset: u64,
+    /// How large it is.
+    pub size: u64,
+    /// What is in it.
+    pub what: PieceKind,
+    /// How many frames ago it was made; of a free piece 0.
+    pub age: u32,
+}
+
+/// What is in a piece of a heap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PieceKind {
+    /// Nothing.
+    Free,
+    /// A texture.
+    Texture,
+    /// A sound.
+    Sound,
+    /// A resource that must not be moved now.
+    Pinned,
 }
 
 /// What the caches did in the streaming moments between two samples: those of the scene's loading, those before the frame, and

@@ -61,7 +61,7 @@ fn a_page_needs_nothing_from_outside_and_carries_no_script() {
 #[test]
 fn an_ordinary_page_has_every_chart_once() {
     let page = page(&made_up::ordinary(3, 600, 900));
-    for chart in ["memory", "streaming", "arena", "times", "histogram", "budgets"] {
+    for chart in ["memory", "streaming", "heap", "arena", "times", "histogram", "budgets"] {
         assert_eq!(page.matches(&format!("data-chart=\"{chart}\"")).count(), 1, "{chart}");
     }
     assert_eq!(page.matches("class=\"area mark").count(), 5);
@@ -80,7 +80,9 @@ fn an_ordinary_page_has_every_chart_once() {
     for figure in ["The general heap, by tag", "heap/scenes", "4,321", "2,160", "101 KiB"] {
         assert!(page.contains(figure), "{figure}");
     }
-    assert_eq!(page.matches("class=\"change\"").count(), 8, "two changes in four timelines");
+    assert_eq!(page.matches("class=\"change\"").count(), 10, "two changes in five timelines");
+    assert_eq!(page.matches("data-chart=\"heap-map\"").count(), 2);
+    assert!(page.contains("50 µs after each frame: 1,234 blocks of 56 MiB moved"));
     for legend in ["loaded · ", "evicted to make room · ", "a cut: streamed in the frame · "] {
         assert!(page.contains(legend), "{legend}");
     }

@@ -1,10 +1,11 @@
 //! Who owns the memory? Any allocator, counted: what is in use and was at most, whose it is, how much they may have, and what a
-//! level leaves behind.
+//! level leaves behind, with the line that its scope was opened in.
 //!
 //! `cargo run --release -p arenite --example who_owns`
 
 use std::alloc::System;
 use std::error::Error;
+use std::hint::black_box;
 
 use arenite::ledger::Pressure;
 use arenite::{Budget, Bytes, Tag, Tagged, TrackingAllocator, last_refusal, no_alloc, tags};
@@ -32,7 +33,7 @@ fn warn(pressure: &Pressure) {
 fn main() -> Result<(), Box<dyn Error>> {
     // What is in use?
     println!("at the start:     {}", GLOBAL.allocation_stats());
-    let megabyte = vec![0u8; 1 << 20];
+    let megabyte = black_box(vec![0u8; 1 << 20]);
     println!("with 1 MiB more:  {}", GLOBAL.allocation_stats());
     drop(megabyte);
     println!("and without:      {}", GLOBAL.allocation_stats());
@@ -40,9 +41,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Whose is it? A block belongs to the tag it was allocated under, whoever resizes or frees it.
     let plans = {
         let _s = AI.scope();
-        vec![[0u16; 64]; 1000]
+        // Nobody uses them, so the compiler would leave them out.
+        black_box(vec![[0u16; 64]; 1000])
     };
-    let voices = std::thread::spawn(SOUND.carry(|| vec![0f32; 48_000])).join().expect("it does not panic");
+    let voices =
+        std::thread::spawn(SOUND.carry(|| black_box(vec![0f32; 48_000]))).join().expect("it does not panic");
     println!("by tag:");
     print_tags();
     assert_eq!(GLOBAL.tag_stats(*AI).bytes, 128_000);
@@ -73,6 +76,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let left = mark.diff();
     println!("the level left behind: {left}");
     assert!(left.grown().all(|row| (row.tag, row.blocks, row.bytes) == (*LEVEL, 1, 5000)));
+    // … and under which scope it was made: the line of `let _s` in `play_level`.
+    let place = left.grown().flat_map(|row| row.places()).next().expect("one was opened");
+    assert!(place.file().ends_with("who_owns.rs") && place.line() > line!());
     drop(forgotten);
 
     // And a piece of code that must not allocate at all says so, here and in tests.

@@ -11,8 +11,9 @@
 //! | 3 | [`region`] | [`Region`]: the only way memory enters the system |
 //! | 4 | [`arena`] | [`FrameArena`], [`ScratchStack`], [`ResourceArena`], [`JobArenas`], `HeapArena`, [`ArenaVec`], [`ArenaString`] |
 //! | 4 | [`pool`] | [`BlockPool`], [`Pool`], [`HandlePool`], [`Secondary`], [`Columns`], [`SharedBlockPool`], [`SharedPool`] |
-//! | 4 | [`heap`] | `GlobalHeap`, `Heap` (named), `BucketHeap` |
+//! | 4 | [`heap`] | `GlobalHeap`, `Heap` (named), `BucketHeap`, [`OffsetAllocator`], [`FitHeap`], [`DefragHeap`], `ExternalHeap`, [`UploadRing`] |
 //! | 5 | [`watch`] | [`Snapshot`]s, [`Trend`]s, monitors |
+//! | 5 | `record` | the recorder: every allocation, in a file (feature `record`) |
 //! | 5 | [`cache`] | [`ResourceCache`]: resources on demand, least recently used unloaded |
 //! | 6 | [`manager`] | [`MemoryManager`]: what an engine holds |
 //! | 6 | [`global`] | [`GlobalHeap`], [`TrackingAllocator`]; [`Tag::scope`] |
@@ -56,11 +57,12 @@
 //!
 //! - `std` (default): the manager, snapshots, panic-proof clearing. Floors 0 to 4 need neither it nor `alloc`.
 //! - `derive` (default): `#[derive(Soa)]` for [`Columns`].
-//! - `serde`: `Serialize` and `Deserialize` for snapshots and statistics; saving and loading of handle pools.
+//! - `serde`: `Serialize` and `Deserialize` for snapshots and statistics; saving and loading of handle pools and offset allocators.
 //! - `rayon`: parallel iteration over handle pools.
-//! - `allocator-api2`: `&FrameArena` (of a manager's frame: `&*frame`), `&Scope`, `&JobArena`, `&HeapArena`, `Heap` and
-//!   `GlobalHeap` are allocators, for `hashbrown` maps with its feature of the same name and for `allocator_api2`'s own containers.
+//! - `allocator-api2`: `&FrameArena` (of a manager's frame: `&*frame`), `&Scope`, `&JobArena`, `&HeapArena`, `Heap`,
+//!   `GlobalHeap` and `&Locked<FitHeap>` are allocators, for `hashbrown` maps with its feature of the same name and for `allocator_api2`'s own containers.
 //! - `log`, `tracing`, `metrics`: where a [`watch::Reporter`] tells what monitors see.
+//! - `record`: the recorder of allocations, and `Recorded`, which shows it any allocator.
 //! - `hardened`: what debug builds do, in release builds: more frame buffers, poisoned memory, closed stale buffers.
 //! - `fault-injection`: makes calls to the operating system fail, for tests.
 #![no_std]
@@ -79,6 +81,12 @@ pub mod ledger;
 pub mod manager;
 pub mod os;
 pub mod pool;
+#[cfg(all(feature = "record", not(loom), target_pointer_width = "64"))]
+pub mod record;
+/// Its models: what else there is of it has no place under loom.
+#[cfg(all(feature = "record", loom, test))]
+#[path = "record/chain.rs"]
+mod record_chain;
 pub mod region;
 #[cfg(feature = "std")]
 pub mod watch;
@@ -95,6 +103,8 @@ pub use arenite_derive::Soa;
 pub use base::Bytes;
 #[cfg(all(feature = "std", not(loom)))]
 pub use cache::{Pinned, ResourceCache, ResourceCacheOptions, ResourceCacheStats};
+#[cfg(all(feature = "record", not(loom), target_pointer_width = "64"))]
+pub use global::Recorded;
 #[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
 pub use global::{
     AllocationDelta, AllocationDiff, AllocationMark, AllocationStats, GlobalHeap, SizeClass, TagDelta,
@@ -103,6 +113,24 @@ pub use global::{
 };
 #[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
 pub use heap::bucket::{BucketHeap, BucketHeapOptions, HeapStats, LiveBlock, TagUse};
+pub use heap::defrag::{
+    DefragBudget, DefragError, DefragHandle, DefragHeap, DefragHeapOptions, DefragPin, DefragPolicy,
+    DefragSpace, DefragValue, MapPiece, MoveClock, MoveEnd, MoveId, MoveReport, PieceState, SpaceHandle,
+    SpaceMove, SpacePlace, SystemClock,
+};
+#[cfg(all(feature = "std", not(loom)))]
+pub use heap::external::{
+    ExternalBlock, ExternalError, ExternalHeap, ExternalOptions, ExternalStats, Provider,
+};
+pub use heap::external::{RingBlock, RingError, UploadRing};
+pub use heap::fit::{
+    Apart, BestFit, BlockId, BlockInfo, BlockState, External, FirstFit, Fit, FitError, FitHeap, FitStats,
+    Fixed, Growing, HeapBlock, HeapCalls, Inspected, Lend, Locked, NextFit, OffsetAllocator, OffsetBlock,
+    OffsetOptions, RawHeap, ReadableHeap, SegmentError, SegmentId, StaleBlock, Tlsf, Untouched, WithFallback,
+    WorstFit,
+};
+#[cfg(feature = "serde")]
+pub use heap::fit::{FitHeapState, FitStateError, OffsetAllocatorState};
 #[cfg(all(feature = "std", not(loom), target_pointer_width = "64", feature = "allocator-api2"))]
 pub use heap::named::HeapString;
 #[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]

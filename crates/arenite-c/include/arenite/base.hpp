@@ -63,7 +63,7 @@ template <class Error>
 
 inline bool is_no_memory(code_type code) noexcept {
     return code == ARENITE_OVER_BUDGET || code == ARENITE_EXHAUSTED || code == ARENITE_SYSTEM || code == ARENITE_FULL ||
-           code == ARENITE_TOO_LARGE;
+           code == ARENITE_TOO_LARGE || code == ARENITE_OUT_OF_ROOM || code == ARENITE_FRAGMENTED;
 }
 
 [[noreturn]] inline void refused(code_type code) {

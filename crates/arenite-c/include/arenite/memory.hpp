@@ -5,6 +5,7 @@
 //   scratch_scope          scratch_memory      scratch_allocator<T>     until the scope is left
 //   manager                manager_memory      manager_allocator<T>     until the frame after the next begins
 //   heap                   heap_memory         heap_allocator<T>        until it is given back, or the heap ends
+//   fit_heap               fit_heap_memory     fit_heap_allocator<T>    until it is given back, or the heap ends
 //   the process's heap     process_memory      allocator<T>             until it is given back
 //
 // - *Ownership.* All of them refer to the object and do not own it: they must not outlive it. It may be moved meanwhile, but for scopes. A
@@ -12,7 +13,7 @@
 // - Giving back to an arena does nothing; the memory of a vector that has grown is used again in the next frame or scope.
 // - *Exceptions.* Refused memory is `arenite::bad_alloc`, which is a `std::bad_alloc`, whatever the reason; a size that no address space has
 //   is `std::bad_array_new_length`. The container is as it was, as the standard says of it.
-// - *Threads.* As the object: heaps serve all threads.
+// - *Threads.* As the object: heaps serve all threads, fit heaps their own, or all if they were made `locked`.
 // - Memory_resources and allocators of the same object are equal; those of different ones are not.
 #ifndef ARENITE_MEMORY_HPP
 #define ARENITE_MEMORY_HPP
@@ -22,6 +23,7 @@
 
 #include "arenas.hpp"
 #include "base.hpp"
+#include "fits.hpp"
 #include "heap.hpp"
 #include "manager.hpp"
 
@@ -72,6 +74,17 @@ struct heap_source {
     ::arenite_heap *object;
 };
 
+struct fit_heap_source {
+    fit_heap_source(fit_heap &heap) noexcept : object(heap.c_object()) {}
+    void *take(std::size_t size, std::size_t align) const noexcept {
+        return align <= alignment ? ::arenite_fit_heap_alloc(object, size) : ::arenite_fit_heap_alloc_aligned(object, size, align);
+    }
+    void give(void *block) const noexcept { ::arenite_fit_heap_free(object, block); }
+    bool is(const fit_heap_source &other) const noexcept { return object == other.object; }
+
+    ::arenite_fit_heap *object;
+};
+
 struct process_source {
     void *take(std::size_t size, std::size_t align) const noexcept { return try_allocate(size, align); }
     void give(void *block) const noexcept { ::arenite_free(block); }
@@ -106,6 +119,7 @@ using frame_memory = basic_memory<detail::frame_source>;
 using scratch_memory = basic_memory<detail::scratch_source>;
 using manager_memory = basic_memory<detail::manager_source>;
 using heap_memory = basic_memory<detail::heap_source>;
+using fit_heap_memory = basic_memory<detail::fit_heap_source>;
 
 // The process's heap, charged to the thread's tag (`tag_scope`): for std::pmr::set_default_resource, too. Good until the process ends. It is
 // one object for the program.
@@ -171,6 +185,8 @@ template <class T>
 using manager_allocator = basic_allocator<T, detail::manager_source>;
 template <class T>
 using heap_allocator = basic_allocator<T, detail::heap_source>;
+template <class T>
+using fit_heap_allocator = basic_allocator<T, detail::fit_heap_source>;
 // Without a state, and all equal.
 template <class T>
 using allocator = basic_allocator<T, detail::process_source>;

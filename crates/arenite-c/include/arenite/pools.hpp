@@ -160,7 +160,12 @@ private:
 
     void end_values() noexcept {
         if constexpr (!std::is_trivially_destructible_v<T>) {
-            if (object_) for_each([this](handle<T> name, T &) { remove(name); });
+            if (!object_) return;
+            // Again for what destructors have put in meanwhile.
+            for (bool met = true; met;) {
+                met = false;
+                for_each([&](handle<T> name, T &) { met |= remove(name); });
+            }
         }
     }
 };

@@ -9,9 +9,9 @@
  * moves only in Mem_Cleanup; whoever has pointers asks Mem_Find for its id afterwards.
  *
  * One thread at a time may be at a pool; different pools are independent. Mistakes are answered with 0 or NULL, and
- * Platform_Last_Error (platform.h) then says what it was: a buffer that is no pool (3), a pointer into another place (12), one
- * that is no block's start or whose block is gone (14), a pool whose own words were written over (20: it is good for nothing
- * from then on, and the program goes on). What can not be found: use of a buffer that is no more.
+ * Platform_Last_Error (platform.h) then says what it was, by a code of `arenite_error` in arenite.h: a buffer that is no pool (3), a
+ * pointer into another place (12), one that is no block's start or whose block is gone (14), a pool whose own words were written
+ * over (20: it is good for nothing from then on, and the program goes on). What can not be found: use of a buffer that is no more.
  *
  * Every call walks over the pool's blocks: O(blocks).
  */
@@ -68,7 +68,7 @@ static inline int Mem_In_Use(void *pool, void *block) { return arenite_Mem_In_Us
 static inline int Mem_Lock_Block(void *pool, void *block) { return arenite_Mem_Lock_Block(pool, block); }
 static inline int Mem_Unlock_Block(void *pool, void *block) { return arenite_Mem_Unlock_Block(pool, block); }
 
-/* Of the blocks that may go, the one whose time stamp is the oldest; NULL if there is none (5). */
+/* Of the blocks that may go (not in use, not locked), the one whose time stamp is the oldest; NULL if there is none (5). */
 static inline void *Mem_Find_Oldest(void *pool) { return arenite_Mem_Find_Oldest(pool); }
 
 /* Gives that block back, and answers where it was: not to be used any more. NULL if there is none (5). */

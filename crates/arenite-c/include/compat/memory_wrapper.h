@@ -20,10 +20,11 @@
  * are no flag are ignored.
  *
  * Operators: `new (MEM_CLEAR) Thing` takes the flags and answers NULL when there is no memory. What it made goes to a plain
- * `delete`, so cxx/new_delete.cpp must be part of the program: it makes every `new` and `delete` of the program one with
- * Alloc and Free, so that they may be mixed.
+ * `delete`, so that must be Arenite's, too: link lib/arenite_new_delete.o (`pkg-config --variable=new_delete arenite-static`; with
+ * CMake arenite::new_delete). It makes every `new` and `delete` of the program one with Alloc and Free, so that they may be mixed.
+ * Without it the block goes to the C library's `free`, which ends the program ("invalid pointer", "invalid size").
  *
- * Errors: Platform_Last_Error in platform.h.
+ * Errors: Platform_Last_Error in platform.h. C99 (gnu89 will do) or C++ (C++98 will do).
  */
 #ifndef ARENITE_MEMORY_WRAPPER_H
 #define ARENITE_MEMORY_WRAPPER_H
@@ -60,9 +61,10 @@ typedef enum Memory_Flags_2 {
 #error "MEMORY_WRAPPER_FLAGS is 1 or 2"
 #endif
 
-/* Called when a request was refused, with the bytes that were wanted and what it was set with. It frees something and answers 1: the
- * request is tried again, and again it may be called. Or it answers 0, and the request fails. It may call anything here, but is
- * not asked for what it can not have itself. It must not throw. It may be called on any thread that asks for memory. */
+/* Called when a request for memory was refused, with the bytes that were wanted and what it was set with. It frees something and answers
+ * 1: the request is tried again, and again it may be called. Or it answers 0, and the request fails. Of a request that no address
+ * space has room for it is told once, whatever it answers. It may call anything here, but is not asked for what it can not have
+ * itself. It must not throw: that ends the process. It may be called on any thread that asks for memory. */
 typedef int (*Memory_Error_Function)(size_t bytes, void *context);
 
 /* What the functions below call. */
@@ -82,6 +84,11 @@ void arenite_Set_Memory_Error(int (*hook)(size_t bytes, void *context), void *co
 
 #ifdef __cplusplus
 #define MEMORY_WRAPPER_NORMAL = MEM_NORMAL
+#if __cplusplus >= 201103L || defined(_MSC_VER)
+#define MEMORY_WRAPPER_NOEXCEPT noexcept
+#else
+#define MEMORY_WRAPPER_NOEXCEPT throw()
+#endif
 static inline MemoryFlagType operator|(MemoryFlagType a, MemoryFlagType b) {
     return static_cast<MemoryFlagType>(static_cast<unsigned>(a) | static_cast<unsigned>(b));
 }
@@ -146,29 +153,29 @@ static inline void Set_Memory_Error(Memory_Error_Function hook, void *context) {
 /* `new (MEM_CLEAR) Thing`, and what runs if a constructor throws. Not with a class's own operators. */
 #ifdef __cplusplus
 #include <new>
-inline void *operator new(size_t bytes, MemoryFlagType flags) noexcept {
+inline void *operator new(size_t bytes, MemoryFlagType flags) MEMORY_WRAPPER_NOEXCEPT {
     return arenite_Alloc(bytes, Memory_Wrapper_Flags(flags));
 }
-inline void *operator new[](size_t bytes, MemoryFlagType flags) noexcept {
+inline void *operator new[](size_t bytes, MemoryFlagType flags) MEMORY_WRAPPER_NOEXCEPT {
     return arenite_Alloc(bytes, Memory_Wrapper_Flags(flags));
 }
-inline void operator delete(void *pointer, MemoryFlagType) noexcept {
+inline void operator delete(void *pointer, MemoryFlagType) MEMORY_WRAPPER_NOEXCEPT {
     arenite_Free(pointer);
 }
-inline void operator delete[](void *pointer, MemoryFlagType) noexcept {
+inline void operator delete[](void *pointer, MemoryFlagType) MEMORY_WRAPPER_NOEXCEPT {
     arenite_Free(pointer);
 }
 #if defined(__cpp_aligned_new)
-inline void *operator new(size_t bytes, std::align_val_t align, MemoryFlagType flags) noexcept {
+inline void *operator new(size_t bytes, std::align_val_t align, MemoryFlagType flags) MEMORY_WRAPPER_NOEXCEPT {
     return arenite_Alloc_Aligned(bytes, static_cast<size_t>(align), Memory_Wrapper_Flags(flags));
 }
-inline void *operator new[](size_t bytes, std::align_val_t align, MemoryFlagType flags) noexcept {
+inline void *operator new[](size_t bytes, std::align_val_t align, MemoryFlagType flags) MEMORY_WRAPPER_NOEXCEPT {
     return arenite_Alloc_Aligned(bytes, static_cast<size_t>(align), Memory_Wrapper_Flags(flags));
 }
-inline void operator delete(void *pointer, std::align_val_t, MemoryFlagType) noexcept {
+inline void operator delete(void *pointer, std::align_val_t, MemoryFlagType) MEMORY_WRAPPER_NOEXCEPT {
     arenite_Free(pointer);
 }
-inline void operator delete[](void *pointer, std::align_val_t, MemoryFlagType) noexcept {
+inline void operator delete[](void *pointer, std::align_val_t, MemoryFlagType) MEMORY_WRAPPER_NOEXCEPT {
     arenite_Free(pointer);
 }
 #endif

@@ -7,7 +7,8 @@
  *     char *level = VirtualAlloc(NULL, 64 << 20, MEM_RESERVE, PAGE_NOACCESS);
  *     VirtualAlloc(level, 64 << 10, MEM_COMMIT, PAGE_READWRITE);
  *
- * C99, C11 and C++. The names are static inline functions over `arenite_win32_…` of the library, so that nothing else of the
+ * C99 (gnu89 will do), C11 and C++ (C++98 will do). Programs that include <windows.h> get one of their own, with this one line, in a folder
+ * that only this system's build looks in. The names are static inline functions over `arenite_win32_…` of the library, so that nothing else of the
  * program is touched: no macro takes the name of a method, and no symbol of a Win32 name is exported. On Windows include
  * <windows.h>.
  *
@@ -22,7 +23,8 @@
  *   (PAGE_GUARD).
  * - Memory is committed and charged to the tags `win32/virtual` and `win32/heap` of Arenite's ledger, whose budgets hold:
  *   what would break one is refused with ERROR_COMMITMENT_LIMIT or ERROR_NOT_ENOUGH_MEMORY.
- * - Integers have the widths of Windows: DWORD, ULONG and LONG have 32 bits, also where `long` has 64.
+ * - Integers have the widths of Windows: DWORD, ULONG and LONG have 32 bits, also where `long` has 64. So a DWORD is printed with
+ *   "%u", or cast for the "%lu" of old sources.
  */
 #ifndef ARENITE_WIN32_MEMORY_H
 #define ARENITE_WIN32_MEMORY_H

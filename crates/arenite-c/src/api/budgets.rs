@@ -62,7 +62,7 @@ pub struct arenite_pressure {
 /// It may allocate, free blocks and unload resources; what changes an object as a whole (begins a frame, enters, leaves, resets or trims
 /// scratch, inserts by handle, clears, destroys) answers `ARENITE_BUSY` until it has returned. It must return, not jump out or throw.
 pub type arenite_pressure_callback =
-    Option<unsafe extern "C" fn(user: *mut c_void, pressure: *const arenite_pressure)>;
+    Option<unsafe extern "C-unwind" fn(user: *mut c_void, pressure: *const arenite_pressure)>;
 
 fn warn_at(budget: Budget, fraction: f64) -> Budget {
     if fraction > 0.0 && fraction < 1.0 { budget.warn_at(fraction) } else { budget }
@@ -125,10 +125,11 @@ pub unsafe extern "C" fn arenite_budget_get(tag: arenite_tag, budget: *mut areni
     })
 }
 
-/// Keeps a callback for when the bytes committed under the tag reach the budget's warning mark, go over its limit, or would have to. It is
-/// called once per crossing upwards, and again only after the figure was below 95 % of the mark; on the thread whose charge crossed it,
-/// before that charge returns. It is never called inside itself, nor by two threads at once. At most four for each tag; they are
-/// never taken back, so `user` must stay good until the process ends. Thread-safe.
+/// Keeps a callback for when the bytes committed under the tag reach the budget's warning mark, go over its limit, or would have to. Of a
+/// mark or a limit it is told once per crossing upwards, and again only after the figure was below 95 % of it; of refusals each time, and a
+/// call that tries more than one way to get memory may be refused more than once. It runs on the thread whose charge it is, before that
+/// charge returns; what it takes of the general heap is charged to `ARENITE_UNTAGGED`. It is never called inside itself, nor by two threads
+/// at once. At most four for each tag; they are never taken back, so `user` must stay good until the process ends. Thread-safe.
 ///
 /// Errors: `ARENITE_NULL_ARGUMENT` (no callback), `ARENITE_BAD_TAG`, `ARENITE_FULL` (four are there already).
 #[unsafe(no_mangle)]

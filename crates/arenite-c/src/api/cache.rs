@@ -44,7 +44,7 @@ pub(crate) struct Lent(Cell<Option<NonNull<Room<'static>>>>);
 /// `value`: any address, which the cache hands out and does not follow. It runs without a lock, and may pin other resources. Its answer:
 /// `ARENITE_OK`, or any other number, and then what it claimed is given back. It must return, not jump out or throw.
 pub type arenite_loader = Option<
-    unsafe extern "C" fn(
+    unsafe extern "C-unwind" fn(
         user: *mut c_void,
         key: *const c_void,
         key_size: usize,
@@ -54,7 +54,7 @@ pub type arenite_loader = Option<
 >;
 
 /// A function that unloads what a loader loaded, on whatever thread. It must return, not jump out or throw.
-pub type arenite_unloader = Option<unsafe extern "C" fn(user: *mut c_void, value: *mut c_void)>;
+pub type arenite_unloader = Option<unsafe extern "C-unwind" fn(user: *mut c_void, value: *mut c_void)>;
 
 /// How a cache is made. Zero is each member's default.
 #[derive(Clone, Copy)]
@@ -114,6 +114,9 @@ impl Key {
     /// # Safety
     /// `size` bytes can be read as long as this lives.
     unsafe fn borrowed(bytes: *const c_void, size: usize) -> Result<Self, Refusal> {
+        if size > isize::MAX as usize {
+            return Err(ARENITE_TOO_LARGE.into());
+        }
         match NonNull::new(bytes.cast_mut().cast()) {
             Some(bytes) => Ok(Self { bytes, size, owned: false }),
             None if size == 0 => Ok(Self { bytes: NonNull::dangling(), size, owned: false }),
@@ -232,7 +235,7 @@ pub unsafe extern "C" fn arenite_cache_destroy(cache: *mut arenite_cache) -> are
         return ARENITE_OK;
     }
     // SAFETY: the caller's object.
-    guard(|| unsafe { object::end(cache).map(drop) })
+    guard(|| unsafe { object::end(cache, drop) })
 }
 
 fn pinned(pin: Pinned<Key, Value>, value: *mut *mut c_void) -> Result<*mut arenite_pin, Refusal> {
@@ -273,7 +276,8 @@ pub unsafe extern "C" fn arenite_cache_pin(
                 let mut value = null_mut();
                 let bytes = key.bytes.as_ptr().cast();
                 let told = load(cache.user, bytes, key.size, lent, &raw mut value);
-                object::end_anytime::<arenite_room>(lent).map_err(|refusal| refusal.code() as i32)?;
+                object::end_anytime::<arenite_room, _>(lent, drop)
+                    .map_err(|refusal| refusal.code() as i32)?;
                 if told == ARENITE_OK as i32 {
                     Ok(Value { value, unload: cache.unload, user: cache.user })
                 } else {
@@ -330,7 +334,7 @@ pub unsafe extern "C" fn arenite_cache_unpin(pin: *mut arenite_pin) -> arenite_e
         return ARENITE_OK;
     }
     // SAFETY: the caller's object.
-    guard(|| unsafe { object::end_anytime(pin).map(drop) })
+    guard(|| unsafe { object::end_anytime(pin, drop) })
 }
 
 /// Claims `bytes` more for the resource that is being loaded: unloads what is idle as needed, and charges them. Before the memory is taken,

@@ -9,7 +9,7 @@ use arenite::{FrameArena, FrameArenaOptions};
 
 use super::object::{self, Object, kind};
 use super::tags::{arenite_tag, tag_of};
-use super::texts::{get, put, text};
+use super::texts::{get, put, text, wanted};
 use super::{ALIGN, layout};
 use crate::error::arenite_error::{self, *};
 use crate::error::{Refusal, answer, guard};
@@ -20,6 +20,9 @@ pub struct arenite_frame {
 }
 
 kind!(arenite_frame, FrameArena, 0x4652_414Au32, shared: false);
+
+/// Bytes of address space for each buffer, unless it is said otherwise.
+pub(crate) const RESERVE: usize = 1 << 30;
 
 /// How a frame arena is made. Zero is each member's default.
 #[derive(Clone, Copy)]
@@ -91,13 +94,11 @@ pub unsafe extern "C" fn arenite_frame_create(
         let asked = options.as_ref().copied();
         let mut made = FrameArenaOptions::new(tag_of(asked.map_or(0, |options| options.tag))?);
         if let Some(asked) = asked {
-            if asked.reserve != 0 {
-                made = made.reserve(asked.reserve);
-                if asked.presize > asked.reserve {
-                    return Err(Refusal::new(ARENITE_INVALID_ARGUMENT, "`presize` is larger than `reserve`"));
-                }
+            let reserve = if asked.reserve == 0 { RESERVE } else { asked.reserve };
+            if asked.presize > reserve {
+                return Err(Refusal::new(ARENITE_INVALID_ARGUMENT, "`presize` is larger than `reserve`"));
             }
-            made = made.presize(asked.presize).huge_pages(asked.huge_pages != 0);
+            made = made.reserve(reserve).presize(asked.presize).huge_pages(asked.huge_pages != 0);
         }
         object::make(FrameArena::try_with(made)?, frame)
     })
@@ -112,10 +113,11 @@ pub unsafe extern "C" fn arenite_frame_destroy(frame: *mut arenite_frame) -> are
         return ARENITE_OK;
     }
     // SAFETY: the caller's object.
-    guard(|| unsafe { object::end(frame).map(drop) })
+    guard(|| unsafe { object::end(frame, drop) })
 }
 
-/// Begins a frame. What the last frame allocated stays readable until the next call; what the one before it did is gone. O(1).
+/// Begins a frame. What the last frame allocated stays readable until the next call; what the one before it did is gone. What was
+/// allocated before the first call counts as a frame, too. O(1).
 ///
 /// Errors: `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`, `ARENITE_WRONG_THREAD`, `ARENITE_BUSY`, `ARENITE_SYSTEM`.
 #[unsafe(no_mangle)]
@@ -207,7 +209,7 @@ pub unsafe extern "C" fn arenite_frame_alloc_zeroed(frame: *mut arenite_frame, s
     }
 }
 
-/// Copies a C string (of UTF-8) into the frame. Null if it can not be had.
+/// Copies a C string (of UTF-8) into the frame, for as long as what `arenite_frame_alloc` gives. Null if it can not be had.
 ///
 /// Errors: as `arenite_frame_alloc`; `ARENITE_INVALID_ARGUMENT` (not UTF-8), `ARENITE_WRONG_THREAD`.
 #[unsafe(no_mangle)]
@@ -230,6 +232,7 @@ pub(crate) unsafe fn keep(
     align: usize,
     ticket: *mut arenite_kept,
 ) -> Result<*mut c_void, Refusal> {
+    wanted(ticket)?;
     let data = arena.try_alloc_layout(layout(size, align)?)?.as_mut_ptr().cast();
     // SAFETY: the caller's pointer.
     unsafe { put(ticket, arenite_kept { stamp: arena.stamp(), data, size })? };

@@ -83,8 +83,8 @@ impl Handles {
 }
 
 /// Makes a pool of at most `capacity` values of `value_size` bytes at multiples of `align` (a power of two, at most 1 MiB; 0 is 16), charged to
-/// `tag`, and writes it to `handles`. Only address space is taken; memory comes as values do. The caller owns it, until
-/// `arenite_handles_destroy`.
+/// `tag`, and writes it to `handles`. A size of 0 is allowed: then there are handles only. Only address space is taken; memory comes as
+/// values do. The caller owns it, until `arenite_handles_destroy`.
 ///
 /// Errors: `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_ARGUMENT` (the alignment), `ARENITE_BAD_TAG`, `ARENITE_SYSTEM`, `ARENITE_TOO_LARGE`
 /// (2^32 - 2 values at the most).
@@ -115,7 +115,7 @@ pub unsafe extern "C" fn arenite_handles_destroy(handles: *mut arenite_handles) 
         return ARENITE_OK;
     }
     // SAFETY: the caller's object.
-    guard(|| unsafe { object::end(handles).map(drop) })
+    guard(|| unsafe { object::end(handles, drop) })
 }
 
 /// Puts a value in and writes its name to `handle`. `value` is copied; null: all bytes zero. Answers where the value is: it stays

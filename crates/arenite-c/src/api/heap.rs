@@ -22,8 +22,23 @@ pub struct arenite_heap {
 
 kind!(arenite_heap, Owned, 0x4845_4150u32, shared: true);
 
-/// The heap, ended by hand: dropping it would leak it rather than free what lives in it.
+/// The heap, which ends with all that lives in it: dropped by itself it would stay rather than free that.
 pub(crate) struct Owned(ManuallyDrop<Heap>);
+
+impl Owned {
+    fn into_heap(self) -> Heap {
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: taken once, and not dropped.
+        unsafe { ManuallyDrop::take(&mut this.0) }
+    }
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        // SAFETY: taken once. Who drops it has not told anybody of it, or nobody uses it or its blocks any more.
+        unsafe { ManuallyDrop::take(&mut self.0).force_discard() };
+    }
+}
 
 const fn any_thread<T: Send + Sync>() {}
 const _: () = any_thread::<Owned>();
@@ -45,7 +60,7 @@ pub struct arenite_heap_options {
     pub limit: usize,
 }
 
-/// A block that lives in a heap that was to go.
+/// A block that lives in a heap that was to go; good until the function that is told of it returns.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct arenite_survivor {
@@ -59,9 +74,9 @@ pub struct arenite_survivor {
     pub frames: u32,
 }
 
-/// A function that is told of a block that lives.
+/// A function that is told of a block that lives. It must return, not jump out or throw.
 pub type arenite_survivor_callback =
-    Option<unsafe extern "C" fn(user: *mut c_void, survivor: *const arenite_survivor)>;
+    Option<unsafe extern "C-unwind" fn(user: *mut c_void, survivor: *const arenite_survivor)>;
 
 /// Makes a heap and writes it to `heap`: 4 MiB of address space, of which a few pages are used at once. `options` may be null: all defaults.
 /// The caller owns it, until `arenite_heap_discard` or `arenite_heap_destroy`. Thread-safe.
@@ -94,7 +109,7 @@ pub unsafe extern "C" fn arenite_heap_create(
 
 /// Ends a heap and gives all of its memory back, if none of its blocks lives; then nothing of it may be used any more, by any thread. Otherwise
 /// it stays as it was, and `callback` is called for the sixteen largest survivors (of heaps with `track_blocks`), unless it is null; it may
-/// use the heap. Null is allowed for `heap`.
+/// use the heap, but not end it. Null is allowed for `heap`.
 ///
 /// Errors: `ARENITE_STILL_LIVE`, `ARENITE_INVALID_OBJECT`, `ARENITE_BUSY`.
 #[unsafe(no_mangle)]
@@ -106,31 +121,35 @@ pub unsafe extern "C" fn arenite_heap_discard(
     if heap.is_null() {
         return ARENITE_OK;
     }
-    // SAFETY: the caller's object and function.
+    // SAFETY: the caller's object and function. While that runs the heap is held, and can not be ended.
     guard(|| unsafe {
-        let this = object::shared(heap)?;
-        let stats = this.0.stats();
-        if stats.live() == 0 {
-            let Owned(ended) = object::end(heap)?;
-            return ManuallyDrop::into_inner(ended)
-                .try_discard()
-                .map_err(|refused| Refusal::new(ARENITE_STILL_LIVE, refused));
-        }
-        let report = this.0.report();
-        if let Some(callback) = callback {
-            for block in report.survivors() {
-                let survivor = arenite_survivor {
-                    address: std::ptr::with_exposed_provenance(block.address),
-                    size: block.size,
-                    age_ns: u64::try_from(block.age.as_nanos()).unwrap_or(u64::MAX),
-                    frames: block.frames,
-                };
-                callback(user, &raw const survivor);
+        let lives = object::held(heap, |this| {
+            if this.0.stats().live() == 0 {
+                return Ok(None);
             }
+            let report = this.0.report();
+            if let Some(callback) = callback {
+                for block in report.survivors() {
+                    let survivor = arenite_survivor {
+                        address: std::ptr::with_exposed_provenance(block.address),
+                        size: block.size,
+                        age_ns: u64::try_from(block.age.as_nanos()).unwrap_or(u64::MAX),
+                        frames: block.frames,
+                    };
+                    callback(user, &raw const survivor);
+                }
+            }
+            let (blocks, bytes) = (report.blocks(), report.bytes());
+            let still = format_args!("{blocks} blocks of {bytes} bytes live under tag `{}`", report.tag());
+            Ok(Some(Refusal::new(ARENITE_STILL_LIVE, still)))
+        })?;
+        match lives {
+            Some(refusal) => Err(refusal),
+            None => object::end(heap, |ended| {
+                let discarded = ended.into_heap().try_discard();
+                discarded.map_err(|refused| Refusal::new(ARENITE_STILL_LIVE, refused))
+            })?,
         }
-        let (blocks, bytes) = (report.blocks(), report.bytes());
-        let still = format_args!("{blocks} blocks of {bytes} bytes live under tag `{}`", report.tag());
-        Err(Refusal::new(ARENITE_STILL_LIVE, still))
     })
 }
 
@@ -143,11 +162,7 @@ pub unsafe extern "C" fn arenite_heap_destroy(heap: *mut arenite_heap) -> arenit
         return ARENITE_OK;
     }
     // SAFETY: the caller's object, of which, and of whose blocks, nobody uses anything any more.
-    guard(|| unsafe {
-        let Owned(ended) = object::end(heap)?;
-        ManuallyDrop::into_inner(ended).force_discard();
-        Ok(())
-    })
+    guard(|| unsafe { object::end(heap, drop) })
 }
 
 #[cold]
@@ -220,8 +235,8 @@ pub unsafe extern "C" fn arenite_heap_alloc_zeroed(
     .unwrap_or(null_mut())
 }
 
-/// Makes a block `size` bytes long at a multiple of `align`, which is the one that it was asked for with (0 is 16); moves it if it must, with
-/// what both sizes have in common. Null for `block`: as `arenite_heap_alloc_aligned`. The block until now is gone, unless the answer is
+/// Makes a block `size` bytes long at a multiple of `align` (0 is 16), which may be another one than it has; moves it if it must, with what
+/// both sizes have in common. Null for `block`: as `arenite_heap_alloc_aligned`. The block until now is gone, unless the answer is
 /// null: then it is as it was. Thread-safe.
 ///
 /// Errors: as `arenite_heap_alloc_aligned`, and as `arenite_heap_free`.
@@ -291,7 +306,9 @@ pub unsafe extern "C" fn arenite_heap_figures(
 }
 
 /// Writes a table of what lives in a heap to `buffer`, with a 0 behind it, cut if it has no room; answers its whole length, without the 0,
-/// as `snprintf` does. A null `buffer` is allowed. 0 if this is no heap. Thread-safe. O(pages; with `track_blocks`, blocks).
+/// as `snprintf` does. Its last line has no newline. A null `buffer` is allowed. 0 if this is no heap. What it calls the place where a block
+/// was made is known of Rust code only: for blocks of these functions it is a line of this library. Thread-safe. O(pages; with
+/// `track_blocks`, blocks).
 ///
 /// Errors: `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_OBJECT`, `ARENITE_BUSY`.
 #[unsafe(no_mangle)]

@@ -14,7 +14,7 @@ use std::ptr::{NonNull, null, null_mut};
 
 use arenite::{Frame, FrameArena, MemoryManager, Scene, SceneReport};
 
-use super::frame::{arenite_kept, from_arena, keep, kept};
+use super::frame::{RESERVE as FRAME_RESERVE, arenite_kept, from_arena, keep, kept};
 use super::object::{self, Object, kind};
 use super::resources::{self, Names, Wanted, arenite_destructor, arenite_resource};
 use super::tags::{arenite_tag, tag_of};
@@ -189,7 +189,8 @@ impl Drop for Manager {
 /// Makes a manager with an empty scene and writes it to `manager`. `options` may be null: all defaults. The caller owns it, until
 /// `arenite_manager_shutdown`.
 ///
-/// Errors: `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_ARGUMENT`, `ARENITE_BAD_TAG`, `ARENITE_OVER_BUDGET`, `ARENITE_SYSTEM`.
+/// Errors: `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_ARGUMENT` (`frame_presize` is larger than `frame_reserve`), `ARENITE_BAD_TAG`,
+/// `ARENITE_OVER_BUDGET`, `ARENITE_SYSTEM`, `ARENITE_TOO_LARGE`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn arenite_manager_create(
     options: *const arenite_manager_options,
@@ -202,9 +203,14 @@ pub unsafe extern "C" fn arenite_manager_create(
             if asked.root != 0 {
                 made = made.root(tag_of(asked.root)?);
             }
-            if asked.frame_reserve != 0 {
-                made = made.frame_reserve(asked.frame_reserve);
+            let reserve = if asked.frame_reserve == 0 { FRAME_RESERVE } else { asked.frame_reserve };
+            if asked.frame_presize > reserve {
+                return Err(Refusal::new(
+                    ARENITE_INVALID_ARGUMENT,
+                    "`frame_presize` is larger than `frame_reserve`",
+                ));
             }
+            made = made.frame_reserve(reserve);
             if asked.scene_reserve != 0 {
                 made = made.scene_reserve(asked.scene_reserve);
             }
@@ -234,11 +240,12 @@ pub unsafe extern "C" fn arenite_manager_shutdown(
     }
     // SAFETY: the caller's object and pointers.
     guard(|| unsafe {
-        let mut ended = object::end(manager)?;
-        drop(ended.frame.get_mut().take());
-        let memory = ended.memory.take().ok_or(ARENITE_INVALID_OBJECT)?;
-        // Boxed by `new`; no frame borrows it any more.
-        let report = Box::from_raw(memory.as_ptr()).shutdown().to_string();
+        let report = object::end(manager, |mut ended| {
+            drop(ended.frame.get_mut().take());
+            let memory = ended.memory.take().ok_or(ARENITE_INVALID_OBJECT)?;
+            // Boxed by `new`; no frame borrows it any more.
+            Ok::<_, Refusal>(Box::from_raw(memory.as_ptr()).shutdown().to_string())
+        })??;
         let whole = put_text(&report, buffer, size);
         if !length.is_null() {
             length.write(whole);
@@ -393,7 +400,7 @@ pub unsafe extern "C" fn arenite_scene_destroy(scene: *mut arenite_scene) -> are
         return ARENITE_OK;
     }
     // SAFETY: the caller's object.
-    guard(|| unsafe { object::end(scene).map(drop) })
+    guard(|| unsafe { object::end(scene, drop) })
 }
 
 /// Makes `scene` the current one and ends the one before: its destructors run, the last resource's first; its memory goes back to the system. The
@@ -411,7 +418,7 @@ pub unsafe extern "C" fn arenite_manager_change_scene(
     guard(|| unsafe {
         let done = object::exclusive(manager, |manager| {
             manager.between()?;
-            let Loading { scene, names } = object::end(scene)?;
+            let Loading { scene, names } = object::end(scene, |loaded| loaded)?;
             manager.names = names;
             Ok(manager.between()?.change_scene(scene))
         })?;

@@ -5,6 +5,7 @@
 //!   object     what an opaque pointer leads to: looked at before it is believed
 //!   texts      strings in and out
 //!     tags  budgets  frame  scratch  resources  pool  handles  general  heap  cache  manager  snapshot
+//!     fits       what these have in common:  offsets  defrag  space  ring  fit_heap  external
 //! ```
 //!
 //! A function that can be hot looks at null and at the object's magic word, does its work, and leaves everything else to a cold
@@ -19,16 +20,23 @@
 
 pub mod budgets;
 pub mod cache;
+pub mod defrag;
+pub mod external;
+pub mod fit_heap;
+pub mod fits;
 pub mod frame;
 pub mod general;
 pub mod handles;
 pub mod heap;
 pub mod manager;
 mod object;
+pub mod offsets;
 pub mod pool;
 pub mod resources;
+pub mod ring;
 pub mod scratch;
 pub mod snapshot;
+pub mod space;
 pub mod tags;
 mod texts;
 

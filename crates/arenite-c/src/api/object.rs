@@ -1,11 +1,17 @@
 //! What an opaque pointer leads to, and how it is believed.
 //!
-//! Each object is a block of the general heap with a magic word of its kind. Before an object is touched as a whole it is made sure that
-//! the pointer is a live block of that heap, large enough, that it says it is of this kind, and that this is its thread. So what was destroyed, is
-//! of another kind, or never was one is told, without reading at an address that is not ours. Hot functions look at the magic word
-//! only.
+//! Each object lies in a block of the general heap, with a magic word of its kind. Before an object is touched as a whole it is made sure that
+//! the pointer leads into a live block of that heap, large enough, that it says it is of this kind, and that this is its thread. So what was
+//! destroyed, is of another kind, or never was one is told, without reading at an address that is not ours. Hot functions look at the magic
+//! word only.
+//!
+//! ```text
+//!   | 16 bytes | value | magic, users, thread |
+//!              ▲ what C has: not where the block begins, so that `arenite_free` takes no object for one of the program's blocks
+//! ```
 #![expect(unsafe_code, reason = "follows pointers that C gave")]
 
+use std::alloc::Layout;
 use std::cell::{Cell, UnsafeCell};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -16,6 +22,9 @@ use crate::error::arenite_error::*;
 
 /// In a magic word: the object is being changed as a whole.
 const CHANGING: u32 = 1;
+
+/// Bytes from the start of its block to an object.
+const AHEAD: usize = 16;
 
 /// An object of C's: a value, and what it is known by. The value comes first: hot functions find it without an offset.
 #[repr(C)]
@@ -61,13 +70,20 @@ macro_rules! kind {
 pub(crate) use kind;
 
 /// A number of the calling thread, which no other one has as long as both live.
-fn here() -> usize {
+pub(crate) fn here() -> usize {
     std::thread_local!(static HERE: u8 = const { 0 });
     HERE.with(|here| core::ptr::from_ref(here).addr())
 }
 
 fn object<K: Kind>(pointer: *const K) -> *const Object<K::Value> {
     pointer.cast()
+}
+
+/// The block of an object.
+fn home<K: Kind>() -> Layout {
+    const { assert!(align_of::<Object<K::Value>>() <= AHEAD) };
+    // Never larger than an address space.
+    Layout::new::<([u128; AHEAD / 16], Object<K::Value>)>()
 }
 
 /// Makes an object and writes where it is.
@@ -78,12 +94,11 @@ pub(crate) unsafe fn make<K: Kind>(value: K::Value, out: *mut *mut K) -> Result<
     if out.is_null() {
         return Err(ARENITE_NULL_ARGUMENT.into());
     }
-    let (size, align) = (size_of::<Object<K::Value>>(), align_of::<Object<K::Value>>());
-    let room = alloc_noted::<StdThreads>(size, align);
+    let room = alloc_noted::<StdThreads>(home::<K>().size(), AHEAD);
     let room = room.ok_or_else(|| Refusal::new(ARENITE_SYSTEM, "no memory for the object itself"))?;
-    let made = room.cast::<Object<K::Value>>();
-    // SAFETY: room for it, which is ours; `out` by the caller's promise.
+    // SAFETY: inside of the block, with room for it behind; ours. `out` by the caller's promise.
     unsafe {
+        let made = room.add(AHEAD).cast::<Object<K::Value>>();
         made.write(Object {
             value: UnsafeCell::new(value),
             magic: AtomicU32::new(K::MAGIC),
@@ -126,10 +141,11 @@ fn check<'o, K: Kind>(pointer: *const K) -> Result<&'o Object<K::Value>, Refusal
         return Err(Refusal::new(ARENITE_NULL_ARGUMENT, format_args!("null for an `{}`", K::NAME)));
     }
     let invalid = |what: &str| Refusal::new(ARENITE_INVALID_OBJECT, format_args!("{what} `{}`", K::NAME));
-    if !try_usable_size(pointer.cast()).is_ok_and(|size| size >= size_of::<Object<K::Value>>()) {
+    let block = pointer.cast::<u8>().wrapping_sub(AHEAD);
+    if !try_usable_size(block).is_ok_and(|size| size >= home::<K>().size()) {
         return Err(invalid("not, or not any more, an"));
     }
-    // SAFETY: a live block of our heap, large enough; whatever is in it, these are a number and numbers. (Of another kind, the
+    // SAFETY: in a live block of our heap, which is large enough; whatever is in it, these are a number and numbers. (Of another kind, the
     // value is not looked at.)
     let object = unsafe { &*object(pointer) };
     let magic = object.magic.load(Ordering::Relaxed);
@@ -234,29 +250,43 @@ pub(crate) unsafe fn exclusive<K: Kind, R>(
     work(unsafe { &mut *object.value.get() })
 }
 
-/// Ends an object and answers its value, which the caller drops.
+/// Ends an object; `finish` gets its value, and may run functions of the program's, which are refused the object.
 ///
 /// # Safety
 /// As [`exclusive`]; nobody uses the object any more.
-pub(crate) unsafe fn end<K: Kind>(pointer: *mut K) -> Result<K::Value, Refusal> {
+pub(crate) unsafe fn end<K: Kind, R>(
+    pointer: *mut K,
+    finish: impl FnOnce(K::Value) -> R,
+) -> Result<R, Refusal> {
     unused(pointer)?;
     // SAFETY: the caller's promise.
-    unsafe { end_anytime(pointer) }
+    unsafe { end_anytime(pointer, finish) }
 }
 
 /// As [`end`], also while this thread is in a pressure callback: for what nothing that grows is part of.
 ///
 /// # Safety
 /// As [`end`].
-pub(crate) unsafe fn end_anytime<K: Kind>(pointer: *mut K) -> Result<K::Value, Refusal> {
+pub(crate) unsafe fn end_anytime<K: Kind, R>(
+    pointer: *mut K,
+    finish: impl FnOnce(K::Value) -> R,
+) -> Result<R, Refusal> {
+    struct Gone<'o>(&'o AtomicU32, *mut u8);
+    impl Drop for Gone<'_> {
+        fn drop(&mut self) {
+            self.0.store(0, Ordering::Release);
+            // SAFETY: one of `make`'s, whose value is gone.
+            let freed = unsafe { try_free::<StdThreads>(self.1) };
+            debug_assert!(freed.is_ok());
+        }
+    }
     let object = check(pointer)?;
-    if object.magic.swap(0, Ordering::AcqRel) != K::MAGIC {
-        return Err(ARENITE_INVALID_OBJECT.into());
+    let (open, changing) = (K::MAGIC, K::MAGIC | CHANGING);
+    if object.magic.compare_exchange(open, changing, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+        return Err(refuse_object(pointer));
     }
-    // SAFETY: the value is read out once: from here on the magic word says that there is none. The block is one of `make`'s.
-    unsafe {
-        let value = object.value.get().read();
-        try_free::<StdThreads>(pointer.cast())?;
-        Ok(value)
-    }
+    // Also if it panics.
+    let _gone = Gone(&object.magic, pointer.cast::<u8>().wrapping_sub(AHEAD));
+    // SAFETY: the value is read out once: from here on the magic word says that nobody may look at it.
+    Ok(finish(unsafe { object.value.get().read() }))
 }

@@ -39,8 +39,8 @@ pub struct arenite_pool_stats {
 }
 
 /// Makes a pool of at most `capacity` blocks of `block_size` bytes at multiples of `align` (a power of two, at most 1 MiB; 0 is 16), charged to
-/// `tag`, and writes it to `pool`. Only address space is taken; memory comes as blocks are. The caller owns it, until
-/// `arenite_pool_destroy`.
+/// `tag`, and writes it to `pool`. Blocks of 0 bytes have addresses of their own. Only address space is taken; memory comes as blocks
+/// are. The caller owns it, until `arenite_pool_destroy`.
 ///
 /// Errors: `ARENITE_NULL_ARGUMENT`, `ARENITE_INVALID_ARGUMENT` (the alignment), `ARENITE_BAD_TAG`, `ARENITE_SYSTEM`, `ARENITE_TOO_LARGE`
 /// (2^32 - 2 blocks at the most).
@@ -68,7 +68,7 @@ pub unsafe extern "C" fn arenite_pool_destroy(pool: *mut arenite_pool) -> arenit
         return ARENITE_OK;
     }
     // SAFETY: the caller's object.
-    guard(|| unsafe { object::end(pool).map(drop) })
+    guard(|| unsafe { object::end(pool, drop) })
 }
 
 #[cold]

@@ -30,7 +30,8 @@ pub type arenite_resource = u64;
 
 /// A function that ends a resource: what it holds outside of its bytes. It may call every function of this library but those of the arena,
 /// which answer `ARENITE_BUSY`. It must return, not jump out or throw.
-pub type arenite_destructor = Option<unsafe extern "C" fn(user: *mut c_void, data: *mut c_void, size: usize)>;
+pub type arenite_destructor =
+    Option<unsafe extern "C-unwind" fn(user: *mut c_void, data: *mut c_void, size: usize)>;
 
 /// How a resource arena is made. Zero is each member's default.
 #[derive(Clone, Copy)]
@@ -229,14 +230,8 @@ pub unsafe extern "C" fn arenite_resources_destroy(resources: *mut arenite_resou
     if resources.is_null() {
         return ARENITE_OK;
     }
-    // SAFETY: the caller's object. Cleared first, while the object is still there for destructors to be refused.
-    guard(|| unsafe {
-        object::exclusive(resources, |this| {
-            this.arena.clear();
-            Ok(())
-        })?;
-        object::end(resources).map(drop)
-    })
+    // SAFETY: the caller's object.
+    guard(|| unsafe { object::end(resources, drop) })
 }
 
 /// Puts a resource of `size` bytes in, at a multiple of `align` (a power of two, at most 1 MiB; 0 is 16), and writes its name to `resource`.

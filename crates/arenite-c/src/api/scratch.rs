@@ -66,13 +66,13 @@ pub(crate) struct Scratch {
 
 impl Scratch {
     fn new(stack: ScratchStack) -> Self {
-        let stack = Box::leak(Box::new(stack));
-        let kept = NonNull::from(&mut *stack);
+        // Everything that borrows from the stack does so through this one pointer.
+        let mut kept = NonNull::from(Box::leak(Box::new(stack)));
         // SAFETY: the stack stays where it is until `drop`, which ends guards and scopes first; nothing but these uses it as a whole
         // meanwhile, but for `trim` and `reset`, which say how. That a scope borrows its guard is to keep the guard from making another one
         // while the first is used: it is only asked to by `reset`.
         let (floor, scope) = unsafe {
-            let mut floor: ScratchGuard<'static> = stack.guard();
+            let mut floor: ScratchGuard<'static> = kept.as_mut().guard();
             let scope = core::mem::transmute::<Scope<'_>, Scope<'static>>(floor.scope());
             (floor, scope)
         };
@@ -196,7 +196,7 @@ pub unsafe extern "C" fn arenite_scratch_destroy(scratch: *mut arenite_scratch) 
         return ARENITE_OK;
     }
     // SAFETY: the caller's object.
-    guard(|| unsafe { object::end(scratch).map(drop) })
+    guard(|| unsafe { object::end(scratch, drop) })
 }
 
 /// Opens a scope and writes it to `scope`: what is allocated from now on goes when it is left. Scopes nest. O(1).

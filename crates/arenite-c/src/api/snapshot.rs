@@ -97,7 +97,7 @@ pub unsafe extern "C" fn arenite_snapshot_destroy(snapshot: *mut arenite_snapsho
         return ARENITE_OK;
     }
     // SAFETY: the caller's object.
-    guard(|| unsafe { object::end(snapshot).map(drop) })
+    guard(|| unsafe { object::end(snapshot, drop) })
 }
 
 /// How many tags a snapshot has; 0 if it is none. They are numbered from 0, parents before what is below them.
@@ -170,7 +170,7 @@ pub unsafe extern "C" fn arenite_snapshot_system(
 }
 
 /// Writes a snapshot as a table to `buffer`, with a 0 behind it, cut if it has no room; answers its whole length, without the 0, as
-/// `snprintf` does. A null `buffer` is allowed. 0 if it is no snapshot.
+/// `snprintf` does. Its last line has no newline. A null `buffer` is allowed. 0 if it is no snapshot.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn arenite_snapshot_text(
     snapshot: *const arenite_snapshot,

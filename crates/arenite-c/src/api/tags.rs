@@ -5,7 +5,7 @@ use std::ffi::c_char;
 
 use arenite::{GlobalHeap, Ledger, Tag};
 
-use super::texts::{put, put_text, text};
+use super::texts::{put, put_text, text, wanted};
 use crate::error::arenite_error::{self, *};
 use crate::error::{Refusal, answer, guard};
 
@@ -62,7 +62,10 @@ pub(crate) fn number_of(tag: Tag) -> arenite_tag {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn arenite_tag_register(path: *const c_char, tag: *mut arenite_tag) -> arenite_error {
     // SAFETY: the caller's pointers.
-    guard(|| unsafe { put(tag, number_of(Tag::register(text(path)?)?)) })
+    guard(|| unsafe {
+        wanted(tag)?;
+        put(tag, number_of(Tag::register(text(path)?)?))
+    })
 }
 
 /// As `arenite_tag_register`, for a path below `parent`: `textures` below `scene` is `scene/textures`.
@@ -75,7 +78,10 @@ pub unsafe extern "C" fn arenite_tag_child(
     tag: *mut arenite_tag,
 ) -> arenite_error {
     // SAFETY: the caller's pointers.
-    guard(|| unsafe { put(tag, number_of(tag_of(parent)?.child(text(path)?)?)) })
+    guard(|| unsafe {
+        wanted(tag)?;
+        put(tag, number_of(tag_of(parent)?.child(text(path)?)?))
+    })
 }
 
 /// Finds a tag that is registered under exactly this path, and writes it to `tag`. Thread-safe. O(tags).

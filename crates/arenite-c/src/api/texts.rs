@@ -40,14 +40,17 @@ pub(crate) unsafe fn put_text(text: &str, buffer: *mut c_char, room: usize) -> u
     text.len()
 }
 
+/// Makes sure that there is somewhere to write an answer, before anything is changed.
+pub(crate) fn wanted<T>(out: *mut T) -> Result<(), Refusal> {
+    if out.is_null() { Err(ARENITE_NULL_ARGUMENT.into()) } else { Ok(()) }
+}
+
 /// Writes an answer where C wants it.
 ///
 /// # Safety
 /// Null, or it can be written.
 pub(crate) unsafe fn put<T>(out: *mut T, value: T) -> Result<(), Refusal> {
-    if out.is_null() {
-        return Err(ARENITE_NULL_ARGUMENT.into());
-    }
+    wanted(out)?;
     // SAFETY: the caller's promise.
     unsafe { out.write(value) };
     Ok(())

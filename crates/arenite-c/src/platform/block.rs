@@ -70,7 +70,9 @@ pub(super) enum Rest {
 /// A block, if one is at hand.
 #[inline(always)]
 pub(super) fn alloc_fast(size: usize, place: u16) -> Result<NonNull<u8>, Rest> {
-    if size > bucket::POP_MOST - HEAD {
+    // Not of no bytes, either: such a block is as long as one of a byte, so that its address is not where its neighbour in the heap
+    // begins, which would be taken for it by whoever gives it back to the heap.
+    if size.wrapping_sub(1) > bucket::POP_MOST - HEAD - 1 {
         return Err(Rest::All);
     }
     let Some(start) = bucket::pop::<PlatformThreads>(size + HEAD) else { return Err(Rest::All) };
@@ -192,7 +194,7 @@ fn obtain(wish: Wish) -> Result<NonNull<u8>, Refusal> {
     } else if wish.align > STEP {
         (wish.size + PAD + wish.align, STEP)
     } else {
-        (wish.size + HEAD, STEP)
+        (wish.size.max(1) + HEAD, STEP)
     };
     let (start, touched) = bucket::try_alloc::<PlatformThreads>(size, align)?;
     if wish.clear {
@@ -273,6 +275,12 @@ pub(super) fn gave(seat: &'static Seat, size: usize) {
 pub(super) unsafe fn give_memory(start: NonNull<u8>) {
     // SAFETY: the caller's promise.
     unsafe { bucket::free::<PlatformThreads>(start) };
+}
+
+/// Whether a block that the program has begins at an address. Nothing is read there.
+pub(super) fn lives(address: usize) -> bool {
+    let state = shadow::find(address).filter(|_| address.is_multiple_of(STEP));
+    state.is_some_and(|state| state.load(Ordering::Relaxed) == LIVE)
 }
 
 /// Makes sure that an address is a block that the program has, and answers what is known of it.
@@ -404,6 +412,13 @@ pub(super) fn realloc(address: NonNull<u8>, hint: usize, size: usize) -> Result<
     };
     let wish = Wish { size, clear: false, lock: known.locked, place: known.place, align };
     let new = place(wish, None).inspect_err(|_| failed())?;
+    // Asking for memory may have run program code, which may even have given the old block back.
+    let still = whole(address)
+        .and_then(|now| if now == (known, start) { Ok(()) } else { Err(ARENITE_DOUBLE_FREE.into()) });
+    if let Err(refusal) = still {
+        drop_new(new, resized);
+        return Err(refusal);
+    }
     // SAFETY: both have so many bytes, and are two blocks; the old one is nobody's any more.
     unsafe {
         new.copy_from_nonoverlapping(address, known.size.min(size));
@@ -411,6 +426,16 @@ pub(super) fn realloc(address: NonNull<u8>, hint: usize, size: usize) -> Result<
     }
     recount(known.size, size);
     Ok(new)
+}
+
+/// Gives back what nobody has seen and nobody counted.
+#[cold]
+fn drop_new(new: NonNull<u8>, known: Known) {
+    // SAFETY: placed a moment ago, and what is in front of it is as it was written.
+    if let Some(start) = unsafe { start_of(new, known) } {
+        // SAFETY: as above.
+        unsafe { give_back(new, known, start) };
+    }
 }
 
 fn recount(before: usize, after: usize) {

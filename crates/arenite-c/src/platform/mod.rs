@@ -161,6 +161,12 @@ pub unsafe extern "C" fn Platform_Realloc(ptr: *mut c_void, old_size: usize, new
     }
 }
 
+/// Whether a pointer is a block that the program has. See `platform.h`.
+#[unsafe(no_mangle)]
+pub extern "C" fn Platform_Mem_Owns(ptr: *const c_void) -> c_int {
+    block::lives(ptr.addr()).into()
+}
+
 /// How many bytes a block was asked for with. See `platform.h`.
 #[unsafe(no_mangle)]
 pub extern "C" fn Platform_Mem_GetSize(ptr: *const c_void) -> usize {
@@ -259,7 +265,7 @@ pub extern "C" fn Platform_Mem_DumpLeaks() -> usize {
 /// `write` can be called with `context` and a text of `length` bytes, which ends with a zero; it does not unwind.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn Platform_Mem_DumpLeaks_To(
-    write: Option<unsafe extern "C" fn(context: *mut c_void, text: *const c_char, length: usize)>,
+    write: Option<unsafe extern "C-unwind" fn(context: *mut c_void, text: *const c_char, length: usize)>,
     context: *mut c_void,
 ) -> usize {
     answer(|| {

@@ -7,14 +7,15 @@ use core::ptr::null_mut;
 
 use arenite::base::sync::Lock;
 
-use crate::error::answer;
+use crate::error::arenite_error::*;
+use crate::error::{answer, arenite_last_error};
 use crate::platform::{
     Platform_Alloc, Platform_Alloc_Aligned, Platform_Alloc_Debug, Platform_Free, Platform_Mem_GetAllocated,
     Platform_Ram_Free, Platform_Realloc,
 };
 
 /// Asked when a request was refused: how many bytes were wanted, and what it was set with. Not 0: something was freed, try again.
-type MemoryErrorHook = unsafe extern "C" fn(bytes: usize, context: *mut c_void) -> c_int;
+type MemoryErrorHook = unsafe extern "C-unwind" fn(bytes: usize, context: *mut c_void) -> c_int;
 
 #[derive(Clone, Copy)]
 struct Hook {
@@ -32,21 +33,47 @@ std::thread_local! {
     static ASKING: Cell<bool> = const { Cell::new(false) };
 }
 
+/// What a hook can do about the thread's last error, by which the request was refused.
+enum Hope {
+    /// Nothing: it is not about memory.
+    None,
+    /// It may hear of it; but no address space has room for that.
+    ToTell,
+    /// It may free something.
+    ToFree,
+}
+
+fn hope() -> Hope {
+    match arenite_last_error() {
+        ARENITE_OVER_BUDGET | ARENITE_EXHAUSTED | ARENITE_SYSTEM | ARENITE_FULL => Hope::ToFree,
+        ARENITE_TOO_LARGE => Hope::ToTell,
+        _ => Hope::None,
+    }
+}
+
 /// Tries until there is a block, the hook has nothing more to free, or there is none.
 #[cold]
 #[inline(never)]
 fn retry(bytes: usize, attempt: impl Fn() -> *mut c_void) -> *mut c_void {
+    struct Asked;
+    impl Drop for Asked {
+        fn drop(&mut self) {
+            ASKING.set(false);
+        }
+    }
     loop {
+        let hope = hope();
         let hook = *HOOK.lock();
-        let Some(call) = hook.call else { return null_mut() };
+        let Some(call) = hook.call.filter(|_| !matches!(hope, Hope::None)) else { return null_mut() };
         // What the hook itself can not have it is not asked for.
         if ASKING.replace(true) {
             return null_mut();
         }
-        // SAFETY: by `arenite_Set_Memory_Error` it can be called with its context, and does not unwind.
+        let asked = Asked;
+        // SAFETY: by `arenite_Set_Memory_Error` it can be called with its context.
         let freed = unsafe { call(bytes, hook.context) } != 0;
-        ASKING.set(false);
-        if !freed {
+        drop(asked);
+        if !freed || !matches!(hope, Hope::ToFree) {
             return null_mut();
         }
         let block = attempt();
@@ -105,19 +132,8 @@ pub unsafe extern "C" fn arenite_Free(pointer: *mut c_void) {
 /// If it is a block, nobody uses it any more where it was, unless the answer is null.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn arenite_Resize_Alloc(pointer: *mut c_void, size: usize) -> *mut c_void {
-    use crate::error::arenite_error::*;
-    use crate::error::{arenite_clear_error, arenite_last_error};
-
     // SAFETY: the caller's promise; what is refused is as it was.
-    let attempt = || unsafe { Platform_Realloc(pointer, 0, size) };
-    arenite_clear_error();
-    let block = attempt();
-    // Nothing that the hook could free makes a pointer a block.
-    let no_memory = matches!(
-        arenite_last_error(),
-        ARENITE_OVER_BUDGET | ARENITE_EXHAUSTED | ARENITE_SYSTEM | ARENITE_FULL | ARENITE_TOO_LARGE
-    );
-    if block.is_null() && no_memory { retry(size, attempt) } else { block }
+    or_retry(size, || unsafe { Platform_Realloc(pointer, 0, size) })
 }
 
 /// `Heap_Size`. See `memory_wrapper.h`.
@@ -136,7 +152,7 @@ pub extern "C" fn arenite_Heap_Size() -> c_long {
 /// `hook` can be called on any thread with `context` until another one is set, and does not unwind.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn arenite_Set_Memory_Error(
-    hook: Option<unsafe extern "C" fn(bytes: usize, context: *mut c_void) -> c_int>,
+    hook: Option<unsafe extern "C-unwind" fn(bytes: usize, context: *mut c_void) -> c_int>,
     context: *mut c_void,
 ) {
     *HOOK.lock() = Hook { call: hook, context };

@@ -40,6 +40,30 @@ fn buffers() -> std::sync::MutexGuard<'static, Vec<Buffer>> {
     BUFFERS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The list with room for one more. What that takes is asked for while nobody has it locked: asking may run program code, which may
+/// use a pool.
+fn buffers_with_room() -> Result<std::sync::MutexGuard<'static, Vec<Buffer>>, Refusal> {
+    loop {
+        let all = buffers();
+        if all.len() < all.capacity() {
+            return Ok(all);
+        }
+        let wish = (all.len() * 2).max(16);
+        drop(all);
+        let mut larger = Vec::new();
+        let done = larger.try_reserve_exact(wish);
+        done.map_err(|_| Refusal::new(ARENITE_SYSTEM, "no memory to remember another pool"))?;
+        let mut all = buffers();
+        // Another thread may have been faster.
+        if all.capacity() < larger.capacity() && all.len() < larger.capacity() {
+            larger.append(&mut all);
+            std::mem::swap(&mut *all, &mut larger);
+        }
+        // What is left over goes without the lock, too.
+        drop(all);
+    }
+}
+
 /// Calls `work` with the pool that a pointer names.
 ///
 /// # Safety
@@ -115,9 +139,10 @@ pub unsafe extern "C" fn arenite_Mem_Init(buffer: *mut c_void, size: c_long) -> 
         let size = usize::try_from(size).unwrap_or(0);
         let end = start.checked_add(size).ok_or(ARENITE_TOO_LARGE)?;
         // Whatever was there is no pool any more, also if this one is refused.
-        let mut all = buffers();
-        all.retain(|other| other.end <= start || end.max(start + 1) <= other.start);
-        let ahead = start.next_multiple_of(PARAGRAPH) - start;
+        let mut all = buffers_with_room()?;
+        all.retain(|other| other.end <= start || end.max(start.saturating_add(1)) <= other.start);
+        // To the next whole paragraph, also where addresses end.
+        let ahead = start.wrapping_neg() % PARAGRAPH;
         let bytes = size.saturating_sub(ahead) / PARAGRAPH * PARAGRAPH;
         if bytes < LEAST {
             return Err(Refusal::new(ARENITE_INVALID_ARGUMENT, "the buffer is too small for a pool"));
@@ -126,7 +151,6 @@ pub unsafe extern "C" fn arenite_Mem_Init(buffer: *mut c_void, size: c_long) -> 
             return Err(Refusal::new(ARENITE_TOO_LARGE, "the buffer is too large for a pool"));
         }
         let base = buffer.cast::<u8>().wrapping_add(ahead);
-        all.try_reserve(1).map_err(|_| Refusal::new(ARENITE_SYSTEM, "no memory to remember another pool"))?;
         all.push(Buffer { start, end, base, bytes });
         drop(all);
         // SAFETY: inside the buffer, by the caller's promise.

@@ -12,4 +12,6 @@ pub mod alloc;
 pub mod mem_pool;
 mod pool;
 #[cfg(test)]
+mod pool_program;
+#[cfg(test)]
 mod pool_tests;

@@ -3,7 +3,7 @@
 
 #include <pthread.h>
 
-#include "check.h"
+#include "../check.h"
 
 static void *elsewhere(void *frame) {
     CODE(arenite_frame_begin(frame), ARENITE_WRONG_THREAD);

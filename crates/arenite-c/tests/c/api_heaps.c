@@ -3,7 +3,7 @@
 
 #include <pthread.h>
 
-#include "check.h"
+#include "../check.h"
 
 static void *free_here(void *block) {
     OK(arenite_free(block));

@@ -1,7 +1,7 @@
 // Cache, manager, snapshot.
 #include <arenite.h>
 
-#include "check.h"
+#include "../check.h"
 
 static int loads, unloads;
 static arenite_cache *cache;

@@ -3,7 +3,7 @@
 
 #include <pthread.h>
 
-#include "check.h"
+#include "../check.h"
 
 static void pools(void) {
     arenite_tag tag;

@@ -4,7 +4,7 @@
 //   api_random [SEED [STEPS]]
 #include <arenite.h>
 
-#include "check.h"
+#include "../check.h"
 
 #define MOST 300
 

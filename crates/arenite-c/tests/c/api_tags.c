@@ -1,7 +1,7 @@
 // Errors, tags, budgets and what is said when they are reached.
 #include <arenite.h>
 
-#include "check.h"
+#include "../check.h"
 
 static int told[3];
 static size_t wanted;

@@ -4,7 +4,7 @@
 
 #include <arenite.hpp>
 
-#include "../c/check.h"
+#include "../check.h"
 
 // Knows how many of it live, and finds destructors that run twice or on what is none.
 struct counted {

@@ -58,11 +58,13 @@ int main() {
         // One of the C functions is as good.
         CHECK(arenite_free(show(new int)) == ARENITE_OK && live() == 0);
         // The wrapper's own blocks go to `delete`, too, of every size.
-        for (std::size_t size = 1; size < (8 << 20); size *= 3) {
+        for (std::size_t size = 0; size < (8 << 20); size = size * 3 + 1) {
             const int count = static_cast<int>(Platform_Mem_GetCount());
             char *clear = show(new (MEM_CLEAR) char[size]);
-            CHECK(clear && clear[0] == 0 && clear[size - 1] == 0 && static_cast<int>(Platform_Mem_GetCount()) == count + 1);
+            CHECK(clear && (size == 0 || (clear[0] == 0 && clear[size - 1] == 0)) && static_cast<int>(Platform_Mem_GetCount()) == count + 1);
+            arenite_clear_error();
             delete[] clear;
+            CHECK(arenite_last_error() == ARENITE_OK);
             CHECK(static_cast<int>(Platform_Mem_GetCount()) == count && live() == 0);
         }
 

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "../c/check.h"
+#include "../check.h"
 
 int main() {
     arenite::heap level("cxx/plain"), other("cxx/plain");

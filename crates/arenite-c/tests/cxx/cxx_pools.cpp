@@ -50,6 +50,26 @@ struct node {
     counted value{1};
 };
 
+// Puts another one in when it ends, in whatever slot is free.
+struct heir {
+    heir(handle_pool<heir> *pool, int left) : pool(pool), left(left) {}
+    ~heir() {
+        if (left > 0) CHECK(pool->try_emplace(pool, left - 1));
+    }
+    handle_pool<heir> *pool;
+    int left;
+    counted value{1};
+};
+
+static void heirs() {
+    {
+        handle_pool<heir> pool(tag("cxx/heirs"), 4);
+        const handle<heir> first = pool.emplace(&pool, 0), second = pool.emplace(&pool, 5);
+        CHECK(pool.remove(first) && pool.get(second));
+    }
+    CHECK(counted::live == 0);
+}
+
 static void handles() {
     counted::ended = 0;
     {
@@ -203,6 +223,7 @@ static void caches() {
 int main() {
     blocks();
     handles();
+    heirs();
     heaps();
     caches();
     CHECK(counted::live == 0);

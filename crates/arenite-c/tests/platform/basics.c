@@ -19,7 +19,7 @@ static void blocks_of_all_sizes(void) {
     for (int i = 0; i < COUNT; i++) {
         blocks[i] = Platform_Alloc(sizes[i], PLATFORM_MEM_NORMAL);
         CHECK(blocks[i] && aligned(blocks[i]));
-        CHECK(Platform_Mem_GetSize(blocks[i]) == sizes[i]);
+        CHECK(Platform_Mem_GetSize(blocks[i]) == sizes[i] && Platform_Mem_Owns(blocks[i]) == 1);
         memset(blocks[i], i + 1, sizes[i]);
         sum += sizes[i];
         CHECK(bytes() == sum && Platform_Mem_GetCount() == (size_t)i + 1 && Platform_Mem_GetPeak() == sum);
@@ -154,6 +154,7 @@ static void refused(void *pointer, int code) {
     Platform_Clear_Error();
     CHECK(!Platform_Realloc(pointer, 0, 10) && Platform_Last_Error() == code);
     Platform_Clear_Error();
+    CHECK(Platform_Mem_Owns(pointer) == (code == PLATFORM_ERROR_DAMAGED) && Platform_Last_Error() == PLATFORM_OK);
     CHECK(Platform_Mem_GetSize(pointer) == 0 && Platform_Last_Error() == code);
     CHECK(bytes() == had && Platform_Mem_GetCount() == count);
     CHECK(strlen(Platform_Error_Message(code)) > 5);

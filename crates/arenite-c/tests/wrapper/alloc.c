@@ -1,9 +1,13 @@
 /* memory_wrapper.h in C and C++, with either set of flags (MEMORY_WRAPPER_FLAGS), with and without places. */
+#include "arenite.h"
 #include "compat/memory_wrapper.h"
 
 #include <string.h>
 
 #include "../check.h"
+
+/* More than the budget of this test. */
+#define MUCH ((size_t)64 << 20)
 
 #if MEMORY_WRAPPER_FLAGS == 2
 _Static_assert(MEM_NORMAL == 0 && MEM_NEW == 1 && MEM_CLEAR == 2 && MEM_REAL == 4 && MEM_TEMP == 8 && MEM_LOCK == 0x10, "");
@@ -20,7 +24,7 @@ static int out_of_memory(size_t bytes, void *context) {
     CHECK(context == &asked && bytes > 1000);
     asked++;
     /* What it can not have itself it is not asked for. */
-    CHECK(!Alloc(SIZE_MAX / 2, MEM_NORMAL));
+    CHECK(!Alloc(MUCH, MEM_NORMAL));
     if (lies-- > 0) return 1;
     if (!spare) return 0;
     Free(spare);
@@ -29,19 +33,28 @@ static int out_of_memory(size_t bytes, void *context) {
 }
 
 static void hook(void) {
+    arenite_tag tag;
+    CHECK(arenite_tag_register("platform", &tag) == ARENITE_OK && arenite_budget_set_hard(tag, 16 << 20, 0) == ARENITE_OK);
     char *small = (char *)Alloc(10, MEM_NORMAL);
-    CHECK(small && !Alloc(SIZE_MAX / 2, MEM_CLEAR) && asked == 0);
+    CHECK(small && !Alloc(MUCH, MEM_CLEAR) && asked == 0);
     Set_Memory_Error(out_of_memory, &asked);
-    CHECK(!Alloc(SIZE_MAX / 2, MEM_NORMAL) && asked == 1);
+    CHECK(!Alloc(MUCH, MEM_NORMAL) && asked == 1);
     spare = Alloc(2000, MEM_NORMAL);
-    CHECK(!Alloc(SIZE_MAX / 2, MEM_CLEAR) && asked == 3 && !spare);
+    CHECK(!Alloc(MUCH, MEM_CLEAR) && asked == 3 && !spare);
     lies = 5;
-    CHECK(!Resize_Alloc(small, SIZE_MAX / 2) && asked == 9);
+    CHECK(!Resize_Alloc(small, MUCH) && asked == 9);
+    /* What no address space has room for it hears of, once, whatever it says. */
+    lies = 1000;
+    CHECK(!Alloc(SIZE_MAX / 2, MEM_NORMAL) && !Resize_Alloc(small, SIZE_MAX) && !arenite_Alloc_Aligned(SIZE_MAX, 64, 0) && asked == 12);
     /* A mistake is no lack of memory. */
     char local[32];
-    CHECK(!Resize_Alloc(local, 5000) && asked == 9 && Platform_Last_Error() == PLATFORM_ERROR_FOREIGN);
+    CHECK(!Resize_Alloc(local, 5000) && asked == 12 && Platform_Last_Error() == PLATFORM_ERROR_FOREIGN);
+    CHECK(!arenite_Alloc_Aligned(5000, 24, 0) && asked == 12 && Platform_Last_Error() == PLATFORM_ERROR_ARGUMENT);
     Set_Memory_Error(NULL, NULL);
-    CHECK(!Alloc(SIZE_MAX / 2, MEM_NORMAL) && asked == 9);
+    CHECK(!Alloc(MUCH, MEM_NORMAL) && asked == 12);
+    CHECK(arenite_budget_clear(tag) == ARENITE_OK);
+    /* What succeeds leaves the thread's last error as it is. */
+    CHECK((small = (char *)Resize_Alloc(small, 5000)) != NULL && Platform_Last_Error() == PLATFORM_ERROR_OVER_BUDGET);
     Free(small);
     Platform_Clear_Error();
 }

@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use arenite_demo::outcome::{CacheOutcome, Outcome, Record, Streamed};
+use arenite_demo::outcome::{CacheOutcome, HeapMap, Outcome, PieceKind, Record, Streamed};
 use arenite_demo::report::write_page;
 use driver::Browser;
 use serde_json::Value;
@@ -59,6 +59,8 @@ struct Expected {
     frames: bool,
     /// Loaded and evicted, of a run that streams.
     streamed: Option<[bool; 2]>,
+    /// Of a run whose streamed resources share a heap: whether it ever held something, and of how many maps something is in them.
+    heap: Option<(bool, usize)>,
 }
 
 impl Expected {
@@ -72,6 +74,15 @@ impl Expected {
             streamed: (!record.outcome.caches.is_empty()).then(|| {
                 let any = |of: fn(&Streamed) -> u32| record.timeline.iter().any(|s| of(&s.streamed) > 0);
                 [any(|streamed| streamed.loads), any(|streamed| streamed.evictions)]
+            }),
+            heap: record.outcome.defrag.map(|_| {
+                let full = |map: &&HeapMap| {
+                    map.pieces.iter().any(|piece| piece.what != PieceKind::Free && piece.offset < map.extent)
+                };
+                (
+                    record.timeline.iter().any(|sample| sample.heap.extent > 0),
+                    record.heap_maps.iter().filter(full).count(),
+                )
             }),
             ..Self::of_outcome(&record.outcome)
         }
@@ -90,6 +101,7 @@ impl Expected {
                 let any = |of: fn(&CacheOutcome) -> u64| outcome.caches.iter().any(|cache| of(cache) > 0);
                 [any(|cache| cache.loads), any(|cache| cache.evictions)]
             }),
+            heap: outcome.defrag.map(|defrag| (defrag.peak_extent > 0, 2)),
         }
     }
 }
@@ -161,6 +173,20 @@ fn check(name: &str, page: &Value, expected: &Expected) {
         }
         _ => assert!(of("streaming").is_empty(), "{name}: nothing streamed"),
     }
+    let maps = of("heap-map").into_iter().filter(|map| drawn(name, map, "bar") > 0).count();
+    match expected.heap {
+        Some((held, full)) => {
+            assert_eq!(maps, full, "{name}: maps of the heap");
+            if held {
+                assert_eq!(
+                    (drawn(name, one("heap"), "line"), drawn(name, one("heap"), "wash")),
+                    (2, 1),
+                    "{name}"
+                );
+            }
+        }
+        None => assert_eq!((maps, of("heap").len()), (0, 0), "{name}: no heap"),
+    }
     if expected.committed > 0 {
         let chart = one("budgets");
         assert_eq!(drawn(name, chart, "kept"), expected.committed, "{name}");
@@ -203,10 +229,11 @@ fn from_base64(text: &str) -> Vec<u8> {
 }
 
 /// A page of a real, short run with a budget, and what its figures say must be on it.
-fn page_of_the_game(folder: &Path, name: &str, budget: &str) -> (PathBuf, Expected) {
+fn page_of_the_game(folder: &Path, name: &str, options: &[&str]) -> (PathBuf, Expected) {
     let [page, json] = ["html", "json"].map(|kind| folder.join(format!("{name}.{kind}")));
     let run = Command::new(env!("CARGO_BIN_EXE_arenite"))
-        .args(["demo", "--quiet", "--frames", "120", "--scenes", "2", "--agents", "64", "--budget", budget])
+        .args(["demo", "--quiet", "--frames", "120", "--scenes", "2", "--agents", "64"])
+        .args(options)
         .arg("--report")
         .arg(&page)
         .arg("--json")
@@ -265,10 +292,16 @@ fn every_chart_of_every_extreme_is_drawn() {
 #[ignore = "needs chromium and chromedriver; ci/report-page installs them"]
 fn every_chart_of_a_real_run_is_drawn() {
     let (folder, own) = folders("game");
-    let (path, expected) = page_of_the_game(&folder, "game", "scene=256MiB");
-    let (streamed, within) = page_of_the_game(&folder, "streamed", "textures=240KiB");
+    let (path, expected) = page_of_the_game(&folder, "game", &["--budget", "scene=256MiB"]);
+    let (streamed, within) = page_of_the_game(&folder, "streamed", &["--budget", "textures=240KiB"]);
+    let (heap, moved) =
+        page_of_the_game(&folder, "heap", &["--budget", "textures=240KiB", "--defrag-budget", "50us"]);
+    assert!(moved.heap.is_some());
     assert_eq!((expected.streamed, within.streamed), (None, Some([true; 2])));
-    check_in_browser(&own, &[("game", path, expected), ("streamed", streamed, within)]);
+    check_in_browser(
+        &own,
+        &[("game", path, expected), ("streamed", streamed, within), ("heap", heap, moved)],
+    );
     let _ = fs::remove_dir_all(&own);
 }
 

@@ -80,7 +80,13 @@ impl<'a> Run<'a> {
         };
         // Room for everything at once: no sample makes the heap move the others between two frames.
         let timeline = Vec::with_capacity(usize::try_from(frames).unwrap_or(0));
-        let record = Record { outcome, timeline, sampled_tags: Vec::new(), pictures: Vec::new() };
+        let record = Record {
+            outcome,
+            timeline,
+            sampled_tags: Vec::new(),
+            pictures: Vec::new(),
+            heap_maps: Vec::new(),
+        };
         Self { config, record, checksums: Vec::new() }
     }
 

@@ -5,6 +5,7 @@
 
 mod arena;
 mod budgets;
+mod heap;
 mod memory;
 mod picture;
 mod scale;
@@ -56,6 +57,7 @@ pub fn render(record: &Record, out: &mut dyn Write) -> fmt::Result {
     tables::cards(out, record)?;
     memory::draw(out, record)?;
     streaming::draw(out, record)?;
+    heap::draw(out, record)?;
     arena::draw(out, record)?;
     times::draw_line(out, record)?;
     times::draw_histogram(out, record)?;

@@ -5,6 +5,7 @@
 //! | the WAD file | a resource arena | `wad` |
 //! | decoded textures, flats, sprites, sounds | sections of the scene | `scene/…` |
 //! | textures and sounds that stream | an arena each, held by a cache | `textures`, `sounds` |
+//! | the same under `--defrag-budget` | one heap that moves them together | `textures`, `sounds`; what is free in it `streamed` |
 //! | grid, walls, agents | a scratch stack whose scope is the scene | `game` |
 //! | projectiles, particles | another one, whose scope is the run | `game` |
 //! | buckets, intents, draw list, labels | the frame arena; the draw list is kept for the next frame | `frame` |
@@ -14,6 +15,7 @@
 //!
 //! | file | what lives there |
 //! |---|---|
+//! | `heap` | the heap that textures and sounds share under `--defrag-budget` |
 //! | `leak` | what is leaked on purpose |
 //! | `memory` | start-up: tags, budgets, the manager, the file |
 //! | `resources` | decoded resources by handle |
@@ -29,6 +31,7 @@
 
 mod agents;
 mod flying;
+mod heap;
 mod leak;
 mod memory;
 mod resources;
@@ -135,7 +138,12 @@ fn play(config: &Config, observer: &mut dyn Observer) -> Result<Record, DemoErro
         let (caches, moments) = streams.outcome();
         outcome.caches = caches;
         outcome.streaming = Some(moments);
+        if let Some((moved, maps)) = streams.moved() {
+            outcome.defrag = Some(moved);
+            run.record().heap_maps = maps;
+        }
     }
+    let outcome = &mut run.record().outcome;
     outcome.trends = trends.outcome();
     outcome.leaks = marks.map_or_else(Vec::new, Marks::end);
     Ok(run.finish())
@@ -179,8 +187,10 @@ fn scene(
         let (drawn, cut) = level.frame(&frame, crew, flying)?;
         marks.map_or(Ok(()), Marks::frame)?;
         let (stats, ms) = (frame.end(), clock.ms());
+        let heap = level.after_frame();
         trends.frame(marks);
         let (mut sample, counts) = memory::sample(&drawn, &stats, cut, ms);
+        sample.heap = heap;
         sample.streamed = source.streams.as_ref().map_or(Streamed::default(), Streams::take_news);
         Ok((sample, counts))
     })?;
@@ -240,6 +250,8 @@ fn heap_outcome(tag: &HeapTagSnapshot) -> HeapOutcome {
 
 #[cfg(test)]
 mod resident;
+#[cfg(test)]
+mod shared_heap;
 #[cfg(all(test, target_os = "linux"))]
 mod streamed_game;
 #[cfg(test)]

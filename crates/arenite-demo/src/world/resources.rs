@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arenite::{AllocError, ArenaVec, Frame, Resource, ResourceArena, Scene, Scope};
 
+use super::heap::Contents;
 use super::memory::SECTIONS;
 use super::streaming::{Pins, Streams};
 use crate::config::Config;
@@ -224,7 +225,12 @@ impl<'g> Resources<'g> {
 
     /// The resources as the rules read them, while the scene that they were loaded into is the present one. Every
     /// handle is looked up here, once a frame, and not for each pixel that is drawn.
-    pub(super) fn of<'f>(&'f self, frame: &'f Frame<'_>) -> Result<View<'f>, AllocError> {
+    /// `heap` is where streamed resources are, if they share one.
+    pub(super) fn of<'f>(
+        &'f self,
+        frame: &'f Frame<'_>,
+        heap: Option<&'f Contents>,
+    ) -> Result<View<'f>, AllocError> {
         let sections = Sections::of(frame.resources());
         let images = |section: &'f ResourceArena, list: &[Resource<Image>]| {
             frame.try_alloc_slice_fill_with(list.len(), |at| {
@@ -239,14 +245,14 @@ impl<'g> Resources<'g> {
         if let Some(pins) = &self.pins {
             let wall = |at: usize| {
                 let texture = pins.walls[at].as_deref()?;
-                Some((texture.width, texture.height, texture.pixels.elements()))
+                Some((texture.width, texture.height, texture.pixels.elements(heap)))
             };
             return Ok(View {
                 walls: frame.try_alloc_slice_fill_with(pins.walls.len(), wall)?,
                 flats: images(sections.flats, self.flats)?,
                 sprites: images(sections.sprites, self.sprites)?,
                 sounds: frame
-                    .try_alloc_slice_fill_with(pins.sounds.len(), |at| pins.sounds[at].elements())?,
+                    .try_alloc_slice_fill_with(pins.sounds.len(), |at| pins.sounds[at].elements(heap))?,
             });
         }
         Ok(View {

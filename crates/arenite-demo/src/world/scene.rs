@@ -6,11 +6,12 @@ use rayon::prelude::*;
 use super::agents::Agents;
 use super::flying::Flying;
 use super::resources::{Drops, Resources, Source};
+use super::streaming::Pins;
 use super::think::Search;
 use crate::config::Config;
 use crate::error::DemoError;
 use crate::host::{self, Counts};
-use crate::outcome::Picture;
+use crate::outcome::{HeapSample, Picture};
 use crate::rules::agent;
 use crate::rules::assets::{Assets, Look};
 use crate::rules::buckets::Buckets;
@@ -130,7 +131,9 @@ impl<'g> Level<'g> {
 
         let camera = Camera::over(tick.eye(crew));
         let cut = resources.pins.as_mut().map_or(Ok(Counts::default()), |pins| pins.now(&level, &camera))?;
-        let assets = resources.of(frame)?;
+        let resources = &*resources;
+        let heap = resources.pins.as_ref().and_then(Pins::reading);
+        let assets = resources.of(frame, heap.as_deref())?;
         let number = tick.frame();
         let scenery = Scenery {
             level,
@@ -156,6 +159,11 @@ impl<'g> Level<'g> {
         tick.mix(&assets, mixed);
         tick.finish(crew, projectiles, particles);
         Ok((Drawn { items: items.len() as u32, fresh: delta.fresh }, cut))
+    }
+
+    /// After a frame: moves what streams together, if it shares a heap.
+    pub(super) fn after_frame(&self) -> HeapSample {
+        self.resources.pins.as_ref().map_or(HeapSample::default(), Pins::after_frame)
     }
 
     /// The scene seen from above.

@@ -6,20 +6,24 @@
 //! Only when the camera jumps (its hero is born again elsewhere) the moment lies in a frame: a cut. What moments call is counted
 //! by itself and is no frame's.
 //!
-//! Each resource is an arena of its own, so that unloading it gives its pages back, and the ledger knows them to the page.
+//! Each resource is an arena of its own, so that unloading it gives its pages back, and the ledger knows them to the page. Or, with
+//! `--defrag-budget`, all of them are blocks of one [heap](super::heap) that moves them together.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use arenite::cache::{LoadError, Room};
 use arenite::{
     Pinned, Resource, ResourceArena, ResourceArenaOptions, ResourceCache, ResourceCacheOptions, Tag, os,
 };
 
+use super::heap::{Contents, Mover, Reading, STREAMED, SharedBlock, SharedHeap};
 use super::memory;
 use crate::config::Config;
 use crate::error::DemoError;
 use crate::host::{self, Counts};
-use crate::outcome::{CacheOutcome, Streamed, StreamingOutcome};
+use crate::outcome::{
+    CacheOutcome, DefragOutcome, HeapMap, HeapSample, PieceKind, Streamed, StreamingOutcome,
+};
 use crate::rules::assets::Sheet;
 use crate::rules::draw::Camera;
 use crate::rules::level::Level;
@@ -36,9 +40,19 @@ const AHEAD: i32 = 384 * UNIT;
 /// How far they are pinned at the least before a frame begins.
 const LEAST: i32 = 96 * UNIT;
 
+/// The elements of a resource.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "all resources of a run are of one variant")]
+pub(super) enum Block<T: Copy + Send + Sync + 'static> {
+    /// In memory of their own.
+    Own(OwnBlock<T>),
+    /// In the heap of all.
+    Shared(SharedBlock<T>),
+}
+
 /// Elements in memory of their own.
 #[derive(Debug)]
-pub(super) struct Block<T: Copy + Send + Sync + 'static> {
+pub(super) struct OwnBlock<T: Copy + Send + Sync + 'static> {
     arena: ResourceArena,
     elements: Resource<[T]>,
     /// Declared last: the memory is gone when this is.
@@ -50,12 +64,19 @@ impl<T: Copy + Default + Send + Sync + 'static> Block<T> {
     /// Makes room in the cache first, then takes the memory and fills it.
     fn load(
         tag: Tag,
+        heap: Option<&SharedHeap>,
+        kind: PieceKind,
         room: &mut Room<'_>,
         len: usize,
         fill: impl FnOnce(&mut [T]) -> Result<(), WadError>,
     ) -> Result<Self, DemoError> {
+        let bytes = len * size_of::<T>();
+        if let Some(heap) = heap {
+            room.claim(bytes).map_err(|no_room| DemoError::Memory(no_room.to_string()))?;
+            return heap.insert(len, kind, fill).map(Self::Shared);
+        }
         let page = os::page_size();
-        let bytes = (len * size_of::<T>()).max(1).next_multiple_of(page);
+        let bytes = bytes.max(1).next_multiple_of(page);
         // Besides the elements a page for the arena's table.
         let claim = room.claim(bytes + page);
         claim.map_err(|no_room| DemoError::Memory(no_room.to_string()))?;
@@ -63,18 +84,29 @@ impl<T: Copy + Default + Send + Sync + 'static> Block<T> {
         let elements =
             arena.try_insert_slice_with(len, |elements| fill(elements).map_err(DemoError::from))?;
         room.give_back((bytes + page).saturating_sub(arena.stats().committed));
-        Ok(Self {
+        Ok(Self::Own(OwnBlock {
             #[cfg(test)]
             _seen: super::resident::Seen::new(tag, arena.get(elements).unwrap_or_default()),
             arena,
             elements,
-        })
+        }))
     }
 
-    /// The elements.
-    pub(super) fn elements(&self) -> &[T] {
-        // The arena is never cleared.
-        self.arena.get(self.elements).unwrap_or_default()
+    /// The elements; those in the heap as long as nobody changes it.
+    pub(super) fn elements<'h>(&'h self, heap: Option<&'h Contents>) -> &'h [T] {
+        match (self, heap) {
+            // The arena is never cleared.
+            (Self::Own(block), _) => block.arena.get(block.elements).unwrap_or_default(),
+            (Self::Shared(block), Some(heap)) => block.elements(heap),
+            (Self::Shared(_), None) => &[],
+        }
+    }
+
+    fn shared(&self) -> Option<&SharedBlock<T>> {
+        match self {
+            Self::Own(_) => None,
+            Self::Shared(block) => Some(block),
+        }
     }
 }
 
@@ -94,6 +126,9 @@ pub(super) struct Streams<'w> {
     list: Textures<'w>,
     textures: ResourceCache<LumpName, Texture>,
     sounds: ResourceCache<LumpName, Block<i16>>,
+    /// The heap that both load into, of a run that has one.
+    heap: Option<SharedHeap>,
+    mover: RefCell<Option<Mover>>,
     heap_calls: Option<fn() -> u64>,
     figures: Cell<StreamingOutcome>,
     /// What was done since somebody last asked.
@@ -106,11 +141,32 @@ impl<'w> Streams<'w> {
         if !config.budgets.iter().any(|(name, _)| name == TEXTURES || name == SOUNDS) {
             return Ok(None);
         }
+        let heap = match config.defrag_ns {
+            Some(_) => Some(SharedHeap::start(memory::tag(STREAMED)?)?),
+            None => None,
+        };
+        // In the heap, what a resource claims is handed on by the heap; an arena is charged by itself.
+        let of = |name| -> Result<_, DemoError> {
+            let options = ResourceCacheOptions::new(memory::tag(name)?);
+            Ok(if heap.is_some() { options } else { options.charged_elsewhere() })
+        };
+        let (textures, sounds) = (of(TEXTURES)?, of(SOUNDS)?);
+        let mover = match &heap {
+            Some(heap) => {
+                let limit = |name| Ok::<_, DemoError>(memory::tag(name)?.account().budget.limit());
+                let both =
+                    limit(TEXTURES)?.zip(limit(SOUNDS)?).map(|(textures, sounds)| (textures + sounds) as u64);
+                Some(Mover::start(config, heap.clone(), both))
+            }
+            None => None,
+        };
         Ok(Some(Self {
             wad: *wad,
             list: wad.textures()?,
-            textures: ResourceCache::with(memory::tag(TEXTURES).map(streamed)?),
-            sounds: ResourceCache::with(memory::tag(SOUNDS).map(streamed)?),
+            textures: ResourceCache::with(textures),
+            sounds: ResourceCache::with(sounds),
+            heap,
+            mover: RefCell::new(mover),
             heap_calls: config.heap_calls,
             figures: Cell::default(),
             news: Cell::default(),
@@ -125,7 +181,8 @@ impl<'w> Streams<'w> {
     fn texture(&self, name: LumpName) -> Result<Option<Pinned<LumpName, Texture>>, DemoError> {
         let Some(texture) = self.list.find(name) else { return Ok(None) };
         let loaded = self.textures.get_or_load(&name, |room| {
-            let pixels = Block::load(self.textures.tag(), room, texture.decoded_len(), |pixels| {
+            let (tag, heap, len) = (self.textures.tag(), self.heap.as_ref(), texture.decoded_len());
+            let pixels = Block::load(tag, heap, PieceKind::Texture, room, len, |pixels| {
                 texture.decode_into(&self.wad, pixels).map(drop)
             })?;
             Ok(Texture { width: texture.width.into(), height: texture.height.into(), pixels })
@@ -137,7 +194,8 @@ impl<'w> Streams<'w> {
         let Some(lump) = self.wad.find(name) else { return Ok(None) };
         let loaded = self.sounds.get_or_load(&name, |room| {
             let sound = Sound::parse(lump)?;
-            Block::load(self.sounds.tag(), room, sound.decoded_len(), |samples| sound.decode_into(samples))
+            let (tag, heap, len) = (self.sounds.tag(), self.heap.as_ref(), sound.decoded_len());
+            Block::load(tag, heap, PieceKind::Sound, room, len, |samples| sound.decode_into(samples))
         });
         loaded.map(Some).map_err(why)
     }
@@ -190,6 +248,33 @@ impl<'w> Streams<'w> {
         self.news.take()
     }
 
+    /// What is to be read of the heap that a frame's resources are in, if they are in one; nothing streams meanwhile.
+    fn reading(&self) -> Option<Reading<'_>> {
+        self.heap.as_ref().map(SharedHeap::read)
+    }
+
+    /// After a frame: moves blocks together.
+    fn after_frame(&self, pins: &Pins<'_>) -> HeapSample {
+        let sound = |number: u64| {
+            let sounds = &pins.sounds;
+            let at = usize::try_from(number).unwrap_or(0).checked_rem(sounds.len())?;
+            sounds[at].shared()
+        };
+        self.mover.borrow_mut().as_mut().map_or(HeapSample::default(), |mover| mover.frame(sound))
+    }
+
+    /// Before a scene lets go of what it has pinned.
+    fn silence(&self) {
+        if let Some(mover) = self.mover.borrow_mut().as_mut() {
+            mover.silence();
+        }
+    }
+
+    /// The figures of the heap and its maps.
+    pub(super) fn moved(&self) -> Option<(DefragOutcome, Vec<HeapMap>)> {
+        self.mover.borrow_mut().as_mut().map(Mover::outcome)
+    }
+
     /// The figures of both caches, and of the moments.
     pub(super) fn outcome(&self) -> (Vec<CacheOutcome>, StreamingOutcome) {
         let caches = [
@@ -209,11 +294,6 @@ impl<'w> Streams<'w> {
         });
         (caches.to_vec(), self.figures.get())
     }
-}
-
-/// A cache whose resources are charged by their arenas.
-fn streamed<K>(tag: Tag) -> ResourceCacheOptions<K> {
-    ResourceCacheOptions::new(tag).charged_elsewhere()
 }
 
 fn why(error: LoadError<DemoError>) -> DemoError {
@@ -260,6 +340,16 @@ impl<'s> Pins<'s> {
             })
         };
         Ok(streams.moment(false, load)?.0)
+    }
+
+    /// See [`Streams::reading`].
+    pub(super) fn reading(&self) -> Option<Reading<'_>> {
+        self.streams.reading()
+    }
+
+    /// See [`Streams::after_frame`].
+    pub(super) fn after_frame(&self) -> HeapSample {
+        self.streams.after_frame(self)
     }
 
     /// Sees to it that the textures are there that the camera can show in the next frame: between two frames.
@@ -310,5 +400,11 @@ impl<'s> Pins<'s> {
         }
         self.area = Some(area);
         Ok(())
+    }
+}
+
+impl Drop for Pins<'_> {
+    fn drop(&mut self) {
+        self.streams.silence();
     }
 }

@@ -1,8 +1,9 @@
 //! Records that no game was run for: every extreme that the page must bear, as a pure function of a number.
 
 use arenite_demo::outcome::{
-    CacheOutcome, Dot, FrameMs, FrameSample, HeapOutcome, LeakOutcome, Line, Outcome, Picture, Record,
-    SAMPLED_TAGS, SceneOutcome, Streamed, TagOutcome, TrendOutcome,
+    CacheOutcome, DefragOutcome, Dot, FrameMs, FrameSample, HeapMap, HeapOutcome, HeapPiece, HeapSample,
+    LeakOutcome, Line, Outcome, Picture, PieceKind, Record, SAMPLED_TAGS, SceneOutcome, Streamed, TagOutcome,
+    TrendOutcome,
 };
 
 /// A small repeatable source of numbers.
@@ -94,6 +95,12 @@ pub(crate) fn ordinary(scenes: u32, frames: u32, lines: u32) -> Record {
                 drawn: 300,
                 fresh: 12,
                 streamed: streamed(frame, &mut dice),
+                heap: HeapSample {
+                    live: 1_500_000 + dice.roll(200_000),
+                    extent: (2 << 20) + u64::from(frame / 200 % 4) * 65_536,
+                    moved: dice.roll(3) * 4096,
+                    fragmentation: dice.roll(100) as f32 / 400.0,
+                },
             });
         }
     }
@@ -135,8 +142,24 @@ pub(crate) fn ordinary(scenes: u32, frames: u32, lines: u32) -> Record {
             peak_bytes: 15 << 19,
             budget: Some(8 << 20),
         }],
+        defrag: Some(DefragOutcome {
+            budget_ns: 50_000,
+            moved_blocks: 1234,
+            moved_bytes: 56 << 20,
+            round_ms_p999: 0.048,
+            round_ms_max: 0.051,
+            live: 3 << 19,
+            extent: 2 << 20,
+            peak_extent: 9 << 18,
+            budget: Some(5 << 19),
+            fragmentation_p50: 0.11,
+            fragmentation_p99: 0.23,
+        }),
         ..Outcome::default()
     };
+    let heap_maps = ["after the last frame", "when all was moved that can be"]
+        .map(|when| heap_map(when, &mut dice))
+        .to_vec();
     Record {
         outcome,
         timeline,
@@ -146,7 +169,24 @@ pub(crate) fn ordinary(scenes: u32, frames: u32, lines: u32) -> Record {
         pictures: (0..scenes)
             .map(|scene| picture(&format!("MAP{:02}", scene + 1), lines, &mut dice))
             .collect(),
+        heap_maps,
     }
+}
+
+fn heap_map(when: &str, dice: &mut Dice) -> HeapMap {
+    let mut map = HeapMap { when: when.to_owned(), ..HeapMap::default() };
+    for number in 0..90 {
+        let size = 1024 * (1 + dice.roll(60));
+        let what = match number % 9 {
+            0 => PieceKind::Pinned,
+            1..=4 => PieceKind::Texture,
+            5 | 6 => PieceKind::Sound,
+            _ => PieceKind::Free,
+        };
+        map.pieces.push(HeapPiece { offset: map.extent, size, what, age: number });
+        map.extent += size;
+    }
+    map
 }
 
 fn scene_outcome(map: &str, scene: u32) -> SceneOutcome {
@@ -202,6 +242,8 @@ pub(crate) fn all() -> Vec<(&'static str, Record)> {
     bare.outcome.memory = "plain".to_owned();
     bare.outcome.tags.clear();
     bare.outcome.caches.clear();
+    bare.outcome.defrag = None;
+    bare.heap_maps.clear();
     bare.outcome.frame_heap_calls = None;
     bare.outcome.frame_arena_high_water = 0;
     bare.sampled_tags.clear();
@@ -216,7 +258,13 @@ pub(crate) fn all() -> Vec<(&'static str, Record)> {
         sample.arena_used = u64::MAX;
         sample.ms = f32::MAX;
         sample.streamed = Streamed { loads: u32::MAX, evictions: u32::MAX, cuts: u32::MAX };
+        sample.heap =
+            HeapSample { live: u64::MAX, extent: u64::MAX, moved: u64::MAX / 1000, fragmentation: f32::NAN };
     }
+    let strange = HeapPiece { offset: u64::MAX, size: u64::MAX, what: PieceKind::Sound, age: u32::MAX };
+    huge.heap_maps[0].pieces = vec![HeapPiece { offset: 0, ..strange }; 20_000];
+    huge.heap_maps[0].extent = u64::MAX;
+    huge.heap_maps[1].pieces = vec![strange];
     huge.timeline[5].ms = f32::NAN;
     huge.outcome.frame_ms = FrameMs { p50: f64::INFINITY, p99: f64::NAN, p999: 1e30, max: f64::MAX };
     huge.outcome.tags[0] = tag("scene", u64::MAX / 20, u64::MAX / 16, Some(0));
@@ -235,6 +283,7 @@ pub(crate) fn all() -> Vec<(&'static str, Record)> {
     names.sampled_tags[0].clone_from(&evil);
     names.outcome.scenes[0].map.clone_from(&evil);
     names.pictures[0].map.clone_from(&evil);
+    names.heap_maps[0].when.clone_from(&evil);
     // Nothing had to go.
     for sample in &mut names.timeline {
         sample.streamed.evictions = 0;
@@ -242,8 +291,9 @@ pub(crate) fn all() -> Vec<(&'static str, Record)> {
 
     let mut idle = ordinary(1, 200, 300);
     for sample in &mut idle.timeline {
-        sample.streamed = Streamed::default();
+        (sample.streamed, sample.heap) = (Streamed::default(), HeapSample::default());
     }
+    idle.heap_maps.iter_mut().for_each(|map| *map = HeapMap::default());
 
     let mut empty = ordinary(1, 0, 0);
     empty.outcome.scenes.clear();

@@ -21,7 +21,7 @@ use super::store::Refill;
 use crate::base::align::nowhere;
 use crate::base::{HARDENED, POISON, next_stamp};
 use crate::heap::named::Heap;
-use crate::region::{AllocError, Region};
+use crate::region::{AllocError, Made, Region};
 
 /// The first chunk, header included. Each further one is as large as all so far, up to `LARGEST`.
 const FIRST: usize = 16 << 10;
@@ -98,6 +98,8 @@ pub(super) struct Chunks {
     held: Cell<usize>,
     count: Cell<usize>,
     pub(super) heap: Heap,
+    /// The arena, if it is remembered; told of the chunks.
+    made: Made,
     /// The arena's, for marks.
     pub(super) stamp: u64,
 }
@@ -147,11 +149,12 @@ impl Store {
 
 impl Chunks {
     /// In a block of the heap's, of which it has a handle; and where the pointer starts.
-    pub(super) fn try_new(heap: Heap) -> Result<(NonNull<Self>, *mut u8), AllocError> {
+    pub(super) fn try_new(heap: Heap, made: Made) -> Result<(NonNull<Self>, *mut u8), AllocError> {
         let at = heap.try_alloc(Layout::new::<Self>())?.cast::<Self>();
         let this = Self {
             refill: Refill { find: Self::find },
             heap,
+            made,
             top: Cell::new(null_mut()),
             spare: Cell::new(null_mut()),
             start: Cell::new(nothing()),
@@ -173,8 +176,9 @@ impl Chunks {
     pub(super) unsafe fn release(this: NonNull<Self>) {
         // SAFETY: read out once, and freed as it was taken.
         unsafe {
-            let Self { heap, .. } = this.read();
+            let Self { heap, made, .. } = this.read();
             heap.free(this.cast());
+            drop(made);
         }
     }
 
@@ -283,6 +287,7 @@ impl Chunks {
             unsafe {
                 self.spare.set(chunk.as_ref().next.get());
                 self.held.set(self.held.get() - chunk.as_ref().size);
+                self.made.shrank(chunk.as_ref().size);
                 self.count.set(self.count.get() - 1);
                 self.heap.free(chunk.cast());
             }
@@ -320,6 +325,7 @@ impl Chunks {
             });
         };
         self.held.set(self.held.get() + size);
+        self.made.grew(size);
         self.count.set(self.count.get() + 1);
         Ok(at)
     }

@@ -26,7 +26,7 @@ use super::vec::ArenaVec;
 use crate::base::{HARDENED, next_stamp};
 use crate::ledger::Tag;
 use crate::os::Access;
-use crate::region::{AllocError, IDLE_SLACK, IdleTrim, Region, RegionOptions};
+use crate::region::{AllocError, IDLE_SLACK, IdleTrim, Kind, Made, Region, RegionOptions};
 
 /// The most buffers an arena can have: four frames in flight and the protected one.
 const MAX_BUFFERS: usize = 5;
@@ -225,6 +225,7 @@ impl FrameArena {
     ///
     /// # Errors
     /// Address space or the first pages can not be had.
+    #[track_caller]
     pub fn try_new(tag: Tag) -> Result<Self, AllocError> {
         Self::try_with(FrameArenaOptions::new(tag))
     }
@@ -233,9 +234,12 @@ impl FrameArena {
     ///
     /// # Errors
     /// Address space, the first pages, or what is to be committed ahead can not be had.
+    #[track_caller]
     pub fn try_with(options: FrameArenaOptions) -> Result<Self, AllocError> {
         let count = options.frames_in_flight + usize::from(HARDENED);
+        let made = Made::here(Kind::FrameArena, options.tag);
         let region = RegionOptions::new(options.tag, options.reserve)
+            .of(&made)
             .at_least(options.presize.saturating_add(HEAD).max(1 << 20).min(options.reserve))
             .huge_pages(options.huge)
             .prefault(options.prefault);

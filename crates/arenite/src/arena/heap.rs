@@ -22,7 +22,7 @@ use super::scratch::ScopeBox;
 use super::typed::arena_methods;
 use crate::heap::named::Heap;
 use crate::ledger::Tag;
-use crate::region::AllocError;
+use crate::region::{AllocError, Kind, Made};
 
 /// A growing arena over the pages of a [`Heap`]: blocks of any size and alignment, a few instructions each, freed together.
 /// Choose it where the amount is not known and no address space is to be set aside for it, and for what has the life of a
@@ -113,7 +113,7 @@ impl HeapArena {
     /// A budget would be broken, the heap's range is used up, or the system refused.
     #[track_caller]
     pub fn try_new(heap: &Heap) -> Result<Self, AllocError> {
-        let (chunks, start) = Chunks::try_new(heap.clone())?;
+        let (chunks, start) = Chunks::try_new(heap.clone(), Made::here(Kind::HeapArena, heap.tag()))?;
         // SAFETY: they go when the arena is dropped.
         let store = unsafe { Store::of_chunks(chunks) };
         Ok(Self { ptr: Cell::new(start), store, chunks })

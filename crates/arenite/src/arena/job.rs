@@ -26,7 +26,7 @@ use super::scratch::{ScratchBusy, ScratchGuard, ScratchSlot, ScratchStack};
 use super::typed::arena_methods;
 use crate::base::sync::{AtomicUsize, Ordering};
 use crate::ledger::Tag;
-use crate::region::{AllocError, IDLE_SLACK, IdleTrim, Region, RegionOptions};
+use crate::region::{AllocError, IDLE_SLACK, IdleTrim, Kind, Made, Region, RegionOptions};
 
 /// How [`JobArenas`] are made. Sizes are bytes.
 #[derive(Clone, Copy, Debug)]
@@ -170,6 +170,7 @@ impl JobArenas {
     ///
     /// # Errors
     /// Address space or the first pages can not be had.
+    #[track_caller]
     pub fn try_new(tag: Tag) -> Result<Self, AllocError> {
         Self::try_with(JobArenasOptions::new(tag))
     }
@@ -178,15 +179,18 @@ impl JobArenas {
     ///
     /// # Errors
     /// Address space or the pages of the table can not be had.
+    #[track_caller]
     pub fn try_with(options: JobArenasOptions) -> Result<Self, AllocError> {
         let tag = options.tag;
+        let made = Made::here(Kind::JobArenas, tag);
         let size = options.arenas.checked_mul(size_of::<Slot>()).ok_or(AllocError::TooLarge { tag })?;
-        let mut table = Region::try_reserve(RegionOptions::new(tag, size).at_least(size))?;
+        let mut table = Region::try_reserve(RegionOptions::new(tag, size).at_least(size).of(&made))?;
         table.try_grow(size)?;
         let mut arenas = Self { slots: table.base().cast(), count: 0, parked: AtomicUsize::new(0), table };
 
         let of = |reserve| {
-            RegionOptions::new(tag, reserve).at_least(reserve.min(1 << 16)).prefault(options.prefault)
+            let region = RegionOptions::new(tag, reserve).at_least(reserve.min(1 << 16));
+            region.prefault(options.prefault).of(&made)
         };
         // Two passes over the table, because the regions come in two reservations: the bumps, then the rest.
         let slots = arenas.slots.as_ptr();

@@ -26,7 +26,7 @@ use crate::base::next_stamp;
 use crate::base::sync::{AtomicU32, Lock, Ordering};
 use crate::ledger::Tag;
 use crate::os::page_size;
-use crate::region::{AllocError, Region, RegionOptions};
+use crate::region::{AllocError, Kind, Made, Region, RegionOptions};
 
 /// How a [`ResourceArena`] is made. Sizes are bytes.
 #[derive(Clone, Copy, Debug)]
@@ -251,6 +251,7 @@ impl ResourceArena {
     ///
     /// # Errors
     /// The address space can not be had.
+    #[track_caller]
     pub fn try_new(tag: Tag) -> Result<Self, AllocError> {
         Self::try_with(ResourceArenaOptions::new(tag))
     }
@@ -259,15 +260,18 @@ impl ResourceArena {
     ///
     /// # Errors
     /// The address space can not be had.
+    #[track_caller]
     pub fn try_with(options: ResourceArenaOptions) -> Result<Self, AllocError> {
         let tag = options.tag;
+        let made = Made::here(Kind::ResourceArena, tag);
         let slots = options.capacity.checked_mul(size_of::<Slot>()).ok_or(AllocError::TooLarge { tag })?;
-        let table =
-            Region::try_reserve(RegionOptions::new(tag, slots).at_least(slots).commit_steps(1, 1 << 20))?;
+        let table = RegionOptions::new(tag, slots).at_least(slots).commit_steps(1, 1 << 20);
+        let table = Region::try_reserve(table.of(&made))?;
         let values = RegionOptions::new(tag, options.reserve)
             .huge_pages(options.huge)
             .prefault(options.prefault)
-            .at_least(options.reserve.min(1 << 20));
+            .at_least(options.reserve.min(1 << 20))
+            .of(&made);
         let values = Bump::try_new(Region::try_reserve(values)?, 0)?;
         Ok(Self {
             stamp: next_stamp(),

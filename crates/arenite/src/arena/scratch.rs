@@ -22,7 +22,7 @@ use core::ptr::NonNull;
 use super::bump::{Bump, Cursor, Mark, Store};
 use super::typed::arena_methods;
 use crate::ledger::Tag;
-use crate::region::{AllocError, Region, RegionOptions};
+use crate::region::{AllocError, Kind, Region, RegionOptions};
 
 /// A stack of short-lived memory. Choose it for what a function needs while it runs: search queues, sorted copies,
 /// paths. One per thread; `Send`, not `Sync`.
@@ -50,6 +50,7 @@ impl ScratchStack {
     ///
     /// # Errors
     /// The address space can not be had.
+    #[track_caller]
     pub fn try_new(tag: Tag, reserve: usize) -> Result<Self, AllocError> {
         Self::try_with(RegionOptions::new(tag, reserve))
     }
@@ -58,8 +59,10 @@ impl ScratchStack {
     ///
     /// # Errors
     /// The address space can not be had.
+    #[track_caller]
     pub fn try_with(options: RegionOptions) -> Result<Self, AllocError> {
-        Self::try_in(Region::try_reserve(options)?)
+        let made = options.made(Kind::ScratchStack);
+        Self::try_in(Region::try_reserve(options.of(&made))?)
     }
 
     pub(crate) fn try_in(region: Region) -> Result<Self, AllocError> {

@@ -5,7 +5,7 @@ use core::ptr::{NonNull, without_provenance_mut};
 
 /// Where a block without bytes can lie: nowhere, but aligned.
 #[cfg_attr(
-    not(all(feature = "std", not(loom), target_pointer_width = "64")),
+    not(any(feature = "allocator-api2", all(feature = "std", not(loom), target_pointer_width = "64"))),
     expect(dead_code, reason = "for the heaps' faces and what stands on them")
 )]
 #[inline]

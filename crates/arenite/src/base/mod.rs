@@ -1,15 +1,17 @@
 //! Floor 0: what every other floor stands on: rounding, the wording of sizes, the only door to atomics and locks, numbers
-//! for threads.
+//! for threads, what may be wrong with a pointer.
 //!
 //! Imports nothing from this crate. Allocates nothing.
 
 pub mod align;
 pub mod bytes;
+mod free_error;
 mod prefetch;
 pub mod sync;
 pub(crate) mod thread;
 
 pub use bytes::Bytes;
+pub use free_error::FreeError;
 pub(crate) use prefetch::prefetch_for_writing;
 
 use sync::plain::{AtomicU64, Ordering};

@@ -26,7 +26,7 @@ pub(crate) const fn index(number: usize) -> usize {
 }
 
 #[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
-pub(crate) use numbered::{Row, hide, is_hidden, row, show};
+pub(crate) use numbered::{Row, hide, is_hidden, look_closer, looks_closer, looks_now, row, show};
 pub(crate) use numbered::{enrolled, has_ended, here, remember};
 
 /// Bytes between the rows of a table that has one for each thread.
@@ -59,9 +59,14 @@ mod numbered {
         static ASKED: Cell<bool> = const { Cell::new(false) };
         // `row_of` its number, in bytes; 0 while it is hidden. By itself, so that counting a call loads nothing else.
         static MINE: Cell<usize> = const { Cell::new(0) };
+        // How often it is hidden, and `ONCE`.
         static HIDDEN: Cell<u32> = const { Cell::new(0) };
         static EXIT: Exit = const { Exit };
     }
+
+    /// Whether the thread is to look closer at its next block only. In one word with the other reason to look closer, so that
+    /// one compare asks for both.
+    const ONCE: u32 = 1 << 31;
 
     /// Says when the thread ends that it has.
     struct Exit;
@@ -122,13 +127,34 @@ mod numbered {
 
     /// Ends what [`hide`] began.
     pub(crate) fn show() {
-        HIDDEN.set(HIDDEN.get().saturating_sub(1));
+        if is_hidden() {
+            HIDDEN.set(HIDDEN.get() - 1);
+        }
         find_row();
     }
 
     #[inline(always)]
     pub(crate) fn is_hidden() -> bool {
+        HIDDEN.get() & !ONCE != 0
+    }
+
+    /// The thread [`looks_closer`] once.
+    #[inline]
+    pub(crate) fn look_closer() {
+        HIDDEN.set(HIDDEN.get() | ONCE);
+    }
+
+    /// Whether the thread is hidden, or is to look closer once.
+    #[inline(always)]
+    pub(crate) fn looks_closer() -> bool {
         HIDDEN.get() != 0
+    }
+
+    /// Ends what [`look_closer`] began. False if it did not.
+    pub(crate) fn looks_now() -> bool {
+        let hidden = HIDDEN.get();
+        HIDDEN.set(hidden & !ONCE);
+        hidden & ONCE != 0
     }
 
     /// Whether the thread of this number has ended. If so, all that it did happened before.
@@ -204,6 +230,15 @@ mod tests {
             show();
             assert!(!is_hidden());
             assert_eq!(row().bytes(), mine);
+            look_closer();
+            assert!(looks_closer() && !is_hidden() && row().bytes() == mine);
+            hide();
+            look_closer();
+            assert!(looks_now() && !looks_now() && looks_closer() && is_hidden());
+            look_closer();
+            show();
+            show();
+            assert!(looks_closer() && !is_hidden() && looks_now() && !looks_closer());
         })
         .join()
         .unwrap();
@@ -230,4 +265,21 @@ mod tests {
         assert_eq!(places.len(), 6);
         assert!(others.iter().all(|(number, place)| number % 2 == 0 && *place < THREADS));
     }
+}
+
+/// What tells this thread from all others that live: 0 where they can not be told apart.
+#[cfg(all(feature = "std", not(loom)))]
+#[inline]
+pub(crate) fn token() -> usize {
+    std::thread_local! {
+        static HERE: u8 = const { 0 };
+    }
+    HERE.with(|here| core::ptr::from_ref(here).addr())
+}
+
+/// What tells this thread from all others that live: 0 where they can not be told apart.
+#[cfg(any(not(feature = "std"), loom))]
+#[inline]
+pub(crate) fn token() -> usize {
+    0
 }

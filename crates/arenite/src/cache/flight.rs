@@ -40,7 +40,15 @@ fn me() -> ThreadId {
 }
 
 impl Flight {
-    pub(super) fn start() -> Arc<Self> {
+    /// Of the calling thread; in the place of one that nobody else has, if there is one.
+    pub(super) fn start(spare: Option<Arc<Self>>) -> Arc<Self> {
+        if let Some(mut flight) = spare
+            && let Some(again) = Arc::get_mut(&mut flight)
+        {
+            again.owner = me();
+            again.over = AtomicBool::new(false);
+            return flight;
+        }
         Arc::new(Self {
             owner: me(),
             over: AtomicBool::new(false),

@@ -25,9 +25,9 @@ pub use state::ResourceCacheStats;
 use std::fmt;
 use std::hash::Hash;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use crate::base::sync::Backoff;
+use crate::base::sync::{Backoff, Guard, Lock};
 use crate::ledger::Tag;
 use flight::Flight;
 use options::Hook;
@@ -36,7 +36,9 @@ use state::{Found, Gone, State};
 
 /// What the cache and its pins share.
 pub(crate) struct Shared<K, R> {
-    state: Mutex<State<K, R>>,
+    /// Held for a few loads and stores, and while the table grows. (That of `std` takes one exchange more each time, and a hit
+    /// takes two locks.) A key's `Hash` or `Eq` may panic under it: every step of the state is whole before and after it calls them.
+    state: Lock<State<K, R>>,
     tag: Tag,
     /// Whether the cache charges what is claimed.
     charges: bool,
@@ -44,9 +46,9 @@ pub(crate) struct Shared<K, R> {
 }
 
 impl<K, R> Shared<K, R> {
-    fn lock(&self) -> MutexGuard<'_, State<K, R>> {
-        // A key's `Hash` or `Eq` panicked: every step of the state is whole before and after it calls them.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    #[inline]
+    fn lock(&self) -> Guard<'_, State<K, R>> {
+        self.state.lock()
     }
 
     fn tell(&self, event: CacheEvent<'_, K>) {
@@ -141,7 +143,7 @@ impl<K: Eq + Hash + Clone, R> ResourceCache<K, R> {
     /// An empty cache made as the options say.
     pub fn with(options: ResourceCacheOptions<K>) -> Self {
         let ResourceCacheOptions { tag, charges, hook } = options;
-        Self { shared: Arc::new(Shared { state: Mutex::new(State::new()), tag, charges, hook }) }
+        Self { shared: Arc::new(Shared { state: Lock::new(State::new()), tag, charges, hook }) }
     }
 
     /// The tag that resources are charged to, and whose budget limits them.
@@ -219,7 +221,7 @@ impl<K: Eq + Hash + Clone, R> ResourceCache<K, R> {
             flight.wait().map_err(|_| LoadError::Cycle)?;
         };
         // Ends the flight, whatever happens.
-        let mut landing = Landing { shared: &self.shared, key, flight, landed: false };
+        let mut landing = Landing { shared: &self.shared, key, flight: Some(flight), landed: false };
         let mut room = Room::new(&*self.shared, self.shared.charges);
         let value = match load(&mut room) {
             Ok(value) => value,
@@ -230,10 +232,9 @@ impl<K: Eq + Hash + Clone, R> ResourceCache<K, R> {
         };
         let slot = Slot::pinned(value, room.into_charge(), Arc::clone(&self.shared));
         // From here on, whatever panics, it is unpinned.
-        let pinned = Pinned::new(Arc::clone(&slot));
-        let bytes = slot.bytes();
-        let landed = self.shared.lock().land(key, &slot);
-        drop(slot);
+        let pinned = Pinned::new(slot);
+        let bytes = pinned.bytes();
+        let landed = self.shared.lock().land(key, pinned.slot(), &mut landing.flight);
         // The key has no place in the table any more that is this load's.
         landing.landed = landed.is_ok();
         drop(landing);
@@ -370,7 +371,8 @@ fn out_of_memory<K, R>(slot: Arc<Slot<K, R>>) -> InsertRefused<R> {
 struct Landing<'a, K: Eq + Hash, R> {
     shared: &'a Shared<K, R>,
     key: &'a K,
-    flight: Arc<Flight>,
+    /// None: nobody can wait for it.
+    flight: Option<Arc<Flight>>,
     /// It has ended in the cache, which has nothing to be tidied up.
     landed: bool,
 }
@@ -384,11 +386,12 @@ impl<K: Eq + Hash, R> Drop for Landing<'_, K, R> {
                 self.0.end();
             }
         }
-        let _end = End(&self.flight);
+        let Some(flight) = &self.flight else { return };
+        let _end = End(flight);
         if self.landed {
             return;
         }
-        let key = self.shared.lock().abandon(self.key, &self.flight);
+        let key = self.shared.lock().abandon(self.key, flight);
         drop(key);
     }
 }

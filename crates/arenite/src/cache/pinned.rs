@@ -29,8 +29,7 @@ impl Charge {
 impl Drop for Charge {
     fn drop(&mut self) {
         if self.charged {
-            self.tag.move_live(self.bytes, 0);
-            self.tag.credit_committed(self.bytes);
+            self.tag.credit_whole(self.bytes);
         }
     }
 }
@@ -110,6 +109,10 @@ impl<K, R> Pinned<K, R> {
     /// Takes over a pin that has been counted.
     pub(super) fn new(slot: Arc<Slot<K, R>>) -> Self {
         Self { slot }
+    }
+
+    pub(super) fn slot(&self) -> &Arc<Slot<K, R>> {
+        &self.slot
     }
 
     /// What the resource claimed.

@@ -101,13 +101,17 @@ impl<'a> Room<'a> {
             return Ok(());
         }
         loop {
-            let mut calm = self.tag.quiet_room();
             // There is room enough and to spare, or there may be.
-            let possible = calm >= bytes || self.tag.refusal(bytes, self.cache.idle()).is_none();
+            if self.take_quietly(bytes) {
+                return Ok(());
+            }
+            let possible = self.tag.refusal(bytes, self.cache.idle()).is_none();
             if possible {
-                // It fits, or will: so go on until nobody has to be told of it.
-                while calm < bytes && self.cache.unload_one() {
-                    calm = self.tag.quiet_room();
+                // It will fit: so go on until nobody has to be told of it.
+                while self.cache.unload_one() {
+                    if self.take_quietly(bytes) {
+                        return Ok(());
+                    }
                 }
             }
             // Asked in vain, too: the tag's pressure callbacks may have something to give.
@@ -118,6 +122,11 @@ impl<'a> Room<'a> {
                 Err(refused) => return Err(refused),
             }
         }
+    }
+
+    /// As [`take`](Self::take), if no mark is reached by it.
+    fn take_quietly(&self, bytes: usize) -> bool {
+        if self.charges { self.tag.try_charge_quietly(bytes) } else { self.tag.quiet_room() >= bytes }
     }
 
     /// Charges; or looks, if the resources do that by themselves.

@@ -6,6 +6,8 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::vec::Vec;
 
+use foldhash::fast::RandomState;
+
 use super::Unloading;
 use super::flight::Flight;
 use super::pinned::Slot;
@@ -59,12 +61,14 @@ struct Node<K, R> {
 }
 
 pub(super) struct State<K, R> {
-    places: HashMap<K, Place>,
+    places: HashMap<K, Place, RandomState>,
     nodes: Vec<Node<K, R>>,
     /// The first vacant node.
     vacant: usize,
     newest: usize,
     oldest: usize,
+    /// A flight that nobody has any more, for the next load.
+    spare: Option<Arc<Flight>>,
     pub(super) stats: ResourceCacheStats,
 }
 
@@ -88,11 +92,12 @@ pub(super) struct Gone<K, R> {
 impl<K, R> State<K, R> {
     pub(super) fn new() -> Self {
         Self {
-            places: HashMap::new(),
+            places: HashMap::with_hasher(RandomState::default()),
             nodes: Vec::new(),
             vacant: NONE,
             newest: NONE,
             oldest: NONE,
+            spare: None,
             stats: ResourceCacheStats::default(),
         }
     }
@@ -165,7 +170,7 @@ impl<K, R> State<K, R> {
 
     /// Empties the whole cache: of slots and of keys.
     pub(super) fn take_all(&mut self) -> Vec<Gone<K, R>> {
-        let places = std::mem::take(&mut self.places);
+        let places = std::mem::replace(&mut self.places, HashMap::with_hasher(RandomState::default()));
         let nodes = std::mem::take(&mut self.nodes);
         (self.vacant, self.newest, self.oldest) = (NONE, NONE, NONE);
         self.stats = ResourceCacheStats { count: 0, bytes: 0, idle_bytes: 0, ..self.stats };
@@ -251,7 +256,7 @@ impl<K: Eq + Hash + Clone, R> State<K, R> {
     /// Notes that a load of an absent key begins.
     pub(super) fn begin(&mut self, key: &K) -> Result<Arc<Flight>, Full> {
         self.grow()?;
-        let flight = Flight::start();
+        let flight = Flight::start(self.spare.take());
         self.places.insert(key.clone(), Place::Loading(Arc::clone(&flight)));
         Ok(flight)
     }
@@ -272,8 +277,14 @@ impl<K: Eq + Hash + Clone, R> State<K, R> {
         Ok(self.vacate(old).map(|(key, slot)| Gone { keys: (key, None), slot }))
     }
 
-    /// Puts in what a load brought. If something was inserted under the key meanwhile that wins: it comes back, pinned.
-    pub(super) fn land(&mut self, key: &K, slot: &Arc<Slot<K, R>>) -> Result<Option<Arc<Slot<K, R>>>, Full> {
+    /// Puts in what a load brought. If something was inserted under the key meanwhile that wins: it comes back, pinned. Keeps the
+    /// flight for the next load if nobody else has it: then nobody waits for its end, and nobody can any more.
+    pub(super) fn land(
+        &mut self,
+        key: &K,
+        slot: &Arc<Slot<K, R>>,
+        flight: &mut Option<Arc<Flight>>,
+    ) -> Result<Option<Arc<Slot<K, R>>>, Full> {
         let (own, index) = (key.clone(), self.next());
         match self.places.get_mut(key) {
             Some(Place::Ready(_)) => match self.find(key) {
@@ -290,6 +301,11 @@ impl<K: Eq + Hash + Clone, R> State<K, R> {
         }
         self.settle(own, Arc::clone(slot));
         self.stats.loads += 1;
+        if let Some(own) = flight
+            && Arc::get_mut(own).is_some()
+        {
+            self.spare = flight.take();
+        }
         Ok(None)
     }
 }

@@ -5,8 +5,9 @@ use core::alloc::Layout;
 use core::cell::Cell;
 use core::panic::Location;
 
+use super::sites;
 use crate::base::thread;
-use crate::ledger::{Tag, here};
+use crate::ledger::{Here, Tag, here};
 
 /// One call for memory while somebody had asked that there be none.
 #[derive(Clone, Copy, Debug)]
@@ -31,10 +32,32 @@ std::thread_local! {
     static FIRST: Cell<Option<Offence>> = const { Cell::new(None) };
 }
 
-/// The calling thread has asked for a block. A thread that is watched is hidden, so that a counting allocator finds no row for it
+/// The calling thread was handed a block. The first one since it [stands](crate::ledger::set_here) where it stands is noted with the
+/// place of the scope. A thread that is watched is hidden, so that a counting allocator finds no row for it
 /// and looks closer anyway.
 #[inline(always)]
 pub(super) fn note(layout: Layout) {
+    if thread::looks_closer() {
+        look(layout);
+    }
+}
+
+/// A block of the calling thread was resized: as [`note`] if the thread is watched.
+#[inline]
+pub(super) fn note_resize(layout: Layout) {
+    if thread::is_hidden() {
+        write_down(layout);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn look(layout: Layout) {
+    if thread::looks_now()
+        && let Here { tag: Some(tag), site: Some(site) } = here()
+    {
+        sites::note(tag.place(), site);
+    }
     if thread::is_hidden() {
         write_down(layout);
     }

@@ -6,6 +6,8 @@ use core::ptr::{NonNull, null_mut};
 
 use crate::heap::bucket::{self, HeapStats, LiveBlock, StdThreads, TagUse};
 use crate::ledger::{Here, Tag, set_aside, set_here};
+#[cfg(feature = "record")]
+use crate::record;
 use crate::region::AllocError;
 
 /// The heap of the process, for `#[global_allocator]`: `Box`, `Vec`, `String` and the rest then live in it, each under the
@@ -107,11 +109,20 @@ fn raw(block: Option<NonNull<u8>>) -> *mut u8 {
 unsafe impl GlobalAlloc for GlobalHeap {
     #[inline(always)]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        #[cfg(feature = "record")]
+        if record::is_on() {
+            return recorded::alloc(layout, false);
+        }
         raw(bucket::alloc_aligned::<StdThreads>(layout.size(), layout.align()))
     }
 
     #[inline(always)]
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        #[cfg(feature = "record")]
+        if record::is_on() {
+            // SAFETY: the caller's promise.
+            return unsafe { recorded::free(block, Some(layout)) };
+        }
         // SAFETY: by the contract it came from `alloc`, so it is not null, and is freed once.
         unsafe {
             let block = NonNull::new_unchecked(block);
@@ -127,11 +138,20 @@ unsafe impl GlobalAlloc for GlobalHeap {
 
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        #[cfg(feature = "record")]
+        if record::is_on() {
+            return recorded::alloc(layout, true);
+        }
         raw(bucket::alloc_zeroed::<StdThreads>(layout.size(), layout.align()))
     }
 
     #[inline]
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        #[cfg(feature = "record")]
+        if record::is_on() {
+            // SAFETY: the caller's promise.
+            return unsafe { recorded::realloc(block, layout, size) };
+        }
         // SAFETY: as in `dealloc`; it was asked for with this alignment.
         unsafe {
             let block = NonNull::new_unchecked(block);
@@ -139,6 +159,76 @@ unsafe impl GlobalAlloc for GlobalHeap {
             bucket::check(block, Some(layout.size()), layout.align());
             raw(bucket::realloc::<StdThreads>(block, size, layout.align()))
         }
+    }
+}
+
+/// What the global allocator does while a recording is made. Out of line, so that it costs two instructions when none is.
+#[cfg(feature = "record")]
+mod recorded {
+    use core::alloc::Layout;
+    use core::ptr::NonNull;
+
+    use super::{StdThreads, bucket, raw};
+    use crate::record::{self, Caller};
+
+    #[cold]
+    #[inline(never)]
+    pub(super) fn alloc(layout: Layout, zeroed: bool) -> *mut u8 {
+        let caller = Caller::here();
+        let (size, align) = (layout.size(), layout.align());
+        let block = if zeroed {
+            raw(bucket::alloc_zeroed::<StdThreads>(size, align))
+        } else {
+            raw(bucket::alloc_aligned::<StdThreads>(size, align))
+        };
+        if !block.is_null() {
+            record::allocated(block.addr(), size, caller);
+        }
+        block
+    }
+
+    /// # Safety
+    /// As `GlobalAlloc::dealloc`; without a layout, as [`bucket::free`].
+    #[cold]
+    #[inline(never)]
+    pub(super) unsafe fn free(block: *mut u8, layout: Option<Layout>) {
+        record::freed(block.addr());
+        // SAFETY: the caller's promise.
+        unsafe {
+            let block = NonNull::new_unchecked(block);
+            #[cfg(feature = "hardened")]
+            if let Some(layout) = layout {
+                return bucket::free_checked::<StdThreads>(block, Some(layout.size()), layout.align());
+            }
+            let _ = layout;
+            bucket::free::<StdThreads>(block);
+        }
+    }
+
+    #[cfg(feature = "allocator-api2")]
+    #[cold]
+    #[inline(never)]
+    pub(super) fn resized(before: *mut u8, block: *mut u8, size: usize) {
+        record::resized(before.addr(), block.addr(), size, Caller::here());
+    }
+
+    /// # Safety
+    /// As `GlobalAlloc::realloc`.
+    #[cold]
+    #[inline(never)]
+    pub(super) unsafe fn realloc(block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        let caller = Caller::here();
+        // SAFETY: by the contract a block of this heap, asked for with this layout.
+        let moved = unsafe {
+            let block = NonNull::new_unchecked(block);
+            #[cfg(feature = "hardened")]
+            bucket::check(block, Some(layout.size()), layout.align());
+            raw(bucket::realloc::<StdThreads>(block, size, layout.align()))
+        };
+        if !moved.is_null() {
+            record::resized(block.addr(), moved.addr(), size, caller);
+        }
+        moved
     }
 }
 
@@ -150,6 +240,8 @@ mod face {
     use allocator_api2::alloc::{AllocError, Allocator};
 
     use super::GlobalHeap;
+    #[cfg(feature = "record")]
+    use super::{record, recorded};
     use crate::base::align::nowhere;
     use crate::heap::bucket::{self, StdThreads};
 
@@ -174,7 +266,14 @@ mod face {
             }
             if old.size() != 0 && new.align() <= old.align() {
                 // SAFETY: the caller's promise; a block that moves keeps the larger alignment.
-                return sized(unsafe { bucket::realloc::<StdThreads>(block, new.size(), old.align()) }, new);
+                let moved = unsafe { bucket::realloc::<StdThreads>(block, new.size(), old.align()) };
+                #[cfg(feature = "record")]
+                if record::is_on()
+                    && let Some(moved) = moved
+                {
+                    recorded::resized(block.as_ptr(), moved.as_ptr(), new.size());
+                }
+                return sized(moved, new);
             }
             let moved = self.allocate(new)?;
             // SAFETY: both have so many bytes, and the old one is still the caller's.
@@ -195,6 +294,10 @@ mod face {
             if layout.size() == 0 {
                 return Ok(NonNull::slice_from_raw_parts(nowhere(layout), 0));
             }
+            #[cfg(feature = "record")]
+            if record::is_on() {
+                return sized(NonNull::new(recorded::alloc(layout, false)), layout);
+            }
             sized(bucket::alloc_aligned::<StdThreads>(layout.size(), layout.align()), layout)
         }
 
@@ -203,12 +306,21 @@ mod face {
             if layout.size() == 0 {
                 return Ok(NonNull::slice_from_raw_parts(nowhere(layout), 0));
             }
+            #[cfg(feature = "record")]
+            if record::is_on() {
+                return sized(NonNull::new(recorded::alloc(layout, true)), layout);
+            }
             sized(bucket::alloc_zeroed::<StdThreads>(layout.size(), layout.align()), layout)
         }
 
         #[inline(always)]
         unsafe fn deallocate(&self, block: NonNull<u8>, layout: Layout) {
             if layout.size() != 0 {
+                #[cfg(feature = "record")]
+                if record::is_on() {
+                    // SAFETY: the caller's promise.
+                    return unsafe { recorded::free(block.as_ptr(), None) };
+                }
                 // SAFETY: the caller's promise.
                 unsafe { bucket::free::<StdThreads>(block) };
             }

@@ -2,13 +2,14 @@
 //!
 //! - [`GlobalHeap`]: our own heap, each block under the tag that its thread was in.
 //! - [`TrackingAllocator`]: any allocator, counted; by tag, too, if it is [`Tagged`].
+//! - `Recorded` (feature `record`): any allocator, shown to the recorder (`arenite::record`).
 //! - [`no_alloc`], [`assert_no_alloc!`](crate::assert_no_alloc), [`assert_max_alloc!`](crate::assert_max_alloc): what a piece of
 //!   code asks for, on its thread.
 //! - [`Tag::scope`](crate::Tag::scope): which tag a thread is in.
 //!
 //! ```text
 //!   tracking.rs (the face) ─► book.rs: a slot of figures for each thread ─ tagged.rs: a row of tags for each thread
-//!                          └► calls.rs: what this thread asked for
+//!                          └► calls.rs: what this thread asked for ─ sites.rs: under which scopes
 //! ```
 //!
 //! ```
@@ -31,8 +32,12 @@ mod heap;
 mod mark;
 #[cfg(not(loom))]
 mod quiet;
+#[cfg(all(feature = "record", not(loom)))]
+mod recorded;
 #[cfg(not(loom))]
 mod scope;
+#[cfg(not(loom))]
+mod sites;
 #[cfg(not(loom))]
 mod stats;
 #[cfg(not(loom))]
@@ -51,6 +56,8 @@ pub use self::mark::{AllocationDiff, AllocationMark, TagDelta};
 pub(crate) use self::quiet::{Noise, Watch, source};
 #[cfg(not(loom))]
 pub use self::quiet::{ThreadAllocations, max_alloc, no_alloc, thread_allocations};
+#[cfg(all(feature = "record", not(loom)))]
+pub use self::recorded::Recorded;
 #[cfg(not(loom))]
 pub use self::scope::TagScope;
 #[cfg(not(loom))]

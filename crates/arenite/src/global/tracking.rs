@@ -179,7 +179,7 @@ impl<A, M> TrackingAllocator<A, M> {
     #[inline(never)]
     fn changed_slowly(&self, layout: Layout, size: usize) {
         // SAFETY: the caller of `realloc` has promised that the new size fits the alignment.
-        calls::note(unsafe { Layout::from_size_align_unchecked(size, layout.align()) });
+        calls::note_resize(unsafe { Layout::from_size_align_unchecked(size, layout.align()) });
         self.book.realloc(row_of(thread::enrolled()), layout.size(), size);
     }
 }
@@ -215,7 +215,7 @@ impl<A: GlobalAlloc> TrackingAllocator<A> {
     /// more: what lives on during the call costs the register it lies in.
     #[inline(always)]
     fn give(&self, layout: Layout, ask: impl FnOnce(&A, Layout) -> *mut u8) -> *mut u8 {
-        if thread::is_hidden() || !is_usual(layout.align(), layout.size()) {
+        if thread::looks_closer() || !is_usual(layout.align(), layout.size()) {
             return self.give_unusual(layout, ask);
         }
         self.came(ask(&self.inner, layout), layout.size())

@@ -8,9 +8,17 @@
 //! | the process's, `GlobalHeap` | whatever nobody has a better place for | never |
 //! | `named`: `Heap` | one part of a program, with a tag of its own | whole, when that part ends and nothing lives in it |
 //! | `bucket`: `BucketHeap` | the raw core of both | when its owner drops it |
+//! | [`fit`]: [`OffsetAllocator`](fit::OffsetAllocator) | what is not memory, or not ours: GPU memory, files, numbers | when its owner drops it |
+//! | [`fit`]: [`FitHeap`](fit::FitHeap) | memory with a policy of its own: a fixed buffer, a region, what someone lends | when its owner drops it |
+//! | [`external`]: `ExternalHeap`, [`UploadRing`](external::UploadRing) | shared blocks and rings in memory of a device or a file | with the last handle |
+//! | [`defrag`]: [`DefragHeap`](defrag::DefragHeap), [`DefragSpace`](defrag::DefragSpace) | blocks that may move, so that free memory stays in one piece | when its owner, and the last pin, drops it |
 
 #[cfg(all(not(loom), target_pointer_width = "64"))]
 pub mod bucket;
+
+pub mod defrag;
+pub mod external;
+pub mod fit;
 
 #[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
 pub mod named;

@@ -5,6 +5,7 @@ use core::panic::Location;
 use std::sync::OnceLock;
 
 use super::Tag;
+use crate::base::thread::look_closer;
 
 /// Where a thread stands.
 #[derive(Clone, Copy, Debug)]
@@ -26,8 +27,9 @@ pub(crate) fn here() -> Here {
     HERE.get()
 }
 
-/// From now on the calling thread stands there.
+/// From now on the calling thread stands there. Its next block tells where that is.
 pub(crate) fn set_here(here: Here) {
+    look_closer();
     HERE.set(here);
 }
 
@@ -43,6 +45,27 @@ pub(crate) fn set_aside(how: Aside) {
     if ASIDE.get().is_none() {
         // Whoever comes first says the same.
         let _ = ASIDE.set(how);
+    }
+}
+
+/// Is told of memory that was committed under a tag, or given back: `bytes` more. Called with no lock held.
+#[cfg(feature = "record")]
+pub(crate) type Committed = fn(tag: Tag, bytes: i64);
+
+#[cfg(feature = "record")]
+static RECORDER: OnceLock<Committed> = OnceLock::new();
+
+/// From now on the recorder is told what is committed.
+#[cfg(feature = "record")]
+pub(crate) fn set_recorder(told: Committed) {
+    // There is one.
+    let _ = RECORDER.set(told);
+}
+
+#[cfg(feature = "record")]
+pub(super) fn tell_recorder(tag: Tag, bytes: i64) {
+    if let Some(told) = RECORDER.get() {
+        told(tag, bytes);
     }
 }
 

@@ -52,6 +52,8 @@ use core::fmt;
 
 pub use account::{AccountSnapshot, Figures};
 pub use budget::{Budget, BudgetExceeded, BudgetStatus};
+#[cfg(all(feature = "record", not(loom), target_pointer_width = "64"))]
+pub(crate) use current::set_recorder;
 #[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
 pub(crate) use current::{Here, here, set_aside, set_here};
 #[cfg(not(loom))]

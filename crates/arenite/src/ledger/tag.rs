@@ -6,6 +6,8 @@ use core::hash::{Hash, Hasher};
 use super::Ledger;
 use super::account::{AccountSnapshot, Asked, Charge, Kind, bit};
 use super::budget::{Budget, BudgetExceeded};
+#[cfg(all(feature = "record", not(loom), target_pointer_width = "64"))]
+use super::current::tell_recorder;
 use super::name::{Name, TagError};
 use super::pressure::{self, CallbacksFull, PressureCallback};
 
@@ -215,6 +217,37 @@ impl Tag {
         self.0.owner.ledger().books.lock().quiet_room(self)
     }
 
+    /// Charges committed bytes if no hard budget refuses and neither this tag nor one above it reaches its warning mark (goes over
+    /// its limit, if it has none) by it, or is beyond it. False: nothing has changed, and nobody was asked to make room.
+    #[cfg(all(feature = "std", not(loom)))]
+    pub(crate) fn try_charge_quietly(self, bytes: usize) -> bool {
+        let mut books = self.0.owner.ledger().books.lock();
+        if books.quiet_room(self) < bytes || books.refusal(self, bytes, 0).is_some() {
+            return false;
+        }
+        let charge = books.charge(self, bytes, 0);
+        drop(books);
+        // No mark was crossed; what was crossed before and is told by this charge is told.
+        if let Charge::Made(claims) = charge {
+            tell_recorder(self, bytes as i64);
+            pressure::deliver_all(self, claims);
+        }
+        matches!(charge, Charge::Made(_))
+    }
+
+    /// Takes back bytes that were charged as committed and published as live.
+    #[cfg(all(feature = "std", not(loom)))]
+    pub(crate) fn credit_whole(self, bytes: usize) {
+        if bytes == 0 {
+            return;
+        }
+        let mut books = self.0.owner.ledger().books.lock();
+        let had = books.move_live(self, bytes, 0) & books.take(self, Kind::Committed, bytes);
+        drop(books);
+        tell_recorder(self, (bytes as i64).wrapping_neg());
+        debug_assert!(had, "tag `{self}`: {bytes} bytes credited that were never charged or published");
+    }
+
     /// Which hard budget would refuse `wanted` bytes more after `given` were given back. Charges nothing and asks nobody.
     #[cfg(all(feature = "std", not(loom)))]
     pub(crate) fn refusal(self, wanted: usize, given: usize) -> Option<BudgetExceeded> {
@@ -245,6 +278,7 @@ impl Tag {
             let charge = self.0.owner.ledger().books.lock().charge(self, bytes, asked);
             match charge {
                 Charge::Made(claims) => {
+                    tell_recorder(self, bytes as i64);
                     pressure::deliver_all(self, claims);
                     return Ok(());
                 }
@@ -263,6 +297,7 @@ impl Tag {
             return;
         }
         let had = self.0.owner.ledger().books.lock().take(self, Kind::Committed, bytes);
+        tell_recorder(self, (bytes as i64).wrapping_neg());
         debug_assert!(had, "tag `{self}`: {bytes} committed bytes credited that were never charged");
     }
 
@@ -317,7 +352,12 @@ impl Tag {
             core::ptr::eq(ledger, to.0.owner.ledger()),
             "tags `{self}` and `{to}` are of different ledgers"
         );
-        ledger.books.lock().transfer(self, to, bytes, forced, asked)
+        let charge = ledger.books.lock().transfer(self, to, bytes, forced, asked);
+        if matches!(charge, Charge::Made(_)) {
+            tell_recorder(self, (bytes as i64).wrapping_neg());
+            tell_recorder(to, bytes as i64);
+        }
+        charge
     }
 
     /// Publishes that a structure's live bytes went from `old` (what it published last) to `new`.
@@ -326,6 +366,11 @@ impl Tag {
         debug_assert!(right, "tag `{self}`: live bytes moved from {old}, which were never published");
     }
 }
+
+/// There is none.
+#[cfg(not(all(feature = "record", not(loom), target_pointer_width = "64")))]
+#[inline(always)]
+fn tell_recorder(_tag: Tag, _bytes: i64) {}
 
 impl PartialEq for Tag {
     fn eq(&self, other: &Self) -> bool {

@@ -85,8 +85,7 @@ impl MemoryManager {
         loop {
             match self.flip() {
                 Ok(()) => {
-                    self.discipline.begin(Location::caller());
-                    return Frame::new(self, start);
+                    return self.frame_begins(Location::caller(), start);
                 }
                 Err(FrameError::Memory(error)) => error.raise(),
                 // A render thread is usually done in a moment; when it is not, do not burn its processor.
@@ -105,8 +104,14 @@ impl MemoryManager {
     pub fn try_begin_frame(&mut self) -> Result<Frame<'_>, FrameError> {
         let start = frame::Counters::read(self);
         self.flip()?;
-        self.discipline.begin(Location::caller());
-        Ok(Frame::new(self, start))
+        Ok(self.frame_begins(Location::caller(), start))
+    }
+
+    fn frame_begins(&mut self, caller: &'static Location<'static>, start: frame::Counters) -> Frame<'_> {
+        self.discipline.begin(caller);
+        #[cfg(all(feature = "record", not(loom), target_pointer_width = "64"))]
+        crate::record::frame(self.arena.frame());
+        Frame::new(self, start)
     }
 
     /// What is done from the next frame on about calls for memory to the general heap inside a frame. They are those of

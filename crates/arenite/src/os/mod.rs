@@ -471,6 +471,13 @@ pub fn variable_is(name: &core::ffi::CStr, value: &[u8]) -> bool {
     imp::variable_is(name, value)
 }
 
+/// The name of the calling thread, as the system has it (which may cut it); `None` where it has none. Allocates nothing.
+#[must_use]
+pub fn thread_name(into: &mut [u8; 64]) -> Option<&str> {
+    let len = imp::thread_name(into)?;
+    core::str::from_utf8(into.get(..len)?).ok().filter(|name| !name.is_empty())
+}
+
 /// Writes to standard error, as far as it goes: for messages where nothing may be allocated.
 pub fn write_error(text: &[u8]) {
     imp::write_error(text);

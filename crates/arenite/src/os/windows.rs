@@ -303,6 +303,11 @@ pub(super) fn entropy() -> u64 {
     if got { bits } else { monotonic_ns().rotate_left(32) ^ (&raw const bits).addr() as u64 }
 }
 
+/// The system's own way allocates.
+pub(super) fn thread_name(_into: &mut [u8; 64]) -> Option<usize> {
+    None
+}
+
 pub(super) fn variable_is(name: &core::ffi::CStr, value: &[u8]) -> bool {
     let mut found = [0u8; 64];
     // SAFETY: the name ends with a zero; the buffer is valid for writing its own length. What is longer is not written.

@@ -24,7 +24,7 @@ use super::{FreeError, PoolOptions, PoolStats};
 use crate::base::sync::AtomicArray;
 use crate::base::{HARDENED, POISON};
 use crate::ledger::Tag;
-use crate::region::{AllocError, ColumnLayout};
+use crate::region::{AllocError, ColumnLayout, Kind};
 
 /// Raw blocks of one layout. Addresses never move; growing commits memory and copies nothing. `Send`, not `Sync`.
 ///
@@ -70,6 +70,7 @@ impl BlockPool {
     ///
     /// # Errors
     /// The address space can not be had, or there can be no blocks that large or so many (2³² - 2 at the most).
+    #[track_caller]
     pub fn try_new(tag: Tag, layout: Layout, capacity: usize) -> Result<Self, AllocError> {
         Self::try_with(PoolOptions::new(tag, capacity), layout)
     }
@@ -78,8 +79,10 @@ impl BlockPool {
     ///
     /// # Errors
     /// As [`try_new`](Self::try_new); of a bounded pool, also: a budget would be broken, or the system refused.
+    #[track_caller]
     pub fn try_with(options: PoolOptions, layout: Layout) -> Result<Self, AllocError> {
-        let slots = Slots::try_new(options, layout, |slots, free| {
+        let made = options.made(Kind::BlockPool);
+        let slots = Slots::try_new(options.of(&made), layout, |slots, free| {
             [slots, free, ColumnLayout::bit(), ColumnLayout::of::<u32>()]
         })?;
         let stride = slots.stride() as u64;

@@ -60,7 +60,7 @@ use super::{Handle, InsertError, PoolOptions};
 use crate::base::next_stamp;
 use crate::base::sync::{AtomicU32, Ordering};
 use crate::ledger::Tag;
-use crate::region::{AllocError, ColumnLayout, Table};
+use crate::region::{AllocError, ColumnLayout, Kind, Table};
 
 /// The last generation that a handle can have. One more, the next even number, is what a retired slot has.
 const LAST: u32 = u32::MAX - 2;
@@ -164,6 +164,7 @@ impl<T> HandlePool<T> {
     ///
     /// # Errors
     /// The address space can not be had, or `capacity` is above `u32::MAX`.
+    #[track_caller]
     pub fn try_new(tag: Tag, capacity: usize) -> Result<Self, AllocError> {
         Self::try_with(PoolOptions::new(tag, capacity))
     }
@@ -173,13 +174,15 @@ impl<T> HandlePool<T> {
     /// # Errors
     /// The address space can not be had, or the capacity is above `u32::MAX`; of a bounded pool, also: a budget would be
     /// broken, or the system refused.
+    #[track_caller]
     pub fn try_with(options: PoolOptions) -> Result<Self, AllocError> {
+        let made = options.made(Kind::HandlePool);
         let [values, generations, live, summary] = Slots::<T>::LAYOUTS;
         let layouts = [values, generations, live, summary, ColumnLayout::of::<u32>(), Marks::LAYOUT];
         if options.slots() > u32::MAX as usize {
             return Err(AllocError::TooLarge { tag: options.tag() });
         }
-        let table = options.try_table(layouts)?;
+        let table = options.of(&made).try_table(layouts)?;
         Ok(Self {
             slots: Slots::at(|index| table.column(index)),
             free: table.column(4).cast(),

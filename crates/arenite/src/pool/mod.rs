@@ -11,14 +11,13 @@
 //! | `shared` | the raw core for many threads, [`SharedBlockPool`], [`SharedPool`] |
 //! | `handle`, `handle_pool` | [`Handle`]; [`HandlePool`], [`Secondary`] |
 //! | `soa` | [`Columns`] |
-//! | `options`, `stats`, `insert_error`, `free_error`, `boxed` | what they share |
+//! | `options`, `stats`, `insert_error`, `boxed` | what they share |
 #![doc = ""]
 #![doc = include_str!("which.md")]
 
 mod away;
 mod block;
 mod boxed;
-mod free_error;
 mod handle;
 mod handle_pool;
 mod insert_error;
@@ -29,8 +28,8 @@ pub mod soa;
 mod stats;
 mod typed;
 
+pub use crate::base::FreeError;
 pub use block::{Block, BlockPool};
-pub use free_error::FreeError;
 pub use handle::Handle;
 pub use handle_pool::{
     BorrowError, BorrowMany, DisjointError, DisjointMut, Drain, ExtractIf, HandlePool, HandlePoolStats,

@@ -1,7 +1,9 @@
 //! How a pool is to be made: the same for all of them.
 
 use crate::ledger::Tag;
-use crate::region::{AllocError, Column, ColumnLayout, ColumnStore, RegionOptions, Table, TableOf};
+use crate::region::{
+    AllocError, Column, ColumnLayout, ColumnStore, Kind, Made, RegionOptions, Table, TableOf,
+};
 
 /// How many slots a pool has, whom it is charged to, and how it commits them.
 ///
@@ -69,6 +71,24 @@ impl PoolOptions {
     pub const fn prefault(mut self, prefault: bool) -> Self {
         self.region = self.region.prefault(prefault);
         self
+    }
+
+    /// The caller makes a pool of this kind.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn made(&self, kind: Kind) -> Made {
+        Made::here(kind, self.tag())
+    }
+
+    /// For the structure that is being made.
+    pub(crate) fn of(mut self, made: &Made) -> Self {
+        self.region = self.region.of(made);
+        self
+    }
+
+    /// For a further region of the same structure.
+    pub(crate) const fn beside(&self, other: RegionOptions) -> RegionOptions {
+        other.beside(&self.region)
     }
 
     /// How many slots were asked for.

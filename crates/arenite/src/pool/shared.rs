@@ -31,7 +31,7 @@ use core::ptr::NonNull;
 use self::raw::{Core, Marks};
 use super::{FreeError, PoolOptions};
 use crate::ledger::Tag;
-use crate::region::AllocError;
+use crate::region::{AllocError, Kind};
 
 /// Raw blocks of one layout for many threads. Choose it where one thread takes and another one gives back; `Send` and
 /// `Sync`.
@@ -117,6 +117,7 @@ impl SharedBlockPool {
     ///
     /// # Errors
     /// As [`try_with`](Self::try_with).
+    #[track_caller]
     pub fn try_new(tag: Tag, layout: Layout, capacity: usize) -> Result<Self, AllocError> {
         Self::try_with(PoolOptions::new(tag, capacity), layout)
     }
@@ -126,8 +127,10 @@ impl SharedBlockPool {
     /// # Errors
     /// The address space or the pages of the magazines (about a KiB for each of up to 256 threads) can not be had; of a bounded
     /// pool, also: the memory can not. More than 2^32 - 2 blocks do not fit.
+    #[track_caller]
     pub fn try_with(options: PoolOptions, layout: Layout) -> Result<Self, AllocError> {
-        Core::try_new(options, layout, Marks::Kept).map(|core| Self { core })
+        let made = options.made(Kind::SharedBlockPool);
+        Core::try_new(options.of(&made), layout, Marks::Kept).map(|core| Self { core })
     }
 
     /// A block that gives itself back when it is dropped, on any thread. O(1). Its bytes are zero, or as they were left.

@@ -36,7 +36,7 @@ use self::panics::FirstPanic;
 use self::rows::{Rows, Slot};
 use super::{Handle, InsertError, PoolOptions};
 use crate::ledger::Tag;
-use crate::region::{AllocError, Column, ColumnLayout, Pair, TableOf};
+use crate::region::{AllocError, Column, ColumnLayout, Kind, Pair, TableOf};
 
 /// A struct that can live in [`Columns`]: derive it.
 ///
@@ -188,6 +188,7 @@ impl<T: Soa> Columns<T> {
     ///
     /// # Errors
     /// The address space can not be had, or the capacity is above 2³² - 1.
+    #[track_caller]
     pub fn try_new(tag: Tag, capacity: usize) -> Result<Self, AllocError> {
         Self::try_with(PoolOptions::new(tag, capacity))
     }
@@ -197,12 +198,14 @@ impl<T: Soa> Columns<T> {
     /// # Errors
     /// The address space can not be had, or the capacity is above 2³² - 1; of bounded ones, also: a budget would be
     /// broken, or the system refused.
+    #[track_caller]
     pub fn try_with(options: PoolOptions) -> Result<Self, AllocError> {
+        let made = options.made(Kind::Columns);
         if options.slots() > u32::MAX as usize {
             return Err(AllocError::TooLarge { tag: options.tag() });
         }
         let names = [Column::new(ColumnLayout::of::<Slot>()), Column::new(ColumnLayout::of::<u32>())];
-        let table = options.try_table_of(Pair::new(names, T::Fields::store()))?;
+        let table = options.of(&made).try_table_of(Pair::new(names, T::Fields::store()))?;
         let mut column = 2;
         let at = T::Fields::at(&mut || {
             column += 1;

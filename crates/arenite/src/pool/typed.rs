@@ -20,7 +20,7 @@ use super::slots::Slots;
 use super::{InsertError, PoolOptions, PoolStats};
 use crate::base::{HARDENED, POISON};
 use crate::ledger::Tag;
-use crate::region::AllocError;
+use crate::region::{AllocError, Kind};
 
 /// Boxes for values of one type. Takes about half the time of `Box`, keeps the values together, and charges them to a
 /// tag. `Send` (its boxes are not, for they borrow it), not `Sync`.
@@ -80,6 +80,7 @@ impl<T> Pool<T> {
     ///
     /// # Errors
     /// The address space can not be had, or there can be no values that large or so many (2³² - 2 at the most).
+    #[track_caller]
     pub fn try_new(tag: Tag, capacity: usize) -> Result<Self, AllocError> {
         Self::try_with(PoolOptions::new(tag, capacity))
     }
@@ -88,8 +89,10 @@ impl<T> Pool<T> {
     ///
     /// # Errors
     /// As [`try_new`](Self::try_new); of a bounded pool, also: a budget would be broken, or the system refused.
+    #[track_caller]
     pub fn try_with(options: PoolOptions) -> Result<Self, AllocError> {
-        let slots = Slots::try_new(options, Layout::new::<T>(), |slots, free| [slots, free])?;
+        let made = options.made(Kind::Pool);
+        let slots = Slots::try_new(options.of(&made), Layout::new::<T>(), |slots, free| [slots, free])?;
         Ok(Self { slots, of: PhantomData })
     }
 

@@ -13,11 +13,14 @@
 
 mod error;
 mod options;
+mod origin;
 mod table;
 mod trim;
 
 pub use error::AllocError;
 pub use options::RegionOptions;
+pub(crate) use origin::{Kind, Made};
+pub use origin::{Origin, each_origin, origins_left_out, origins_tracked, track_origins};
 pub(crate) use table::{Column, ColumnStore, Contiguous, Pair};
 pub use table::{ColumnLayout, Table, TableOf};
 pub(crate) use trim::IDLE_SLACK;
@@ -60,6 +63,8 @@ pub struct Region {
     tag: Tag,
     huge: bool,
     prefault: bool,
+    /// The structure it is a part of, if that is remembered.
+    made: Made,
     owner: Owner,
 }
 
@@ -94,11 +99,13 @@ impl Region {
     ///
     /// # Errors
     /// The system has not even [`RegionOptions::at_least`] bytes of address space to give.
+    #[track_caller]
     pub fn try_reserve(options: RegionOptions) -> Result<Self, AllocError> {
+        let made = options.made(Kind::Region);
         let plan = Plan::new(&options, None)?;
         let (base, reserved, size) = plan.reserve(&options, 0)?;
         options.tag.charge_reserved(size);
-        Ok(Self::with(&options, base, reserved, Owner::Alone { base, size }))
+        Ok(Self::with(&options, base, reserved, Owner::Alone { base, size }, made))
     }
 
     /// Reserves as many regions as `sink` has room for, all in one reservation with a guard page between them, and
@@ -107,6 +114,7 @@ impl Region {
     ///
     /// # Errors
     /// The system has not even [`RegionOptions::at_least`] bytes for each of them, or can not commit one page.
+    #[track_caller]
     pub fn try_reserve_array(
         options: RegionOptions,
         count: usize,
@@ -116,6 +124,8 @@ impl Region {
             return Ok(());
         }
         let tag = options.tag;
+        let made = options.made(Kind::Region);
+        let options = options.of(&made);
         let plan = Plan::new(&options, Some(count))?;
         let page = os::page_size();
         let (start, reserved, size) = plan.reserve(&options, plan.unit)?;
@@ -134,6 +144,7 @@ impl Region {
             return Err(error);
         }
         tag.charge_reserved(size);
+        made.grew(page);
         let header = start.cast::<Shared>();
         // SAFETY: the page was committed above, is aligned for anything, and belongs to nobody else.
         unsafe { header.write(Shared { parts: AtomicUsize::new(count), stuck: AtomicUsize::new(0), size }) };
@@ -141,7 +152,7 @@ impl Region {
         for index in 0..count {
             // SAFETY: the plan reserved `unit + count * stride` bytes.
             let base = unsafe { start.add(plan.unit + index * stride) };
-            sink(Self::with(&options, base, reserved, Owner::Shared { header }));
+            sink(Self::with(&options, base, reserved, Owner::Shared { header }, options.made(Kind::Region)));
         }
         Ok(())
     }
@@ -151,10 +162,10 @@ impl Region {
     pub(crate) fn nowhere(tag: Tag) -> core::mem::ManuallyDrop<Self> {
         let base = NonNull::<u64>::dangling().cast();
         let owner = Owner::Alone { base, size: 0 };
-        core::mem::ManuallyDrop::new(Self::with(&RegionOptions::new(tag, 0), base, 0, owner))
+        core::mem::ManuallyDrop::new(Self::with(&RegionOptions::new(tag, 0), base, 0, owner, Made::NONE))
     }
 
-    fn with(options: &RegionOptions, base: NonNull<u8>, reserved: usize, owner: Owner) -> Self {
+    fn with(options: &RegionOptions, base: NonNull<u8>, reserved: usize, owner: Owner, made: Made) -> Self {
         let unit = commit_unit(options.huge);
         let largest = align_down(usize::MAX, unit);
         Self {
@@ -167,6 +178,7 @@ impl Region {
             tag: options.tag,
             huge: options.huge,
             prefault: options.prefault,
+            made,
             owner,
         }
     }
@@ -260,6 +272,7 @@ impl Region {
             tag.credit_committed(size);
             return Err(AllocError::Os { tag, error });
         }
+        self.made.grew(size);
         self.committed = to;
         Ok(())
     }
@@ -301,6 +314,7 @@ impl Region {
         unsafe { os::decommit(self.base.add(target), size) }
             .map_err(|error| AllocError::Os { tag, error })?;
         tag.credit_committed(size);
+        self.made.shrank(size);
         self.committed = target;
         Ok(())
     }
@@ -393,8 +407,11 @@ impl Drop for Region {
                 if unsafe { os::release(base, size) }.is_ok() {
                     self.tag.credit_committed(self.committed);
                     self.tag.credit_reserved(size);
+                    self.made.shrank(self.committed);
+                } else {
+                    // Refused: the memory is still there, so it stays charged.
+                    self.made.lost();
                 }
-                // Refused: the memory is still there, so it stays charged.
             }
             Owner::Shared { header } => {
                 // SAFETY: nothing in the region is in use any more.
@@ -410,8 +427,12 @@ impl Drop for Region {
                     let (size, stuck) = (shared.size, shared.stuck.load(Ordering::Relaxed));
                     // SAFETY: exactly the reservation that `try_reserve_array` made; no part of it is left.
                     if unsafe { os::release(header.cast(), size) }.is_ok() {
-                        self.tag.credit_committed(stuck + os::page_size());
+                        let freed = stuck + os::page_size();
+                        self.tag.credit_committed(freed);
                         self.tag.credit_reserved(size);
+                        self.made.shrank(freed);
+                    } else {
+                        self.made.lost();
                     }
                 }
             }

@@ -1,5 +1,6 @@
 //! How a region is to be reserved and committed.
 
+use super::origin::{Id, Kind, Made};
 use crate::ledger::Tag;
 
 /// How a [`Region`](super::Region) is reserved and how it commits. Sizes are bytes.
@@ -23,6 +24,8 @@ pub struct RegionOptions {
     pub(super) guard: bool,
     pub(super) huge: bool,
     pub(super) prefault: bool,
+    /// Of the structure that the region is for.
+    origin: Id,
 }
 
 impl RegionOptions {
@@ -41,7 +44,27 @@ impl RegionOptions {
             guard: true,
             huge: false,
             prefault: false,
+            origin: Id::UNASKED,
         }
+    }
+
+    /// The region is a part of the structure that is being made.
+    pub(crate) fn of(mut self, made: &Made) -> Self {
+        self.origin = made.id();
+        self
+    }
+
+    /// The region is a part of the same structure as another one.
+    pub(crate) const fn beside(mut self, other: &Self) -> Self {
+        self.origin = other.origin;
+        self
+    }
+
+    /// The structure it is a part of, or one that the caller makes.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn made(&self, kind: Kind) -> Made {
+        if self.origin == Id::UNASKED { Made::here(kind, self.tag) } else { Made::part_of(self.origin) }
     }
 
     /// Whom the region is to be charged to.

@@ -13,7 +13,7 @@
 
 use core::ptr::NonNull;
 
-use super::{AllocError, RegionOptions, Step, commit_unit};
+use super::{AllocError, Kind, Made, RegionOptions, Step, commit_unit};
 use crate::base::align::{align_down, checked_align_up};
 use crate::ledger::Tag;
 use crate::os;
@@ -212,6 +212,8 @@ pub struct TableOf<S: ColumnStore> {
     prefault: bool,
     /// Nothing is given back before the end.
     held: bool,
+    /// The structure it is a part of, if that is remembered.
+    made: Made,
     tag: Tag,
 }
 
@@ -227,6 +229,7 @@ impl<const N: usize> Table<N> {
     ///
     /// # Errors
     /// The system has not even room for `at_least` rows, or they do not fit the address space.
+    #[track_caller]
     pub fn try_reserve(
         options: &RegionOptions,
         layouts: [ColumnLayout; N],
@@ -239,6 +242,7 @@ impl<const N: usize> Table<N> {
 
 impl<S: ColumnStore> TableOf<S> {
     /// As [`try_reserve`](Table::try_reserve), with columns that have a layout and nothing else yet.
+    #[track_caller]
     pub(crate) fn try_reserve_columns(
         options: &RegionOptions,
         plan: S,
@@ -246,6 +250,7 @@ impl<S: ColumnStore> TableOf<S> {
         at_least: usize,
     ) -> Result<Self, AllocError> {
         let tag = options.tag;
+        let made = options.made(Kind::Table);
         let mut capacity = capacity;
         loop {
             let answer = match lay_out(options, plan, capacity) {
@@ -265,6 +270,7 @@ impl<S: ColumnStore> TableOf<S> {
                             step_max: options.step_max,
                             prefault: options.prefault,
                             held: false,
+                            made,
                             tag,
                         });
                     }
@@ -424,6 +430,7 @@ impl<S: ColumnStore> TableOf<S> {
         for column in self.columns.as_mut_slice() {
             column.committed = column.committed.max(column.target(to));
         }
+        self.made.grew(bytes);
         self.rows = to;
         Ok(())
     }
@@ -480,6 +487,7 @@ impl<S: ColumnStore> TableOf<S> {
                 Ok(()) => {
                     column.committed = target;
                     tag.credit_committed(less);
+                    self.made.shrank(less);
                 }
                 Err(error) => answer = Err(AllocError::Os { tag, error }),
             }
@@ -504,10 +512,14 @@ impl<S: ColumnStore> Drop for TableOf<S> {
         self.publish_live(0);
         // SAFETY: exactly the reservation that `try_reserve` made; its owner is gone.
         if unsafe { os::release(self.base, self.size) }.is_ok() {
-            self.tag.credit_committed(self.committed());
+            let committed = self.committed();
+            self.tag.credit_committed(committed);
             self.tag.credit_reserved(self.size);
+            self.made.shrank(committed);
+        } else {
+            // Refused: the memory is still there, so it stays charged.
+            self.made.lost();
         }
-        // Refused: the memory is still there, so it stays charged.
     }
 }
 

@@ -1,16 +1,19 @@
-//! What has grown since a moment and was not given back: by tag, and for named heaps block by block.
+//! What has grown since a moment and was not given back: by tag, for named heaps block by block, and for what has memory of its
+//! own structure by structure.
 //!
 //! Figures are read without allocating, into room that is made when the mark is: so what looks at the general heap is not
 //! in its figures.
 
+use core::ops::Range;
 use std::boxed::Box;
 use std::string::{String, ToString};
 use std::vec::Vec;
 use std::{fmt, io::Write as _};
 
-use crate::base::{Bytes, frames};
+use crate::base::{Bytes, frames, next_stamp};
 use crate::ledger::{Ledger, Tag};
 use crate::os;
+use crate::region::{each_origin, origins_left_out};
 
 /// What a tag has, without those below it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -27,6 +30,10 @@ pub(crate) struct Look {
     rows: Rows,
     /// The process's heap by size class, if there is one and it is looked at.
     sizes: Sizes,
+    /// Of structures that are remembered: those made before have smaller stamps.
+    stamp: u64,
+    /// Structures that found no room to be remembered.
+    left_out: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -104,6 +111,7 @@ impl LeakMark {
     /// As [`report`](Self::report), of a look that was made before, and without committed memory of tags that somebody else
     /// answers for.
     pub(crate) fn report_at(&self, now: &Look, others: impl Fn(Tag) -> bool) -> LeakReport {
+        let made = self.look.stamp..now.stamp;
         let rows = self.ledger.tags().zip(now.rows.0.iter().zip(&self.look.rows.0));
         let tags = rows.filter_map(|(tag, (now, then))| {
             let committed = if others(tag) { 0 } else { now.committed.saturating_sub(then.committed) };
@@ -115,6 +123,7 @@ impl LeakMark {
                 bytes,
                 committed,
                 survivors: Vec::new(),
+                structures: if committed > 0 { structures(tag, &made) } else { Vec::new() },
             })
         });
         let tags: Vec<Leak> = tags.collect();
@@ -122,7 +131,14 @@ impl LeakMark {
         let in_heap = tags.iter().any(|leak| leak.blocks > 0 || leak.bytes > 0);
         let sizes = if in_heap { grown_sizes(&now.sizes, &self.look.sizes) } else { Vec::new() };
         let frames = frames().saturating_sub(self.frame);
-        LeakReport { frames, tags, sizes, ledger: Some(ById(self.ledger)), since_ns: self.time_ns }
+        LeakReport {
+            frames,
+            tags,
+            sizes,
+            left_out: now.left_out - self.look.left_out,
+            ledger: Some(ById(self.ledger)),
+            since_ns: self.time_ns,
+        }
     }
 
     /// Whose tags it looks at.
@@ -133,8 +149,9 @@ impl LeakMark {
 
 /// Allocates nothing.
 fn read(ledger: &'static Ledger, into: &mut Look) {
-    let Look { rows: Rows(rows), sizes } = into;
+    let Look { rows: Rows(rows), sizes, stamp, left_out } = into;
     *sizes = Sizes::default();
+    (*stamp, *left_out) = (next_stamp(), origins_left_out());
     for (row, tag) in rows.iter_mut().zip(ledger.tags()) {
         *row = Row { committed: tag.account().own.committed as u64, ..Row::default() };
     }
@@ -154,6 +171,34 @@ fn read(ledger: &'static Ledger, into: &mut Look) {
             *sizes = Some(bucket::process_stats(None));
         }
     }
+}
+
+/// What lives of the structures of a tag that were made between two moments: those of one place together, the largest first.
+fn structures(tag: Tag, made: &Range<u64>) -> Vec<LeakedStructure> {
+    let (frame, time_ns) = (frames(), os::monotonic_ns());
+    let mut all: Vec<LeakedStructure> = Vec::new();
+    each_origin(tag.ledger(), |origin| {
+        if origin.tag != tag || !made.contains(&origin.stamp) {
+            return;
+        }
+        let (file, line) = (origin.place.file(), origin.place.line());
+        let committed = origin.committed as u64;
+        let frames = frame.saturating_sub(origin.frame);
+        let milliseconds = time_ns.saturating_sub(origin.time_ns) / 1_000_000;
+        let place = std::format!("{file}:{line}");
+        let same = all.iter_mut().find(|other| other.place == place && other.kind == origin.kind);
+        if let Some(other) = same {
+            other.count += 1;
+            other.committed += committed;
+            (other.frames, other.milliseconds) =
+                (other.frames.max(frames), other.milliseconds.max(milliseconds));
+        } else {
+            let kind = origin.kind.to_string();
+            all.push(LeakedStructure { kind, count: 1, committed, frames, milliseconds, place });
+        }
+    });
+    all.sort_by_key(|structure| core::cmp::Reverse(structure.committed));
+    all
 }
 
 /// Size classes of the process's heap of which there are more blocks than there were.
@@ -190,6 +235,11 @@ pub struct Leak {
     pub committed: u64,
     /// The largest of the blocks, if a named heap with tracking was looked into.
     pub survivors: Vec<LeakedBlock>,
+    /// Of a tag that has more committed: the structures of it that were made since the mark, while their
+    /// [origins were tracked](crate::watch::track_origins), and still live. Those that were made at one place are one entry; the one
+    /// that has most committed is first.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub structures: Vec<LeakedStructure>,
 }
 
 /// Blocks of one size class of the [general heap](crate::GlobalHeap).
@@ -216,6 +266,25 @@ pub struct LeakedBlock {
     pub place: String,
 }
 
+/// Structures that were made at one place: arenas, pools, heaps, tables or regions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct LeakedStructure {
+    /// What they are: `frame arena`, `pool`, `heap`, `region` and so on.
+    pub kind: String,
+    /// How many of them live.
+    pub count: u64,
+    /// Bytes that they have committed at this moment; see [`Origin::committed`](crate::region::Origin::committed).
+    pub committed: u64,
+    /// How many frames ago the oldest of them was made.
+    pub frames: u64,
+    /// The same in time.
+    pub milliseconds: u64,
+    /// Where their constructor was called: file and line.
+    pub place: String,
+}
+
 /// What has grown since a [mark](LeakMark). `Display` writes a line for each tag and block.
 ///
 /// How much can be told depends on who gave the memory:
@@ -226,7 +295,8 @@ pub struct LeakedBlock {
 /// | a named heap without it | yes | rounded | by class: `heap.stats()` | – | – |
 /// | [`GlobalHeap`](crate::GlobalHeap) | yes | rounded | by class, all tags together: [`sizes`](Self::sizes) | at most [`frames`](Self::frames) | – |
 /// | a tagged [`TrackingAllocator`](crate::TrackingAllocator): not in this report, see its [`mark`](crate::TrackingAllocator::mark) | yes | as asked for | by power of two, all tags together | – | – |
-/// | regions, arenas, pools, handle pools | yes | committed bytes; how many live, the structure itself knows (`stats`, `len`) | – | – | – |
+/// | regions, arenas, pools, columns, named heaps with [`track_origins`](crate::watch::track_origins) | yes | structures and their committed bytes; how many blocks or values live, the structure itself knows (`stats`, `len`) | – | of the structure, in frames and time | file and line of its constructor's call |
+/// | the same without it | yes | committed bytes of the tag | – | – | – |
 ///
 /// `GlobalHeap` keeps nothing for a block by itself, so it has neither its age nor where it was made. To find that out, give
 /// the part of the program that leaks a tag of its own, then a named heap that tracks its blocks. What a scene's own arenas
@@ -243,6 +313,10 @@ pub struct LeakReport {
     /// blocks. Empty if no tag has more of that heap.
     #[cfg_attr(feature = "serde", serde(default))]
     pub sizes: Vec<LeakedSize>,
+    /// Structures that were made since the mark and whose [origin](crate::watch::track_origins) found no room in the list of them,
+    /// on whatever ledger and whether they live or not: so many may be missing from [`Leak::structures`].
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub left_out: u64,
     /// Whose tags these are; unknown if the report was read from somewhere.
     #[cfg_attr(feature = "serde", serde(skip))]
     ledger: Option<ById>,
@@ -319,7 +393,7 @@ impl fmt::Display for LeakReport {
         let bytes = |bytes: u64| Bytes(usize::try_from(bytes).unwrap_or(usize::MAX));
         let plural = |count: u64| if count == 1 { "" } else { "s" };
         write!(f, "grown in {} frame{}:", self.frames, plural(self.frames))?;
-        for Leak { tag, blocks, bytes: size, committed, survivors } in &self.tags {
+        for Leak { tag, blocks, bytes: size, committed, survivors, structures } in &self.tags {
             write!(f, "\n  {tag}: ")?;
             if *blocks > 0 || *size > 0 {
                 write!(f, "{blocks} block{} of {}", plural(*blocks), bytes(*size))?;
@@ -332,10 +406,25 @@ impl fmt::Display for LeakReport {
                 let age = plural(u64::from(*frames));
                 write!(f, "\n    {} made {frames} frame{age} ago at {place}", bytes(*size))?;
             }
+            for LeakedStructure { kind, count, committed, frames, milliseconds, place } in structures {
+                let (age, size) = (plural(*frames), bytes(*committed));
+                match count {
+                    1 => write!(f, "\n    {kind} of {size} made {frames} frame{age}")?,
+                    _ => write!(
+                        f,
+                        "\n    {count} × {kind}, {size} in all, the oldest made {frames} frame{age}"
+                    )?,
+                }
+                write!(f, " ({}.{:03} s) ago at {place}", milliseconds / 1000, milliseconds % 1000)?;
+            }
         }
         for (place, LeakedSize { size, blocks }) in self.sizes.iter().enumerate() {
             f.write_str(if place == 0 { "\n  general heap, by size: " } else { ", " })?;
             write!(f, "{blocks} of {}", bytes(*size))?;
+        }
+        if self.left_out > 0 {
+            let more = plural(self.left_out);
+            write!(f, "\n  {} structure{more} more found no room in the list of origins", self.left_out)?;
         }
         Ok(())
     }

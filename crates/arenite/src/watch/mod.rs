@@ -11,8 +11,11 @@ mod snapshot;
 mod system;
 mod trend;
 
+/// As [`region::track_origins`](crate::region::track_origins): leak reports then say where arenas, pools, heaps and regions were
+/// made that still live.
+pub use crate::region::{origins_tracked, track_origins};
 pub use coverage::Coverage;
-pub use leak::{Leak, LeakGuard, LeakMark, LeakReport, LeakedBlock, LeakedSize};
+pub use leak::{Leak, LeakGuard, LeakMark, LeakReport, LeakedBlock, LeakedSize, LeakedStructure};
 pub use mark::{AccountDelta, Mark, MarkDiff};
 pub use monitor::{Figure, Kind, MemoryMonitor, ResourceMonitor, Unit};
 pub use reporter::Reporter;

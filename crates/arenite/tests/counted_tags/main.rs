@@ -10,7 +10,9 @@ use std::thread;
 
 use arenite::cache::{InsertError, LoadError};
 use arenite::ledger::{Pressure, PressureLevel};
-use arenite::{Budget, Ledger, ResourceCache, Tag, Tagged, TrackingAllocator, last_refusal, tags};
+use arenite::{
+    AllocationDiff, Budget, Ledger, ResourceCache, Tag, Tagged, TrackingAllocator, last_refusal, tags,
+};
 
 #[global_allocator]
 static GLOBAL: TrackingAllocator<System, Tagged> = TrackingAllocator::tagged(System);
@@ -23,6 +25,7 @@ tags! {
     FULL = "full";
     TABLES = "tables";
     CACHED = "cached";
+    PLACES = "places";
     WORK_A = "work/a";
     WORK_B = "work/b";
 }
@@ -253,6 +256,71 @@ fn a_cache_without_room_for_its_table_says_so() {
     assert_eq!((bytes(*TABLES), CACHED.account().own.committed), (0, 0));
 }
 
+/// Where the scopes were opened, of a tag's row, without this file's name; 0 where there is none. Allocates nothing.
+fn lines(diff: &AllocationDiff, tag: Tag) -> [u32; 4] {
+    let row = diff.tags().find(|row| row.tag == tag).expect("something has changed");
+    assert!(row.places().all(|place| place.file() == file!()));
+    let mut lines = [0; 4];
+    lines.iter_mut().zip(row.places()).for_each(|(line, place)| *line = place.line());
+    lines
+}
+
+fn a_difference_says_under_which_scopes() {
+    let early = PLACES.scope();
+    let early_line = line!() - 1;
+    let before = vec![0u8; 10];
+    let mark = GLOBAL.mark();
+    // Nothing is made in the first one, and one that is open at the mark counts when it makes something.
+    drop(PLACES.scope());
+    let (one, one_line) = (PLACES.in_scope(|| vec![0u8; 20]), line!());
+    assert_eq!(lines(&mark.diff(), *PLACES), [one_line, 0, 0, 0]);
+    let resized = PLACES.in_scope(|| {
+        let mut list = one;
+        list.reserve_exact(100);
+        list
+    });
+    assert_eq!(lines(&mark.diff(), *PLACES), [one_line, 0, 0, 0], "a resize makes no block");
+    let again = vec![0u8; 30];
+    assert_eq!(lines(&mark.diff(), *PLACES), [early_line, one_line, 0, 0], "the outer scope goes on");
+    let job = (PLACES.carry(|| vec![0u8; 40]), line!());
+    let other = thread::spawn(job.0).join().unwrap();
+    let diff = mark.diff();
+    assert_eq!(lines(&diff, *PLACES), [job.1, early_line, one_line, 0]);
+    let text = diff.to_string();
+    let file = file!();
+    let places = format!(", made under {file}:{} or {file}:{early_line} or {file}:{one_line}", job.1);
+    assert!(
+        text.lines().any(|line| line.starts_with("places: 3 blocks, ") && line.ends_with(&places)),
+        "{text}"
+    );
+
+    // The same place again is the latest; of more than four the latest are kept.
+    let mut kept = Vec::new();
+    let mut make = || kept.push(Box::new(1u8));
+    drop(early);
+    for _ in 0..2 {
+        PLACES.in_scope(&mut make);
+        PLACES.in_scope(&mut make);
+        PLACES.in_scope(&mut make);
+    }
+    let last = line!() - 2;
+    assert_eq!(lines(&mark.diff(), *PLACES), [last, last - 1, last - 2, job.1]);
+    PLACES.in_scope(&mut make);
+    PLACES.in_scope(&mut make);
+    assert_eq!(lines(&mark.diff(), *PLACES), [last + 5, last + 4, last, last - 1]);
+
+    // Since the next mark nothing was made: what is freed has the last place of before.
+    let mark = GLOBAL.mark();
+    drop((kept, again, before, resized, other));
+    assert_eq!(lines(&mark.diff(), *PLACES), [last + 5, 0, 0, 0]);
+    assert!(!mark.diff().to_string().contains("places"), "it has not grown");
+    let outside = vec![0u8; 50];
+    let diff = mark.diff();
+    let row = diff.tags().find(|row| row.tag == Tag::untagged()).unwrap();
+    assert_eq!(row.places().count(), 0, "outside of all scopes");
+    drop(outside);
+}
+
 /// The sum of all tags is what all have together.
 fn tags_sum_up_to_all() {
     let all = GLOBAL.allocation_stats();
@@ -268,6 +336,7 @@ fn main() {
         ("budgets_warn_and_refuse", budgets_warn_and_refuse),
         ("a_budget_may_be_used_up", a_budget_may_be_used_up),
         ("a_cache_without_room_for_its_table_says_so", a_cache_without_room_for_its_table_says_so),
+        ("a_difference_says_under_which_scopes", a_difference_says_under_which_scopes),
         ("a_crowd_leaves_every_account_exact", a_crowd_leaves_every_account_exact),
         ("tags_sum_up_to_all", tags_sum_up_to_all),
         // Last: its pool's threads stay, and allocate when they like.

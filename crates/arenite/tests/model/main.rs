@@ -4,10 +4,13 @@
 
 mod pressure;
 mod program;
+mod replay;
 
-use program::{cache, columns, frame, growing, handles, job, pools, resource, scratch};
+use program::{
+    cache, columns, defrag, fit, fit_heap, frame, growing, handles, job, pools, resource, ring, scratch,
+};
 #[cfg(target_pointer_width = "64")]
-use program::{heap, heap_arena, named};
+use program::{careful, heap, heap_arena, named};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -72,6 +75,12 @@ proptest! {
 
     #[cfg(target_pointer_width = "64")]
     #[test]
+    fn careful_faces_agree_with_the_model(ops in program()) {
+        careful::run(&ops);
+    }
+
+    #[cfg(target_pointer_width = "64")]
+    #[test]
     fn named_heaps_agree_with_the_model(ops in program()) {
         named::run(&ops);
     }
@@ -83,6 +92,26 @@ proptest! {
     }
 
     #[test]
+    fn offset_allocators_agree_with_the_model(ops in program()) {
+        fit::run(&ops);
+    }
+
+    #[test]
+    fn fit_heaps_agree_with_the_model(ops in program()) {
+        fit_heap::run(&ops);
+    }
+
+    #[test]
+    fn upload_rings_agree_with_the_model(ops in program()) {
+        ring::run(&ops);
+    }
+
+    #[test]
+    fn heaps_whose_blocks_move_agree_with_the_model(ops in program()) {
+        defrag::run(&ops);
+    }
+
+    #[test]
     fn pools_agree_with_the_model(ops in program()) {
         pools::run(&ops);
     }
@@ -91,7 +120,7 @@ proptest! {
 #[test]
 fn any_bytes_are_a_program() {
     program::run_any(&[]);
-    for first in 0..13 {
+    for first in 0..18 {
         let bytes: Vec<u8> = (0..4000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
         program::run_any(&[&[first], &*bytes].concat());
     }

@@ -179,8 +179,9 @@ fn regions_are_told_as_committed_memory() {
     let report = mark.report();
     let leak = row(&report, "leaks/region").expect("a leak");
     assert!(leak.committed >= 100_000 && (leak.blocks, leak.bytes) == (0, 0), "{report}");
-    let in_heap = report.tags.iter().any(|leak| leak.blocks > 0);
-    assert!(in_heap || report.sizes.is_empty(), "{report}");
+    // The list by size is of the general heap's blocks alone. Threads of earlier tests may still come and go there, but
+    // with nothing as large as the region.
+    assert!(report.sizes.iter().all(|class| class.size < 100_000), "{report}");
     drop(region);
     assert!(row(&mark.report(), "leaks/region").is_none());
 }

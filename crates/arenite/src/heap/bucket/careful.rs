@@ -8,8 +8,9 @@
 //! ```
 //!
 //! Nothing is read at an address before [`ours`](super::ours) has shown that it lies in a segment, all of which can be read. What is
-//! found is wrong for certain. What is not found: a block that was freed and handed out again since (its owner is another one
-//! now), or whose first sixteen bytes were written after it was freed; and mistakes that two threads make at once.
+//! found is wrong for certain; blocks that nobody ever had say that they are free, too. What is not found: a block that was freed and
+//! handed out again since (its owner is another one now), also by another face, which leaves no word when it frees it; or whose first
+//! sixteen bytes were written after it was freed; and mistakes that two threads make at once.
 #![expect(unsafe_code, reason = "asks about addresses, and reads headers of segments")]
 
 use core::fmt;
@@ -94,6 +95,19 @@ pub(in crate::heap) fn note_lent(block: NonNull<u8>) -> NonNull<u8> {
     block
 }
 
+/// A block that nobody ever had is not the program's, either: an address from the time before its page was this one is told by that.
+///
+/// # Safety
+/// The start of a block that is nobody's, of 16 bytes at the least.
+#[inline(always)]
+pub(super) unsafe fn note_carved(block: *mut u8) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let block = NonNull::new_unchecked(block);
+        second_word(block).store(freed_word(block), Relaxed);
+    }
+}
+
 /// As [`note_lent`], of the process's heap. Hardened ones have canaries where that would be written, and know by themselves.
 #[inline(always)]
 fn note_lent_here(block: NonNull<u8>) -> NonNull<u8> {
@@ -156,7 +170,10 @@ pub(super) fn find_around(space: &Space, address: *const u8) -> Result<Found, Bl
         LARGE | HUGE => {
             // SAFETY: such a page.
             let start = unsafe { large::start_of(page) };
-            if start <= block {
+            if this.listed.get() {
+                // It is being resized, further up on this thread.
+                Err(BlockFault::DoubleFree)
+            } else if start <= block {
                 Ok(Found { block: start, small: false })
             } else {
                 Err(BlockFault::Misaligned)
@@ -288,8 +305,20 @@ pub(super) unsafe fn resize(block: NonNull<u8>, size: usize, align: usize) -> Op
     if !block.addr().get().is_multiple_of(align) {
         return None;
     }
-    // SAFETY: the caller's promise.
-    unsafe { if stays(block, size) { Some(block) } else { moves(block, size, align) } }
+    // SAFETY: the caller's promise; where it went its page is, too.
+    unsafe {
+        let page = Page::of(block).as_ref();
+        let alone = matches!(page.owner.load(Ordering::Relaxed), LARGE | HUGE);
+        // Growing is paid for, which may run program code: meanwhile the block is nobody's.
+        if alone {
+            page.listed.set(true);
+        }
+        let resized = if stays(block, size) { Some(block) } else { moves(block, size, align) };
+        if alone {
+            Page::of(resized.unwrap_or(block)).as_ref().listed.set(false);
+        }
+        resized
+    }
 }
 
 /// How many bytes of what should be a block of the process's heap may be used.
@@ -306,7 +335,8 @@ pub fn try_usable_size(block: *const u8) -> Result<usize, BlockFault> {
 /// common, and under its own tag. `None`: no memory, and the block is as it was. `align` is what it was asked for with.
 ///
 /// # Errors
-/// As [`try_free`]; null is [`Foreign`](BlockFault::Foreign).
+/// As [`try_free`]; null is [`Foreign`](BlockFault::Foreign). Also if what runs while there is no memory (a pressure callback) gives the
+/// very block back.
 ///
 /// # Safety
 /// As [`try_free`].
@@ -323,6 +353,11 @@ pub unsafe fn try_realloc<T: Threads>(
             return Ok(Some(resized));
         }
         let Some(new) = alloc_for::<T>(block, size, align) else { return Ok(None) };
+        // Asking for memory may have run program code, which may even have given the old block back.
+        if let Err(fault) = find_here(block.as_ptr()) {
+            free::<T>(new);
+            return Err(fault);
+        }
         note_lent_here(new);
         new.copy_from_nonoverlapping(block, super::usable_size(block).min(size));
         note_freed(found);
@@ -336,8 +371,9 @@ pub unsafe fn try_realloc<T: Threads>(
 mod tests {
     use std::vec::Vec;
 
-    use super::super::{StdThreads, alloc};
+    use super::super::{StdThreads, enter};
     use super::*;
+    use crate::ledger::Tag;
 
     fn take(size: usize) -> *mut u8 {
         alloc_noted::<StdThreads>(size, 16).expect("memory").as_ptr()
@@ -449,8 +485,18 @@ mod tests {
             (give(block), give(block))
         });
         assert_eq!(told.join().unwrap(), (Ok(()), Err(BlockFault::DoubleFree)));
-        let mine = alloc::<StdThreads>(32).unwrap().as_ptr() as usize;
-        let told = std::thread::spawn(move || give(core::ptr::with_exposed_provenance_mut(mine)));
-        assert_eq!(told.join().unwrap(), Ok(()), "what another face handed out goes back as well");
+    }
+
+    #[test]
+    fn what_nobody_was_handed_is_no_block() {
+        let tag = Tag::register("careful-carved").unwrap();
+        let before = enter::<StdThreads>(tag).unwrap();
+        // Of a page of its own: its neighbours are carved with it, and nobody has them.
+        let block = take(208);
+        let faults: Vec<_> =
+            (1..200).map(|index| give(block.wrapping_add(index * 208)).unwrap_err()).collect();
+        assert!(faults.contains(&BlockFault::DoubleFree) && faults.contains(&BlockFault::NotAllocated));
+        assert_eq!(give(block), Ok(()));
+        enter::<StdThreads>(before).unwrap();
     }
 }

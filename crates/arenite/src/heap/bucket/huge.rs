@@ -180,6 +180,7 @@ impl Space {
         let this = unsafe { page.as_ref() };
         this.local.store(local, Ordering::Relaxed);
         this.used.store(1, Ordering::Relaxed);
+        this.listed.set(false);
         this.owner.store(HUGE, Ordering::Release);
         self.uses(header.huge.get());
         // SAFETY: in no list.

@@ -3,6 +3,7 @@
 
 use core::alloc::Layout;
 use core::fmt;
+use core::mem::{ManuallyDrop, replace};
 use core::ptr::NonNull;
 
 use super::class::{LARGEST, QUANTUM, class_of};
@@ -11,7 +12,7 @@ use super::space::{Plan, Space};
 use super::{HeapStats, Local, SERIALS, StdThreads, Threads as _, alloc_layout, free, stats, with_cache};
 use crate::base::sync::Ordering;
 use crate::ledger::Tag;
-use crate::region::AllocError;
+use crate::region::{AllocError, Kind, Made};
 
 /// How a [`BucketHeap`] is made. Sizes are bytes.
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +53,11 @@ impl BucketHeapOptions {
         self.plan.huge_pages = huge;
         self
     }
+
+    /// Whom the heap is to be charged to.
+    pub(in crate::heap) const fn tag(&self) -> Tag {
+        self.plan.tag
+    }
 }
 
 /// A general heap with a tag of its own. Thread-safe through `&self`, each thread with its own free blocks; a block may be
@@ -60,6 +66,8 @@ pub struct BucketHeap {
     space: NonNull<Space>,
     /// That of the space's plan, where it is at hand.
     hardened: bool,
+    /// The heap, if it is remembered; has the space's figures.
+    made: Made,
 }
 
 // SAFETY: an owner of memory that many threads can use.
@@ -72,6 +80,7 @@ impl BucketHeap {
     ///
     /// # Errors
     /// The system has no 4 MiB of address space, or a budget would be broken.
+    #[track_caller]
     pub fn try_new(tag: Tag) -> Result<Self, AllocError> {
         Self::try_with(BucketHeapOptions::new(tag))
     }
@@ -80,14 +89,22 @@ impl BucketHeap {
     ///
     /// # Errors
     /// The system has no such address space, a budget would be broken, or the range is too small.
+    #[track_caller]
     pub fn try_with(options: BucketHeapOptions) -> Result<Self, AllocError> {
+        Self::try_made(options, Made::here(Kind::BucketHeap, options.tag()))
+    }
+
+    /// As [`try_with`](Self::try_with), remembered as something else.
+    pub(in crate::heap) fn try_made(options: BucketHeapOptions, made: Made) -> Result<Self, AllocError> {
         let plan = options.plan;
         if plan.limit < super::segment::SEGMENT {
             let (reserved, needed) = (plan.limit, super::segment::SEGMENT);
             return Err(AllocError::Exhausted { tag: plan.tag, reserved, needed });
         }
         let space = Space::try_new(plan, SERIALS.fetch_add(1, Ordering::Relaxed))?;
-        Ok(Self { space, hardened: plan.hardened })
+        // SAFETY: the space is there until it is released, which is never without `unlist`, or leaked.
+        unsafe { made.lend(space.as_ref().figures()) };
+        Ok(Self { space, hardened: plan.hardened, made })
     }
 
     pub(super) fn space(&self) -> &Space {
@@ -228,6 +245,12 @@ impl BucketHeap {
         unsafe { super::usable_size(block) }
     }
 
+    /// Whether it looks for mistakes.
+    #[cfg(feature = "std")]
+    pub(in crate::heap) fn is_hardened(&self) -> bool {
+        self.hardened
+    }
+
     /// Whether an address lies in this heap's memory. O(segments).
     #[must_use]
     pub fn owns(&self, address: *const u8) -> bool {
@@ -272,10 +295,19 @@ impl BucketHeap {
     /// # Safety
     /// Nobody uses any block of it any more, or frees one.
     pub unsafe fn force_discard(self) {
-        let space = self.space;
-        core::mem::forget(self);
+        let mut this = ManuallyDrop::new(self);
+        this.unlist();
+        let space = this.space;
         // SAFETY: the caller's promise.
         unsafe { Space::release(space) };
+    }
+}
+
+impl BucketHeap {
+    /// Nothing remembers the heap any more, nor reads its space's figures.
+    fn unlist(&mut self) {
+        let made = replace(&mut self.made, Made::NONE);
+        made.take_back();
     }
 }
 
@@ -286,8 +318,11 @@ impl Drop for BucketHeap {
             if self.hardened {
                 hardened::end(self.space());
             }
+            self.unlist();
             // SAFETY: no block is with anybody.
             unsafe { Space::release(self.space) };
+        } else {
+            self.made.lost();
         }
     }
 }

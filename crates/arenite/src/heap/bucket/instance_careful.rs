@@ -37,7 +37,7 @@ impl BucketHeap {
     /// A block that is the caller's does not say that it is free. Hardened heaps have canaries where that would be written, and
     /// know by themselves.
     #[inline(always)]
-    fn note(&self, block: NonNull<u8>) -> NonNull<u8> {
+    pub(in crate::heap) fn note(&self, block: NonNull<u8>) -> NonNull<u8> {
         if self.space().plan.hardened { block } else { note_lent(block) }
     }
 
@@ -120,6 +120,11 @@ impl BucketHeap {
                 Ok(new) => new,
                 Err(error) => return Ok(Err(error)),
             };
+            // Asking for memory may have run program code, which may even have given the old block back.
+            if let Err(fault) = self.find(block) {
+                self.free(new);
+                return Err(fault);
+            }
             new.copy_from_nonoverlapping(found.block, had.min(size));
             note_freed(found);
             self.free(found.block);

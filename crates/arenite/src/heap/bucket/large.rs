@@ -70,6 +70,7 @@ fn finish(
     // SAFETY: ours.
     let header = unsafe { page.as_ref() };
     header.free.set(null_mut());
+    header.listed.set(false);
     header.remote.reset();
     header.slots.set(span.slots as u8);
     header.local.store(local.as_ptr(), Ordering::Relaxed);

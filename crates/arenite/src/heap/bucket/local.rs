@@ -17,6 +17,7 @@ use core::cell::Cell;
 use core::ptr::{NonNull, null, null_mut};
 
 use super::cache::Cache;
+use super::careful;
 use super::class::{CLASSES, FINE, QUANTUM};
 use super::hardened::{self, Place};
 use super::mail::Mail;
@@ -312,7 +313,11 @@ impl Local {
         for index in 0..count {
             let next = if index + 1 < count { start.wrapping_add((index + 1) * block) } else { null_mut() };
             // SAFETY: inside the span, in memory that is charged, and nobody's yet.
-            unsafe { start.add(index * block).cast::<Block>().write(Block { next: next.cast() }) };
+            unsafe {
+                let at = start.add(index * block);
+                at.cast::<Block>().write(Block { next: next.cast() });
+                careful::note_carved(at);
+            }
         }
         this.carved.set((carved + count) as u16);
         this.used.store(this.used.load(Ordering::Relaxed) + count as u32, Ordering::Relaxed);

@@ -62,7 +62,16 @@ macro_rules! figure {
             pub(super) fn set(&self, bytes: $number) {
                 self.0.store(bytes, Ordering::Relaxed);
             }
+        }
+    };
+}
 
+/// As [`figure`], and it can be taken and set at once by its owner.
+macro_rules! replaced_figure {
+    ($name:ident, $atomic:ty, $number:ty) => {
+        figure!($name, $atomic, $number);
+
+        impl $name {
             pub(super) fn replace(&self, bytes: $number) -> $number {
                 let before = self.get();
                 self.set(bytes);
@@ -72,8 +81,11 @@ macro_rules! figure {
     };
 }
 
-figure!(Charged, AtomicU32, u32);
-figure!(HugeBytes, AtomicUsize, usize);
+replaced_figure!(Charged, AtomicU32, u32);
+replaced_figure!(HugeBytes, AtomicUsize, usize);
+// Plain atomics, also for loom: nothing is ordered by them.
+figure!(BlockBytes, core::sync::atomic::AtomicU32, u32);
+figure!(BlockCount, core::sync::atomic::AtomicU16, u16);
 
 /// The description of a span. But for `owner` and `remote` it belongs to its owner; others read `used`, for figures.
 #[derive(Debug)]
@@ -88,10 +100,10 @@ pub(super) struct Page {
     /// Blocks that came back from other threads.
     pub(super) remote: Remote,
     /// Bytes of a block.
-    pub(super) block: Cell<u32>,
-    /// Blocks that were ever carved from it, and how many it has room for.
-    pub(super) carved: Cell<u16>,
-    pub(super) capacity: Cell<u16>,
+    pub(super) block: BlockBytes,
+    /// Blocks that were ever carved from it, and how many it has room for. Others read them who ask about an address.
+    pub(super) carved: BlockCount,
+    pub(super) capacity: BlockCount,
     pub(super) class: Cell<u8>,
     /// Slots of the span.
     pub(super) slots: Cell<u8>,

@@ -587,6 +587,12 @@ impl Space {
         each(inner.open).chain(each(inner.full)).chain(each(inner.huge)).any(inside)
     }
 
+    /// What comes to the bytes that are committed, but for headers and the space's own structures.
+    #[cfg(feature = "std")]
+    pub(super) const fn figures(&self) -> [&AtomicUsize; 2] {
+        [&self.in_use, &self.dirty]
+    }
+
     /// Bytes of address space.
     #[cfg(feature = "std")]
     pub(super) fn reserved(&self) -> usize {

@@ -98,10 +98,11 @@ impl Heap {
     }
 
     /// Makes what should be a block of this heap `layout` large; moves it if it must, with what both sizes have in common.
-    /// The alignment is the one that it was asked for with. The inner error: no memory, and the block is as it was.
+    /// The inner error: no memory, and the block is as it was.
     ///
     /// # Errors
-    /// As [`try_free`](Self::try_free); null is [`Foreign`](BlockFault::Foreign).
+    /// As [`try_free`](Self::try_free); null is [`Foreign`](BlockFault::Foreign). Also if what runs while there is no memory (a pressure
+    /// callback) gives the very block back.
     ///
     /// # Safety
     /// If it is a block that lives, it is the caller's, and nobody uses it any more.
@@ -117,7 +118,29 @@ impl Heap {
             Some(tracker) => {
                 let header = find(&shared.heap, block)?;
                 // SAFETY: found: a live block of this heap, as far as its header says.
-                Ok(unsafe { tracker.try_realloc(&shared.heap, header.add(1).cast(), layout.size()) })
+                unsafe {
+                    let this = header.as_ref();
+                    if layout.align() <= this.align() {
+                        return Ok(tracker.try_realloc(&shared.heap, header.add(1).cast(), layout.size()));
+                    }
+                    // Its header knows one alignment: where it can not stay it is another block.
+                    let size = this.size.get().min(layout.size());
+                    let new = match self.try_alloc(layout) {
+                        Ok(new) => new,
+                        Err(error) => return Ok(Err(error)),
+                    };
+                    // Asking for memory may have run program code, which may even have given the old block back.
+                    let old = match find(&shared.heap, block) {
+                        Ok(old) => old.add(1).cast(),
+                        Err(fault) => {
+                            tracker.free(&shared.heap, new);
+                            return Err(fault);
+                        }
+                    };
+                    new.copy_from_nonoverlapping(old, size);
+                    tracker.free(&shared.heap, old);
+                    Ok(Ok(new))
+                }
             }
         }
     }
@@ -127,6 +150,13 @@ const _: () = assert!(size_of::<Header>() == HEAD);
 
 /// The header of what should be a live block of a tracked heap.
 fn find(heap: &BucketHeap, block: *const u8) -> Result<NonNull<Header>, BlockFault> {
+    // No block is there, whatever lies around it: a block of no bytes ends where its neighbour begins.
+    if !block.addr().is_multiple_of(align_of::<Header>()) && heap.owns(block) {
+        return Err(BlockFault::Misaligned);
+    }
+    if heap.is_hardened() {
+        return find_hardened(heap, block);
+    }
     // Its header stands in front, in the same block of the heap's. (And in the first 4 MiB of it, but for alignments that are
     // larger.)
     let found = match heap.find_around(block.wrapping_sub(1)) {
@@ -148,6 +178,20 @@ fn find(heap: &BucketHeap, block: *const u8) -> Result<NonNull<Header>, BlockFau
     } else {
         Err(BlockFault::Misaligned)
     }
+}
+
+/// As [`find`], in a heap that does not tell where the block around an address begins, but ends the process if there is none where
+/// the header says.
+fn find_hardened(heap: &BucketHeap, block: *const u8) -> Result<NonNull<Header>, BlockFault> {
+    let in_front = heap.find(block.wrapping_sub(HEAD))?.block;
+    // SAFETY: inside a page of the heap's, at a multiple of 16; numbers and pointers that are not followed. A page whose memory is
+    // withdrawn is that of a block that was freed: the fault ends the process.
+    let header = unsafe { Header::of(in_front.add(HEAD)) };
+    // SAFETY: as above.
+    let Some(behind) = unsafe { header.as_ref() }.behind() else { return Err(BlockFault::Misaligned) };
+    // SAFETY: a live block, or this ends the process; that is all it is asked for.
+    let _ = unsafe { heap.usable_size(in_front.add(HEAD).sub(behind)) };
+    Ok(header)
 }
 
 /// A hardened heap ends the process at each of these mistakes.

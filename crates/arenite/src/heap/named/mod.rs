@@ -38,7 +38,7 @@ use self::track::Tracker;
 use super::bucket::{BucketHeap, BucketHeapOptions, HeapStats};
 use crate::base::sync::{AtomicUsize, Ordering, fence};
 use crate::ledger::{Tag, TagError};
-use crate::region::AllocError;
+use crate::region::{AllocError, Kind, Made};
 
 /// How a [`Heap`] is made. Sizes are bytes.
 #[derive(Clone, Copy, Debug)]
@@ -226,7 +226,8 @@ impl Heap {
     #[track_caller]
     pub fn try_with(options: HeapOptions) -> Result<Self, AllocError> {
         let place = Location::caller();
-        let heap = BucketHeap::try_with(options.bucket)?;
+        let made = Made::here(Kind::Heap, options.bucket.tag());
+        let heap = BucketHeap::try_made(options.bucket, made)?;
         let at = heap.try_meta(size_of::<Shared>())?.cast::<Shared>();
         let tracker = options.track.then(Tracker::new);
         let root = Handle { shared: at, place, links: track::Links::NONE };

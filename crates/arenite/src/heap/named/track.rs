@@ -150,6 +150,13 @@ impl Header {
         self.says(self.align.get(), behind)
     }
 
+    /// How far the block of the header that lies here is behind the start of what the heap handed out; `None`: it is no header of a
+    /// live block.
+    pub(super) fn behind(&self) -> Option<usize> {
+        let (said, align) = (self.align.get(), self.align());
+        (said == self.seal(align)).then(|| ahead(align))
+    }
+
     /// Whether it was one, of a block that was freed.
     pub(super) fn was_of(&self, behind: usize) -> bool {
         self.says(!self.align.get(), behind)
@@ -255,7 +262,7 @@ impl Tracker {
         zeroed: bool,
     ) -> Result<NonNull<u8>, AllocError> {
         let whole = whole(heap, layout.size(), layout.align())?;
-        let start = if zeroed { heap.try_alloc_zeroed(whole)? } else { heap.try_alloc(whole)? };
+        let start = if zeroed { heap.try_alloc_zeroed_noted(whole)? } else { heap.try_alloc_noted(whole)? };
         let label = LABEL.get();
         // SAFETY: inside the block, whose start is aligned to what is asked for, and so is what lies `ahead` of it.
         let block = unsafe { start.add(ahead(layout.align())) };
@@ -310,7 +317,7 @@ impl Tracker {
             header.as_ref().unseal();
             let answer = heap.try_realloc(block.sub(ahead(align)), old, new.size());
             let moved = match answer {
-                Ok(start) => start.add(ahead(align)),
+                Ok(start) => heap.note(start).add(ahead(align)),
                 Err(_) => block,
             };
             let header = Header::of(moved);

@@ -228,6 +228,13 @@ pub(super) fn variable_is(name: &core::ffi::CStr, value: &[u8]) -> bool {
     !found.is_null() && unsafe { core::ffi::CStr::from_ptr(found) }.to_bytes() == value
 }
 
+pub(super) fn thread_name(into: &mut [u8; 64]) -> Option<usize> {
+    // SAFETY: the calling thread's own handle, and a buffer of the length that is said, in which a zero ends the name.
+    let answer =
+        unsafe { libc::pthread_getname_np(libc::pthread_self(), into.as_mut_ptr().cast(), into.len()) };
+    (answer == 0).then(|| into.iter().position(|byte| *byte == 0)).flatten()
+}
+
 pub(super) fn write_error(text: &[u8]) {
     // SAFETY: the bytes are there. What was not written is lost, as it is when nobody listens.
     let _ = unsafe { libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.len()) };

@@ -8,7 +8,7 @@ use super::slots::{Slots, Walk};
 use super::{HandlePool, live_handle};
 use crate::ledger::Tag;
 use crate::pool::{Handle, PoolOptions};
-use crate::region::{AllocError, Table};
+use crate::region::{AllocError, Kind, Table};
 
 /// Data for some of the values of a [`HandlePool<T>`], found by their handles: what only one system of a game knows of
 /// an object. A slot as wide as `U` for every slot of the pool up to the highest that was used here; choose a hash map
@@ -77,6 +77,7 @@ impl<T, U> Secondary<T, U> {
     ///
     /// # Errors
     /// The address space can not be had, or `capacity` is above `u32::MAX`.
+    #[track_caller]
     pub fn try_new(tag: Tag, capacity: usize) -> Result<Self, AllocError> {
         Self::try_with(PoolOptions::new(tag, capacity))
     }
@@ -86,11 +87,13 @@ impl<T, U> Secondary<T, U> {
     /// # Errors
     /// The address space can not be had, or the capacity is above `u32::MAX`; bounded, also: a budget would be broken,
     /// or the system refused.
+    #[track_caller]
     pub fn try_with(options: PoolOptions) -> Result<Self, AllocError> {
+        let made = options.made(Kind::Secondary);
         if options.slots() > u32::MAX as usize {
             return Err(AllocError::TooLarge { tag: options.tag() });
         }
-        let table = options.try_table(Slots::<U>::LAYOUTS)?;
+        let table = options.of(&made).try_table(Slots::<U>::LAYOUTS)?;
         Ok(Self {
             slots: Slots::at(|index| table.column(index)),
             opened: 0,

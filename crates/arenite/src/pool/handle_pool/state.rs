@@ -128,6 +128,7 @@ impl<T> HandlePoolState<T> {
     ///
     /// # Errors
     /// The state makes no sense, or there is no room for it.
+    #[track_caller]
     pub fn try_into_pool(self, options: PoolOptions) -> Result<HandlePool<T>, StateError> {
         let mut pool = HandlePool::try_with(options)?;
         let slots = self.generations.len();

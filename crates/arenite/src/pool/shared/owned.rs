@@ -12,7 +12,7 @@ use super::typed::Vacant;
 use crate::base::sync::{AtomicUsize, Ordering, Padded, fence};
 use crate::pool::InsertError;
 use crate::pool::boxed::box_face;
-use crate::region::{AllocError, Region, RegionOptions};
+use crate::region::{AllocError, Kind, Made, Region, RegionOptions};
 
 /// The pool, who keeps it alive, and the memory that all of this lies in.
 struct Kept<T> {
@@ -52,12 +52,14 @@ impl<T> SharedPool<T> {
     ///
     /// # Errors
     /// Those can not be had; the pool is gone then, it was empty.
+    #[track_caller]
     pub fn into_owner(mut self) -> Result<SharedPoolOwner<T>, AllocError> {
         // What was forgotten is not in anybody's hands any more.
         self.free_all();
         let size = size_of::<Kept<T>>();
         let options = RegionOptions::new(self.tag(), size).at_least(size).commit_steps(1, 1).guard(false);
-        let mut region = Region::try_reserve(options)?;
+        let made = Made::here(Kind::SharedPool, self.tag());
+        let mut region = Region::try_reserve(options.of(&made))?;
         region.try_grow(size)?;
         let kept = region.base().cast::<Kept<T>>();
         // SAFETY: committed, as large as that, aligned to a page, and nobody else's.

@@ -151,7 +151,7 @@ impl Core {
         let size = plan.magazines * size_of::<Magazine>();
         let mut room = None;
         if size > 0 {
-            let options = RegionOptions::new(tag, size).commit_steps(1, 1).guard(false);
+            let options = options.beside(RegionOptions::new(tag, size).commit_steps(1, 1).guard(false));
             let layout = ColumnLayout::of::<Magazine>();
             let table = room.insert(Table::try_reserve(&options, [layout], plan.magazines, plan.magazines)?);
             table.try_grow(plan.magazines)?;

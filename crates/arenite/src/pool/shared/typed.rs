@@ -13,7 +13,7 @@ use super::raw::{Core, Marks};
 use crate::ledger::Tag;
 use crate::pool::boxed::box_face;
 use crate::pool::{InsertError, PoolOptions};
-use crate::region::AllocError;
+use crate::region::{AllocError, Kind};
 
 /// Boxes for values of one type, made and dropped by many threads. Choose it over [`Box`](https://doc.rust-lang.org/std/boxed/struct.Box.html)
 /// where a value is made on one thread and dropped on another; `Send` and `Sync`. Costs and capacity are those of
@@ -64,6 +64,7 @@ impl<T> SharedPool<T> {
     ///
     /// # Errors
     /// As [`try_with`](Self::try_with).
+    #[track_caller]
     pub fn try_new(tag: Tag, capacity: usize) -> Result<Self, AllocError> {
         Self::try_with(PoolOptions::new(tag, capacity))
     }
@@ -72,8 +73,10 @@ impl<T> SharedPool<T> {
     ///
     /// # Errors
     /// As [`SharedBlockPool::try_with`](super::SharedBlockPool::try_with).
+    #[track_caller]
     pub fn try_with(options: PoolOptions) -> Result<Self, AllocError> {
-        let core = Core::try_new(options, Layout::new::<T>(), Marks::None)?;
+        let made = options.made(Kind::SharedPool);
+        let core = Core::try_new(options.of(&made), Layout::new::<T>(), Marks::None)?;
         Ok(Self { core, of: PhantomData })
     }
 

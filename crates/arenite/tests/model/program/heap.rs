@@ -230,7 +230,7 @@ fn home_tags(name: &str) -> [Tag; TAGS] {
 
 /// Programs take turns: a trim reaches places of threads that have ended, also of another program's, whose figures are not
 /// exact meanwhile.
-static TURN: Mutex<()> = Mutex::new(());
+pub(crate) static TURN: Mutex<()> = Mutex::new(());
 
 pub(crate) fn run(ops: &[Op]) {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);

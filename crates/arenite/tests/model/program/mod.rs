@@ -12,8 +12,13 @@
 //! | [`pools`] | pools of blocks and of values, for one thread and shared: misuse told exactly, panics, other threads |
 //! | [`handles`] | handles before, during and after their values, destructors, borrows, secondaries |
 //! | [`heap`] | the general heap: all sizes and alignments, growth, threads that end, trims, a range that is used up |
+//! | [`careful`] | the heaps' face for programs in C: misuse of every kind, told exactly and without harm |
 //! | [`named`] | named heaps with and without tracking: handles, discards, reports, other threads |
 //! | [`heap_arena`] | arenas of chunks: scopes, marks, resets and clears over a heap that refuses |
+//! | [`fit`] | offset allocators: every fit, alignments, resizing in place, segments that come, are drained and go |
+//! | [`fit_heap`] | fit heaps over every storage and in every wrapper: misuse told exactly, resizing, moving, trims |
+//! | [`ring`] | upload rings: what overlaps, and which fence is waited for |
+//! | [`defrag`] | heaps and spaces whose blocks move: pins that outlive them, budgets in bytes and time, moves that others make |
 //! | [`cache`] | the resource cache: what is there and in which order it goes, pins, loaders that fail, panic and nest |
 //! | [`growing`] | `ArenaVec` and `ArenaString` against `Vec` and `String` |
 //!
@@ -24,7 +29,12 @@
 
 pub(crate) mod block;
 pub(crate) mod cache;
+#[cfg(target_pointer_width = "64")]
+pub(crate) mod careful;
 pub(crate) mod columns;
+pub(crate) mod defrag;
+pub(crate) mod fit;
+pub(crate) mod fit_heap;
 pub(crate) mod frame;
 pub(crate) mod growing;
 pub(crate) mod handles;
@@ -37,6 +47,7 @@ pub(crate) mod job;
 pub(crate) mod named;
 pub(crate) mod pools;
 pub(crate) mod resource;
+pub(crate) mod ring;
 pub(crate) mod scratch;
 pub(crate) mod world;
 
@@ -63,7 +74,7 @@ pub(crate) fn run_any(bytes: &[u8]) {
         program(&decode(bytes));
     }
     let Some((first, rest)) = bytes.split_first() else { return };
-    match first % 13 {
+    match first % 18 {
         0 => run(rest, frame::run),
         1 => run(rest, scratch::run),
         2 => run(rest, resource::run),
@@ -79,6 +90,12 @@ pub(crate) fn run_any(bytes: &[u8]) {
         #[cfg(target_pointer_width = "64")]
         10 => run(rest, heap_arena::run),
         11 => run(rest, cache::run),
+        12 => run(rest, fit::run),
+        #[cfg(target_pointer_width = "64")]
+        13 => run(rest, careful::run),
+        14 => run(rest, fit_heap::run),
+        15 => run(rest, ring::run),
+        16 => run(rest, defrag::run),
         _ => run(rest, pools::run),
     }
 }

@@ -63,7 +63,7 @@ fn take(inner: &mut Inner, class: usize, size: usize) -> Option<NonNull<u8>> {
     }
     let index = span.pick(inner.random());
     let block = span.hand_out(index, size);
-    if span.header().free.get() == 0 && span.page().carved == span.page().capacity {
+    if span.header().free.get() == 0 && span.page().carved.get() == span.page().capacity.get() {
         inner.unlist(span.page);
     }
     Some(block)

@@ -2,19 +2,21 @@
 
 use core::fmt;
 
-/// A pointer was not given back to a pool, because it is none of its live blocks. Found in O(1); the pool is as it was.
-/// Allocates nothing.
+/// A pointer was not given back to a pool or a heap, because it is none of its live blocks. Found in O(1); the pool is as it
+/// was. Allocates nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FreeError {
-    /// The address lies in none of the pool's blocks.
+    /// The address lies in none of the blocks.
     Foreign,
-    /// The address lies inside the pool but is not where a block begins.
+    /// The address lies inside of the pool or heap but is not where a block begins.
     Misaligned,
     /// The block was never handed out by `alloc`.
     NotAllocated,
     /// The block is not out any more: it was given back since `alloc` handed it out.
     DoubleFree,
+    /// The heap is in the middle of growing, and a pressure callback on the same thread reached into it: give it back later.
+    Busy,
 }
 
 impl fmt::Display for FreeError {
@@ -26,6 +28,9 @@ impl fmt::Display for FreeError {
             }
             Self::NotAllocated => {
                 "the block was never handed out by `alloc`: a block from `take` goes back when it is dropped"
+            }
+            Self::Busy => {
+                "the heap is in the middle of growing, and this is its pressure callback: do it later"
             }
             Self::DoubleFree => "the block was given back already: look for a second owner of the pointer",
         })

@@ -1,0 +1,127 @@
+//! Runs the workload under each recorder in turn, and says what each costs. Recorders that are not installed are left out.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// How a program is run, and what it is compared with.
+struct Way {
+    name: &'static str,
+    bare: usize,
+    program: &'static str,
+    mode: &'static str,
+    /// What it runs under.
+    under: &'static [&'static str],
+    frames: usize,
+}
+
+const NONE: &[&str] = &[];
+
+/// Those that others are compared with come first.
+const WAYS: &[Way] = &[
+    Way { name: "system's allocator", bare: 0, program: "system", mode: "", under: NONE, frames: 20_000 },
+    Way { name: "Arenite, off", bare: 1, program: "with_arenite", mode: "off", under: NONE, frames: 20_000 },
+    Way {
+        name: "Arenite, full",
+        bare: 1,
+        program: "with_arenite",
+        mode: "full",
+        under: NONE,
+        frames: 20_000,
+    },
+    Way {
+        name: "Arenite, a sample of 512 KiB",
+        bare: 1,
+        program: "with_arenite",
+        mode: "sample",
+        under: NONE,
+        frames: 20_000,
+    },
+    Way {
+        name: "heaptrack",
+        bare: 0,
+        program: "system",
+        mode: "",
+        under: &["heaptrack", "--raw", "-o"],
+        frames: 4000,
+    },
+    Way { name: "dhat-rs", bare: 0, program: "with_dhat", mode: "on", under: NONE, frames: 2000 },
+    Way {
+        name: "valgrind dhat",
+        bare: 0,
+        program: "system",
+        mode: "",
+        under: &["valgrind", "--tool=dhat", "--dhat-out-file=/dev/null"],
+        frames: 1000,
+    },
+];
+
+fn run(way: &Way, folder: &Path, threads: usize) -> Option<Vec<f64>> {
+    let own = std::env::current_exe().ok()?.parent()?.join(way.program);
+    let mut command = match way.under {
+        [] => Command::new(own),
+        [tool, rest @ ..] => {
+            let mut command = Command::new(tool);
+            command.args(rest);
+            if *tool == "heaptrack" {
+                command.arg(folder.join("heaptrack"));
+            }
+            command.arg(own);
+            command
+        }
+    };
+    let output = command.arg(way.frames.to_string()).arg(threads.to_string()).arg(way.mode).output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let line =
+        text.lines().find(|line| line.split(' ').all(|word| word.parse::<f64>().is_ok()) && !line.is_empty());
+    let line = line.unwrap_or_else(|| panic!("{}: {}", way.name, String::from_utf8_lossy(&output.stderr)));
+    let mut figures: Vec<f64> = line.split(' ').map(|word| word.parse().expect("numbers")).collect();
+    if way.name == "heaptrack" {
+        let files = std::fs::read_dir(folder).ok()?.filter_map(Result::ok);
+        let bytes: u64 = files.filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum();
+        figures.extend([bytes as f64 / (2.0 * recording_bench::pairs(way.frames, threads)), 0.0]);
+    }
+    Some(figures)
+}
+
+fn median(mut numbers: Vec<f64>) -> f64 {
+    numbers.sort_by(f64::total_cmp);
+    numbers[numbers.len() / 2]
+}
+
+fn main() {
+    let rounds: usize = std::env::args().nth(1).map_or(5, |text| text.parse().expect("a number of rounds"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder: PathBuf = folder.path().into();
+    let mut one_thread = vec![0.0; WAYS.len()];
+    for threads in [1, 2] {
+        let mut all = vec![Vec::new(); WAYS.len()];
+        for _ in 0..rounds {
+            for (figures, way) in all.iter_mut().zip(WAYS) {
+                figures.extend(run(way, &folder, threads));
+            }
+        }
+        println!(
+            "{threads} thread(s): nanoseconds a pair, more than bare; times that of one thread; bytes an event; lost"
+        );
+        for (number, way) in WAYS.iter().enumerate() {
+            if all[number].is_empty() {
+                println!("{:>30}: not installed", way.name);
+                continue;
+            }
+            // By pairs of one round, which met the same machine.
+            let more = all[number].iter().zip(&all[way.bare]).map(|(with, bare)| with[0] - bare[0]).collect();
+            let (time, more) = (median(all[number].iter().map(|run| run[0]).collect()), median(more));
+            let of = |place: usize| all[number].first().and_then(|run| run.get(place)).copied();
+            print!("{:>30}: {time:8.1} {more:+8.1}", way.name);
+            match threads {
+                1 => one_thread[number] = more,
+                _ if number == way.bare => {}
+                _ => print!("  x{:.2}", more / one_thread[number]),
+            }
+            if let (Some(bytes), Some(lost)) = (of(1), of(2)) {
+                print!("  {bytes:.2} B, {:.2} % lost", lost * 100.0);
+            }
+            println!();
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Options of `report`, `check` and `diff`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::size::{parse_budget, parse_size};
+
+/// Options of `report`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// The recording.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// How many call sites of each kind are shown.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) top: u32,
+    /// Print the figures as JSON instead.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Options of `check`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// The recording.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// A tag, with the tags below it, never has more live bytes than this, for example render=64MiB; may be given more than once.
+    #[arg(long, value_name = "TAG=SIZE", value_parser = parse_budget)]
+    pub(crate) max_live: Vec<(String, u64)>,
+    /// All together never have more live bytes than this, for example 1GiB.
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub(crate) max_total: Option<u64>,
+    /// No frame asks for memory more often than this, on all threads together. Looked at are frames that began and ended between
+    /// --from and --to.
+    #[arg(long, value_name = "N")]
+    pub(crate) max_per_frame: Option<u64>,
+    /// Nothing that was made since --from, and nothing of this tag if one is given, still lives at --to; may be given more than once.
+    #[arg(long, value_name = "TAG", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub(crate) no_leaks: Vec<String>,
+    /// The mark from which on frames and leaks are looked at [default: the beginning].
+    #[arg(long, value_name = "MARK")]
+    pub(crate) from: Option<String>,
+    /// The mark up to which frames and leaks are looked at [default: the end].
+    #[arg(long, value_name = "MARK")]
+    pub(crate) to: Option<String>,
+    /// Leave out so many frames at first.
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "max_per_frame")]
+    pub(crate) warm_up: u64,
+    /// Judge a recording that was cut off, is damaged, has dropped events or is a sample, too.
+    #[arg(long)]
+    pub(crate) incomplete: bool,
+}
+
+/// Options of `diff`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct DiffArgs {
+    /// The recording, of which two moments are compared; or the earlier one of two.
+    #[arg(value_name = "A")]
+    pub(crate) a: PathBuf,
+    /// The other recording: what lived at the end of each is compared.
+    #[arg(value_name = "B", required_unless_present_any = ["from", "to"], conflicts_with_all = ["from", "to"])]
+    pub(crate) b: Option<PathBuf>,
+    /// The mark to compare with [default: the beginning].
+    #[arg(long, value_name = "MARK")]
+    pub(crate) from: Option<String>,
+    /// The mark that is compared [default: the end].
+    #[arg(long, value_name = "MARK")]
+    pub(crate) to: Option<String>,
+    /// How many call sites are shown.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) top: u32,
+}

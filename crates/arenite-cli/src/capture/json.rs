@@ -1,0 +1,114 @@
+//! A report for machines. Times are seconds since the first event, sizes bytes.
+
+use arenite_inspect::{Figures, Frame, FrameRow, Summary};
+use serde_json::{Value, json};
+
+use super::Opened;
+use super::report::{most, tags};
+use super::sites::Sites;
+use crate::fault::Fault;
+
+/// The whole text, ending in a line break.
+pub(super) fn report(opened: &mut Opened, top: usize) -> Result<String, Fault> {
+    let warnings = opened.warnings();
+    let Opened { path, process, summary, sites } = opened;
+    let before = summary.before();
+    let frames = &summary.frames;
+    let rows = |rows: &[FrameRow]| -> Vec<Value> { rows.iter().map(|row| frame(summary, row)).collect() };
+    let tags: Vec<Value> = tags(summary)
+        .into_iter()
+        .map(|row| {
+            json!({
+                "name": row.name, "live_bytes": row.live_bytes, "live_blocks": row.live_blocks, "peak_bytes": row.peak_bytes,
+                "bytes": row.bytes, "calls": row.calls, "temporaries": row.temporaries, "before_bytes": row.before_bytes,
+                "committed": row.committed, "peak_committed": row.peak_committed,
+            })
+        })
+        .collect();
+    let marks = summary.marks.iter().map(|mark| {
+        json!({
+            "text": mark.text, "seconds": summary.seconds(mark.time), "frame": mark.frame, "live_bytes": mark.live_bytes,
+            "live_blocks": mark.live_blocks, "peak_bytes": mark.peak_bytes, "calls": mark.calls,
+        })
+    });
+    let threads = summary.threads.iter().map(|(number, thread)| {
+        json!({
+            "number": number, "name": thread.name, "allocs": thread.allocs, "reallocs": thread.reallocs,
+            "frees": thread.frees, "frees_of_others": thread.frees_of_others, "bytes": thread.bytes,
+        })
+    });
+    // At place `n` blocks of less than 2ⁿ bytes or nanoseconds, and not of less than half.
+    let sizes = summary.sizes.iter().enumerate().filter(|(_, class)| class.blocks > 0).map(|(place, class)| {
+        json!({ "log2": place, "blocks": class.blocks, "bytes": class.bytes, "live_blocks": class.live_blocks })
+    });
+    let lifetimes = summary.lifetimes.iter().enumerate().filter(|(_, blocks)| **blocks > 0);
+    let lifetimes = lifetimes.map(|(place, blocks)| json!({ "log2_ns": place, "blocks": blocks }));
+    let value = json!({
+        "file": path.display().to_string(),
+        "process": process,
+        "seconds": summary.seconds(summary.end),
+        "complete": summary.complete,
+        "whole": summary.is_whole(),
+        "lost_events": summary.lost,
+        "damaged_chunks": summary.read.damaged,
+        "skipped_bytes": summary.skipped,
+        "events": summary.read.events,
+        "sample_bytes": summary.sample_bytes,
+        "pauses": summary.pauses,
+        "warnings": warnings,
+        "total": figures(&summary.total),
+        "peak": { "seconds": summary.seconds(summary.peak_time), "frame": summary.peak_frame },
+        "before": { "blocks": before.blocks, "bytes": before.bytes, "unknown_frees": summary.unknown_frees },
+        "tags": tags,
+        "sites": {
+            "count": summary.sites.len(),
+            "live": site_list(summary, sites, top, |site| site.live_bytes),
+            "peak": site_list(summary, sites, top, |site| site.bytes_at_peak),
+            "churn": site_list(summary, sites, top, |site| site.bytes),
+            "temporary": site_list(summary, sites, top, |site| site.temporary_bytes),
+        },
+        "frames": {
+            "count": frames.count,
+            "per_row": frames.per_row,
+            "before": frame(summary, &frames.before),
+            "rows": rows(&frames.rows),
+            "last": frames.last.as_ref().map(|row| frame(summary, row)),
+            "most_calls": rows(&frames.most_calls),
+            "most_bytes": rows(&frames.most_bytes),
+        },
+        "marks": marks.collect::<Vec<_>>(),
+        "marks_left_out": summary.marks_left_out,
+        "sizes": sizes.collect::<Vec<_>>(),
+        "lifetimes": lifetimes.collect::<Vec<_>>(),
+        "threads": threads.collect::<Vec<_>>(),
+    });
+    serde_json::to_string_pretty(&value).map(|text| text + "\n").map_err(Fault::new)
+}
+
+fn figures(figures: &Figures) -> Value {
+    json!({
+        "allocs": figures.allocs, "reallocs": figures.reallocs, "frees": figures.frees, "bytes": figures.bytes,
+        "live_blocks": figures.live_blocks, "live_bytes": figures.live_bytes, "peak_bytes": figures.peak_bytes,
+        "blocks_at_peak": figures.blocks_at_peak, "bytes_at_peak": figures.bytes_at_peak,
+        "temporaries": figures.temporaries, "temporary_bytes": figures.temporary_bytes,
+    })
+}
+
+fn frame(summary: &Summary, row: &FrameRow) -> Value {
+    json!({
+        "number": row.number, "frames": row.frames, "start": summary.seconds(row.start), "end": summary.seconds(row.end),
+        "allocs": row.allocs, "reallocs": row.reallocs, "frees": row.frees, "bytes": row.bytes,
+        "temporaries": row.temporaries, "live_bytes": row.live_bytes, "peak_bytes": row.peak_bytes,
+    })
+}
+
+fn site_list(summary: &Summary, sites: &mut Sites, top: usize, figure: fn(&Figures) -> u64) -> Vec<Value> {
+    let shown =
+        |Frame { function, file, line }: Frame| json!({ "function": function, "file": file, "line": line });
+    let most = most(summary, top, figure).into_iter();
+    most.map(|(stack, site)| {
+        let frames: Vec<Value> = sites.frames(summary.stack(stack)).into_iter().map(shown).collect();
+        json!({ "stack": stack, "figures": figures(&site), "frames": frames })
+    })
+    .collect()
+}

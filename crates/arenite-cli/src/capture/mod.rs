@@ -1,0 +1,106 @@
+//! What is done with a recording: `report`, `check` and `diff`.
+//!
+//! ```text
+//!   args    options of the three
+//!   sites   a call stack as a person wants to read it: without the insides of allocators and the runtime's beginning
+//!   report ─ json, text    check    diff
+//! ```
+
+pub(crate) mod args;
+mod check;
+mod diff;
+mod json;
+mod report;
+mod sites;
+mod text;
+
+use std::fmt;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use arenite_inspect::{Capture, Summary, SummaryOptions};
+
+pub(crate) use check::check;
+pub(crate) use diff::diff;
+pub(crate) use report::report;
+use sites::Sites;
+
+use crate::fault::Fault;
+
+/// A capture that was read.
+struct Opened {
+    path: PathBuf,
+    process: u32,
+    summary: Summary,
+    sites: Sites,
+}
+
+impl Opened {
+    /// Reads it once.
+    fn read(path: &Path, options: &SummaryOptions) -> Result<Self, Fault> {
+        let fault = |error: &dyn fmt::Display| Fault::new(format_args!("{}: {error}", path.display()));
+        // A pipe would never come to its end, and can not be read at any place.
+        if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+            return Err(fault(&"this is not a file"));
+        }
+        let file = File::open(path).map_err(|error| fault(&format_args!("cannot read it: {error}")))?;
+        let mut capture = Capture::read(file).map_err(|error| fault(&error))?;
+        let summary = Summary::read(&mut capture, options).map_err(|error| fault(&error))?;
+        let sites = Sites::new(&capture.modules().map_err(|error| fault(&error))?);
+        Ok(Self { path: path.to_owned(), process: capture.header().process, summary, sites })
+    }
+
+    /// What a reader of its figures must know: a line each.
+    fn warnings(&self) -> Vec<String> {
+        let summary = &self.summary;
+        let mut lines = Vec::new();
+        let mut warn = |is: bool, line: String| {
+            if is {
+                lines.push(line);
+            }
+        };
+        warn(
+            !summary.complete,
+            "the recording did not come to its end: the program crashed, or the file was cut off".into(),
+        );
+        warn(
+            summary.lost > 0,
+            format!(
+                "{} events were dropped while recording: what is freed by them seems to live on",
+                summary.lost
+            ),
+        );
+        warn(
+            summary.read.damaged > 0 || summary.skipped > 0,
+            format!(
+                "parts of the file are damaged: {} chunks, and {} bytes more",
+                summary.read.damaged, summary.skipped
+            ),
+        );
+        warn(
+            summary.pauses > 0,
+            format!("it was paused {} times: what was freed meanwhile seems to live on", summary.pauses),
+        );
+        warn(
+            summary.sample_bytes > 0,
+            format!(
+                "it is a sample, of one block for {} bytes: figures are those of the sample",
+                summary.sample_bytes
+            ),
+        );
+        warn(
+            summary.stacks_left_out > 0,
+            format!("{} call stacks are too many: their frames are not shown", summary.stacks_left_out),
+        );
+        let calls = summary.total.calls();
+        let unknown = summary.sites.iter().filter(|(stack, _)| summary.stack(**stack).is_empty());
+        let unknown: u64 = unknown.map(|(_, figures)| figures.calls()).sum();
+        warn(unknown > calls / 10, format!("{unknown} of {calls} calls have no call stack"));
+        lines
+    }
+}
+
+/// Seconds as people read them.
+fn seconds(seconds: f64) -> String {
+    arenite_demo::report::units::millis(seconds * 1e3)
+}

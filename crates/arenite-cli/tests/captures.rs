@@ -1,0 +1,269 @@
+//! `demo --record`, `report`, `check` and `diff`, with recordings of short runs of the built program.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+
+use arenite::record::{self, RecordOptions};
+use serde_json::Value;
+
+const FRAMES: u64 = 60;
+const LEAK: u64 = 1024;
+
+fn arenite(arguments: &[&str]) -> Output {
+    let program = env!("CARGO_BIN_EXE_arenite");
+    Command::new(program).args(arguments).stdin(Stdio::null()).output().expect("the program starts")
+}
+
+/// What the program prints; panics unless it succeeds and has nothing to complain about.
+fn printed(arguments: &[&str]) -> String {
+    let done = arenite(arguments);
+    let complaint = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success() && complaint.is_empty(), "{arguments:?}: {complaint}");
+    String::from_utf8(done.stdout).expect("UTF-8")
+}
+
+/// The one line that the program refuses these arguments with.
+fn refusal(arguments: &[&str]) -> String {
+    let done = arenite(arguments);
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert_eq!(done.status.code(), Some(2), "{arguments:?}: {said}");
+    assert!(done.stdout.is_empty(), "{arguments:?} printed {}", String::from_utf8_lossy(&done.stdout));
+    let line = said.strip_suffix('\n').unwrap_or_else(|| panic!("{arguments:?}: {said:?} is no line"));
+    assert!(!line.contains('\n') && line.starts_with("arenite: ") && !line.contains("panicked"), "{said}");
+    line.to_owned()
+}
+
+/// The exit status of a check, and its lines.
+fn check(file: &str, rules: &[&str]) -> (i32, Vec<String>) {
+    let done = arenite(&[&["check", file], rules].concat());
+    assert!(done.stderr.is_empty(), "{rules:?}: {}", String::from_utf8_lossy(&done.stderr));
+    let lines = String::from_utf8(done.stdout).expect("UTF-8").lines().map(str::to_owned).collect();
+    (done.status.code().expect("it ends by itself"), lines)
+}
+
+fn folder() -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("captures-{}", std::process::id()));
+    fs::create_dir_all(&path).expect("a folder");
+    path
+}
+
+/// A recording of a run that leaks, and of one that does not. Both are made once, by runs of the same seed.
+fn recordings() -> &'static (String, String) {
+    static MADE: OnceLock<(String, String)> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let [leaky, clean] =
+            ["leaky.arec", "clean.arec"].map(|name| folder().join(name).display().to_string());
+        let frames = FRAMES.to_string();
+        let run = ["--frames", &frames, "--scenes", "2", "--agents", "48", "--threads", "2", "--record"];
+        let leak = format!("{LEAK}B");
+        let text = printed(&[&run[..], &[&leaky, "--leak", &leak]].concat());
+        let last = text.lines().last().expect("lines");
+        assert!(
+            last.starts_with("Recording ") && last.contains("recorded") && last.contains(&leaky),
+            "{last}"
+        );
+        assert!(text.contains("Leak under tag marks: 120 blocks"), "as without a recording\n{text}");
+        printed(&[&run[..], &[&clean]].concat());
+        (leaky, clean)
+    })
+}
+
+fn json(file: &str) -> Value {
+    serde_json::from_str(&printed(&["report", file, "--json"])).expect("JSON")
+}
+
+fn tag<'a>(report: &'a Value, name: &str) -> &'a Value {
+    let tags = report["tags"].as_array().expect("tags");
+    tags.iter().find(|tag| tag["name"] == name).unwrap_or_else(|| panic!("no tag {name}"))
+}
+
+#[test]
+fn a_report_names_a_deliberate_leak() {
+    let (leaky, clean) = recordings();
+    let text = printed(&["report", leaky]);
+    for part in [
+        "live at the end",
+        "at the peak",
+        "marks",
+        "scene 1 (",
+        "begins",
+        "Frames: ",
+        "Blocks by size",
+        "thread",
+    ] {
+        assert!(text.contains(part), "{part} is missing in\n{text}");
+    }
+    for line in text.lines() {
+        assert!(line.chars().count() <= 110 && !line.contains('\u{1b}'), "{line}");
+    }
+    let row = text.lines().find(|line| line.starts_with("marks ")).expect("the tag of the leak");
+    assert!(row.contains("120 KiB"), "{row}");
+
+    let report = json(leaky);
+    let marks = tag(&report, "marks");
+    assert_eq!(
+        (marks["live_bytes"].as_u64(), marks["live_blocks"].as_u64()),
+        (Some(2 * FRAMES * LEAK), Some(2 * FRAMES))
+    );
+    assert_eq!(report["whole"], true);
+    assert_eq!(report["lost_events"], 0);
+    assert_eq!(report["marks"].as_array().map(Vec::len), Some(4));
+    // The last frame has no end.
+    assert_eq!(report["frames"]["count"].as_u64(), Some(2 * FRAMES - 1));
+    let total = &report["total"];
+    let figure = |name: &str| total[name].as_u64().expect("a figure");
+    assert!(figure("peak_bytes") >= figure("live_bytes") && figure("bytes") >= figure("peak_bytes"));
+    assert!(figure("live_blocks") >= 2 * FRAMES && figure("allocs") >= figure("frees"));
+    let sites = report["sites"]["live"].as_array().expect("sites");
+    assert!(!sites.is_empty() && sites.len() <= 10);
+    assert!(
+        printed(&["report", leaky, "--json", "--top", "1"]).len()
+            < printed(&["report", leaky, "--json"]).len()
+    );
+    let clean = json(clean);
+    let tags = clean["tags"].as_array().expect("tags");
+    assert!(tags.iter().all(|tag| tag["name"] != "marks"), "a run without a leak has none");
+}
+
+#[test]
+fn rules_hold_or_do_not() {
+    let (leaky, clean) = recordings();
+    let marks = ["--from", "scene 1 (MAP01) begins", "--to", "scene 1 (MAP01) ends"];
+    let (status, lines) =
+        check(clean, &["--max-total", "1GiB", "--max-live", "heap=1GiB", "--max-live", "heap/program=1GiB"]);
+    assert_eq!((status, lines.len()), (0, 3), "{lines:?}");
+    assert!(lines.iter().all(|line| line.starts_with("ok   ") && line.contains("allowed")), "{lines:?}");
+    let (status, lines) = check(leaky, &["--max-total", "1KiB", "--max-live", "marks=1MiB"]);
+    assert_eq!((status, lines[0].starts_with("FAIL max-live"), lines.len()), (1, false, 2), "{lines:?}");
+    assert!(lines[0].starts_with("ok   max-live marks: 120 KiB (122,880)"), "{lines:?}");
+    assert!(lines[1].starts_with("FAIL max-total: "), "{lines:?}");
+    let exactly = format!("marks={}", 2 * FRAMES * LEAK);
+    assert_eq!(check(leaky, &["--max-live", &exactly]).0, 0);
+    let less = format!("marks={}", 2 * FRAMES * LEAK - 1);
+    assert_eq!(check(leaky, &["--max-live", &less]).0, 1);
+
+    let (status, lines) = check(leaky, &["--no-leaks=marks"]);
+    assert_eq!(status, 1);
+    assert!(lines[0].starts_with("FAIL no-leaks marks: 120 blocks of 120 KiB stayed"), "{lines:?}");
+    let (status, lines) = check(leaky, &[&["--no-leaks=marks"], &marks[..]].concat());
+    assert!(status == 1 && lines[0].contains(" 60 blocks of 60 KiB stayed"), "only of that scene: {lines:?}");
+    let (status, lines) = check(leaky, &["--no-leaks=scene"]);
+    assert_eq!((status, lines), (0, vec!["ok   no-leaks scene: nothing stayed".to_owned()]));
+
+    // The leak is what its frames ask for, one block in each.
+    let frames = [&["--max-per-frame", "0", "--warm-up", "35"], &marks[..]].concat();
+    let (status, lines) = check(clean, &frames);
+    assert!(status == 0 && lines[0].starts_with("ok   max-per-frame: frame "), "{lines:?}");
+    let (status, lines) = check(leaky, &frames);
+    assert!(status == 1 && lines[0].contains("1 time (1 KiB); 0 allowed"), "{lines:?}");
+}
+
+#[test]
+fn what_can_not_be_judged_is_no_pass() {
+    let (leaky, _) = recordings();
+    assert!(refusal(&["check", leaky]).contains("--max-live"));
+    let line = refusal(&["check", leaky, "--max-live", "mraks=1MiB"]);
+    assert!(line.contains("no tag `mraks`") && line.contains("marks"), "{line}");
+    assert!(refusal(&["check", leaky, "--no-leaks=mraks"]).contains("no tag"));
+    assert!(refusal(&["check", leaky, "--no-leaks", "--from", "never"]).contains("no mark \"never\""));
+    assert!(refusal(&["check", leaky, "--max-per-frame", "0", "--warm-up", "1000"]).contains("no frame"));
+}
+
+#[test]
+fn files_that_are_no_captures_are_refused() {
+    let (leaky, _) = recordings();
+    let whole = fs::read(leaky).expect("a recording");
+    let file = |name: &str, bytes: &[u8]| {
+        let path = folder().join(name);
+        fs::write(&path, bytes).expect("a file");
+        path.display().to_string()
+    };
+    let mut other = whole.clone();
+    other[20] ^= 1;
+    let bad = [
+        file("empty.arec", b""),
+        file("text.arec", b"this is a text, and longer than the header of a capture is, which has 64 bytes"),
+        file("header.arec", &whole[..63]),
+        file("damaged.arec", &other),
+        folder().join("absent.arec").display().to_string(),
+        folder().display().to_string(),
+    ];
+    for path in &bad {
+        for arguments in [
+            &["report", path][..],
+            &["report", path, "--json"],
+            &["check", path, "--max-total", "1GiB"],
+            &["diff", path, "--to", "x"],
+            &["diff", leaky, path],
+            &["diff", path, leaky],
+        ] {
+            let line = refusal(arguments);
+            assert!(line.contains(path.as_str()), "{line}");
+        }
+    }
+    #[cfg(unix)]
+    assert!(refusal(&["report", "/dev/zero"]).contains("not a file"));
+    #[cfg(unix)]
+    assert!(refusal(&["--record", "/dev/null"]).contains("not a file"));
+    let nowhere = folder().join("none/game.arec").display().to_string();
+    assert!(refusal(&["--record", &nowhere]).contains(&nowhere));
+    let same = folder().join("same").display().to_string();
+    assert!(refusal(&["--record", &same, "--json", &same]).contains("--json"));
+}
+
+#[test]
+fn a_capture_that_was_cut_off_is_shown_and_not_judged() {
+    let (leaky, _) = recordings();
+    let whole = fs::read(leaky).expect("a recording");
+    let path = folder().join("cut.arec").display().to_string();
+    for cut in [64, whole.len() / 3, whole.len() - 9] {
+        fs::write(&path, &whole[..cut]).expect("a file");
+        let text = printed(&["report", &path]);
+        assert!(text.contains("note: the recording did not come to its end"), "{text}");
+        assert_eq!(json(&path)["complete"], false);
+        let rules = ["--max-total", "1GiB"];
+        let line = refusal(&[&["check", path.as_str()], &rules[..]].concat());
+        assert!(line.contains("did not come to its end") && line.contains("--incomplete"), "{line}");
+        assert_eq!(check(&path, &[&rules[..], &["--incomplete"]].concat()).0, 0);
+    }
+}
+
+#[test]
+fn differences_of_two_moments_and_of_two_recordings() {
+    let (leaky, clean) = recordings();
+    let text = printed(&["diff", leaky, "--from", "scene 1 (MAP01) begins", "--to", "scene 1 (MAP01) ends"]);
+    let row = text
+        .lines()
+        .find(|line| line.starts_with("marks "))
+        .unwrap_or_else(|| panic!("no tag of the leak in\n{text}"));
+    assert!(row.contains("+60 KiB") && row.ends_with("+60"), "{row}");
+    let text = printed(&["diff", clean, leaky]);
+    let row = text
+        .lines()
+        .find(|line| line.starts_with("marks "))
+        .unwrap_or_else(|| panic!("no tag of the leak in\n{text}"));
+    assert!(row.contains("+120 KiB") && row.ends_with("+120"), "{row}");
+    let back = printed(&["diff", leaky, clean]);
+    let row = back.lines().find(|line| line.starts_with("marks ")).expect("the leak, backwards");
+    assert!(row.contains("−120 KiB") && row.ends_with("−120"), "{row}");
+    let same = printed(&["diff", leaky, leaky]);
+    assert!(same.contains("No call site differs."), "{same}");
+    assert!(refusal(&["diff", leaky, "--from", "never"]).contains("no mark"));
+    assert!(!same.lines().any(|line| line.starts_with("marks ")), "{same}");
+}
+
+#[test]
+fn a_sample_is_shown_and_not_judged() {
+    let path = folder().join("sample.arec");
+    // Of this process, whose allocator is the system's: no event, but a whole file.
+    let options = RecordOptions::new(&path).sample(512 << 10);
+    record::start(options).expect("a recording").stop().expect("written");
+    let path = path.display().to_string();
+    let text = printed(&["report", &path]);
+    assert!(text.contains("it is a sample"), "{text}");
+    let line = refusal(&["check", &path, "--max-total", "1GiB"]);
+    assert!(line.contains("it is a sample") && line.contains("--incomplete"), "{line}");
+    assert_eq!(check(&path, &["--max-total", "1GiB", "--incomplete"]).0, 0);
+}

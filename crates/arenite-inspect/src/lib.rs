@@ -1,0 +1,36 @@
+//! Reads what [`arenite::record`] wrote.
+//!
+//! [`Capture`] opens a file, whole, cut off or damaged, and shows its events in the order of time. [`Live`] keeps what lives while
+//! they pass. Neither needs memory for events: a capture of any length is read in the memory of what lived at its peak, and of the
+//! list of its chunks (40 bytes for up to 64 KiB of events).
+//!
+//! [`Summary`] is what a whole recording comes to, by tag, call stack, thread and frame; `Symbols` (the feature `symbols`, which
+//! is on by default) turns return addresses into functions and lines.
+//!
+//! ```no_run
+//! use arenite_inspect::{Capture, Live};
+//!
+//! let mut capture = Capture::open("game.arec")?;
+//! let mut live = Live::new();
+//! let read = capture.events(|thread, event| live.take(thread, &event))?;
+//! println!("{} blocks of {} bytes live; at most {}", live.blocks(), live.bytes(), live.peak());
+//! println!("{} chunks were damaged", read.damaged);
+//! # Ok::<(), arenite_inspect::ReadError>(())
+//! ```
+
+mod estimate;
+mod live;
+mod reader;
+mod summary;
+#[cfg(feature = "symbols")]
+mod symbols;
+
+pub use estimate::Estimate;
+pub use live::{Block, Live};
+pub use reader::{Capture, ReadError, ReadSummary};
+pub use summary::{
+    Figures, FrameRow, Frames, Held, MarkFigures, Moment, SizeClass, Snapshot, Summary, SummaryError,
+    SummaryOptions, TagFigures, ThreadFigures, Window,
+};
+#[cfg(feature = "symbols")]
+pub use symbols::{Frame, Symbols};

@@ -1,0 +1,20 @@
+//! What was recorded, replayed, is what the allocator itself says: at every mark, by tag, to the block and the byte.
+#![cfg(target_pointer_width = "64")]
+
+mod cut;
+mod hostile;
+mod programs;
+mod samples;
+mod summary;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+#[global_allocator]
+static HEAP: arenite::GlobalHeap = arenite::GlobalHeap;
+
+/// One recording is made at a time.
+static TURN: Mutex<()> = Mutex::new(());
+
+fn turn() -> MutexGuard<'static, ()> {
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,50 @@
+//! The recorder (64-bit systems): every allocation of a program with its size, tag, thread, time and call stack, in a file.
+//!
+//! ```no_run
+//! use arenite::record::{self, RecordOptions};
+//!
+//! #[global_allocator]
+//! static HEAP: arenite::GlobalHeap = arenite::GlobalHeap;
+//!
+//! let recording = record::start(RecordOptions::new("game.arec"))?;
+//! record::mark("level loaded");
+//! // … the game …
+//! println!("{}", recording.stop()?);
+//! # Ok::<(), record::RecordError>(())
+//! ```
+//!
+//! ```text
+//!   session        start, pause, stop; what allocators ask (`is_on`) and tell                std
+//!     ├─ sample    which blocks are recorded, when not all are
+//!     ├─ desk      writing an event on the thread whose it is ─ stack, intern, clock
+//!     └─ writer    the thread that takes events from all others and writes the file           std
+//!          └─ chain, room     segments of memory that events are written to; memory of the recorder's own
+//!               └─ format     the file, for writer and reader
+//! ```
+//!
+//! It rests on:
+//!
+//! - *Nothing is shared on the way.* A thread writes into a segment of its own and publishes the length. Threads meet when one
+//!   needs another segment (once in 64 KiB), and in the table of stacks, which is only read once all stacks are known.
+//! - *Nothing waits.* When no segment is free, events are dropped, and the next segment begins with how many.
+//! - *Nothing is allocated from what is watched.* Memory is a region under the tag `recorder`; what the recorder's own thread does is
+//!   left out, and what system calls or thread-locals ask for while an event is written, too.
+//! - *A free is told before the block is given back*, an allocation after it was handed out. So in the order of time nobody has a
+//!   block that another one still has, but for the moment that a processor may read its clock early; a reader allows for that.
+
+mod chain;
+mod clock;
+mod desk;
+pub mod format;
+mod intern;
+mod room;
+mod sample;
+mod session;
+mod stack;
+mod writer;
+
+pub use session::{
+    RecordError, RecordOptions, RecordSummary, Recording, Stacks, frame, is_on, mark, note, start,
+};
+pub(crate) use session::{allocated, freed, quietly, resized};
+pub(crate) use stack::Caller;

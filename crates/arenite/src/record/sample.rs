@@ -1,0 +1,263 @@
+//! Which blocks are recorded when not all are: as if a bell rang at random, once in so many bytes on average, and whoever asks for
+//! memory when it rings is written down.
+//!
+//! So a block of `s` bytes is recorded with a chance of 1 − e^(−s/mean), whatever was asked for before, and counting it as
+//! 1 / (1 − e^(−s/mean)) blocks gives sums that are right on average. Until the bell rings, an allocation costs a subtraction. Whether a
+//! block that is given back was recorded says a byte in a small table, which nearly always says no; if not, a list under a lock.
+#![expect(unsafe_code, reason = "reaches a table by index, without a bounds check")]
+
+use core::cell::Cell;
+use core::ptr::NonNull;
+
+use crate::base::sync::{AtomicArray, AtomicU8, AtomicU64, Lock, Ordering};
+
+/// Kinds of addresses that are told apart before the list is looked at.
+const KINDS: usize = 1 << 14;
+/// Blocks that can be in the list: a power of two.
+const PLACES: usize = 1 << 18;
+/// A removed one, which those behind it are found across.
+const GONE: u64 = 1;
+/// This many are of a kind, or more; it never becomes less.
+const MANY: u8 = u8::MAX;
+
+std::thread_local! {
+    /// Bytes until the bell rings; 0 before it was wound up.
+    static LEFT: Cell<u64> = const { Cell::new(0) };
+    /// What random numbers are made of; 0 before there was one.
+    static RANDOM: Cell<u64> = const { Cell::new(0) };
+    /// The recording that both are of.
+    static SESSION: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Recorded blocks that live.
+#[derive(Debug)]
+pub(super) struct Chosen {
+    kinds: AtomicArray<AtomicU8>,
+    places: AtomicArray<AtomicU64>,
+    /// How many there are, and how many were removed.
+    used: Lock<(usize, usize)>,
+}
+
+#[inline(always)]
+const fn spread(address: u64) -> u64 {
+    (address >> 4).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}
+
+/// Whether the bell rings while so many bytes are asked for, in this recording, with this mean.
+#[inline(always)]
+pub(super) fn rings(size: u64, mean: u64, session: u32) -> bool {
+    let left = LEFT.get();
+    if size < left && SESSION.get() == session {
+        LEFT.set(left - size);
+        return false;
+    }
+    rings_now(size, mean, session)
+}
+
+#[cold]
+#[inline(never)]
+fn rings_now(size: u64, mean: u64, session: u32) -> bool {
+    let mut rung = true;
+    if SESSION.get() != session {
+        SESSION.set(session);
+        // Of each thread another one.
+        let start = super::desk::SEED.load(Ordering::Relaxed);
+        let thread = (&raw const rung).addr() as u64;
+        RANDOM.set((start ^ thread.wrapping_mul(0x9E37_79B9_7F4A_7C15)).max(1));
+        let left = draw(mean);
+        rung = size >= left;
+        if !rung {
+            LEFT.set(left - size);
+            return false;
+        }
+    }
+    LEFT.set(draw(mean));
+    rung
+}
+
+/// How many bytes until the bell rings next: exponential, at least 1.
+fn draw(mean: u64) -> u64 {
+    let mut random = RANDOM.get();
+    random ^= random << 13;
+    random ^= random >> 7;
+    random ^= random << 17;
+    RANDOM.set(random);
+    // Above 0, at most 1.
+    let uniform = ((random >> 11) + 1) as f64 / (1u64 << 53) as f64;
+    (-uniform.ln() * mean as f64).ceil().max(1.0) as u64
+}
+
+impl Chosen {
+    /// Bytes that it needs.
+    pub(super) const BYTES: usize = KINDS + PLACES * size_of::<AtomicU64>();
+
+    /// # Safety
+    /// As [`AtomicArray::new`], for [`BYTES`](Self::BYTES) bytes at a multiple of 8.
+    pub(super) unsafe fn new(start: NonNull<u8>) -> Self {
+        // SAFETY: the caller's promise; the first part's length is a multiple of 8.
+        unsafe {
+            Self {
+                kinds: AtomicArray::new(start, KINDS),
+                places: AtomicArray::new(start.add(KINDS), PLACES),
+                used: Lock::new((0, 0)),
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn kind(&self, address: u64) -> &AtomicU8 {
+        // SAFETY: masked, so below the number of kinds.
+        unsafe { self.kinds.at((spread(address) >> 50) as usize & (KINDS - 1)) }
+    }
+
+    fn place(&self, index: u64) -> &AtomicU64 {
+        // SAFETY: masked, so below the number of places.
+        unsafe { self.places.at(index as usize & (PLACES - 1)) }
+    }
+
+    /// Whether a block may be in the list. False is certain.
+    #[inline(always)]
+    pub(super) fn may_have(&self, address: u64) -> bool {
+        self.kind(address).load(Ordering::Relaxed) != 0
+    }
+
+    /// Puts a block into the list; false if there is no room.
+    pub(super) fn insert(&self, address: u64) -> bool {
+        let mut used = self.used.lock();
+        if used.0 >= PLACES / 4 {
+            return false;
+        }
+        if used.0 + used.1 >= PLACES / 2 {
+            self.sweep(&mut used);
+        }
+        let mut index = spread(address) >> 20;
+        while self.place(index).load(Ordering::Relaxed) > GONE {
+            index += 1;
+        }
+        used.1 -= usize::from(self.place(index).load(Ordering::Relaxed) == GONE);
+        self.place(index).store(address, Ordering::Relaxed);
+        used.0 += 1;
+        let kind = self.kind(address);
+        kind.store(kind.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
+        true
+    }
+
+    /// Takes a block out of the list; false if it is not there.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn remove(&self, address: u64) -> bool {
+        let mut used = self.used.lock();
+        let mut index = spread(address) >> 20;
+        loop {
+            match self.place(index).load(Ordering::Relaxed) {
+                0 => return false,
+                found if found == address => break,
+                _ => index += 1,
+            }
+        }
+        self.place(index).store(GONE, Ordering::Relaxed);
+        *used = (used.0 - 1, used.1 + 1);
+        let kind = self.kind(address);
+        let count = kind.load(Ordering::Relaxed);
+        if count != MANY {
+            kind.store(count - 1, Ordering::Relaxed);
+        }
+        true
+    }
+
+    /// Makes what was removed free again: puts the others in anew.
+    fn sweep(&self, used: &mut (usize, usize)) {
+        // From a free place on, all that follows without a gap is taken out and put in again.
+        let Some(free) = (0..PLACES as u64).find(|index| self.place(*index).load(Ordering::Relaxed) == 0)
+        else {
+            return;
+        };
+        for index in free..free + PLACES as u64 {
+            let found = self.place(index).swap(0, Ordering::Relaxed);
+            if found > GONE {
+                let mut home = spread(found) >> 20;
+                while self.place(home).load(Ordering::Relaxed) > GONE {
+                    home += 1;
+                }
+                self.place(home).store(found, Ordering::Relaxed);
+            }
+        }
+        used.1 = 0;
+    }
+
+    /// Forgets all: before a recording.
+    pub(super) fn clear(&self) {
+        let mut used = self.used.lock();
+        if used.0 + used.1 == 0 {
+            return;
+        }
+        for index in 0..PLACES as u64 {
+            self.place(index).store(0, Ordering::Relaxed);
+        }
+        for kind in 0..KINDS {
+            // SAFETY: below the number of kinds.
+            unsafe { self.kinds.at(kind) }.store(0, Ordering::Relaxed);
+        }
+        *used = (0, 0);
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::boxed::Box;
+    use std::collections::HashSet;
+    use std::vec;
+
+    use super::*;
+
+    fn chosen() -> Chosen {
+        let memory = Box::leak(vec![0u64; Chosen::BYTES / 8].into_boxed_slice());
+        // SAFETY: leaked zeros, of which nobody else knows.
+        unsafe { Chosen::new(NonNull::from(&mut memory[0]).cast()) }
+    }
+
+    #[test]
+    fn the_list_has_what_was_put_in() {
+        let chosen = chosen();
+        let (mut model, mut random) = (HashSet::new(), 7u64);
+        for step in 0..700_000 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let address = (random >> 40) % 30_000 * 16 + 0x7F00_0000_0000;
+            if random & 1 << 20 == 0 && model.insert(address) {
+                assert!(chosen.insert(address));
+            } else {
+                let there = model.remove(&address);
+                assert!(!there || chosen.may_have(address));
+                assert_eq!(chosen.remove(address), there, "step {step}");
+            }
+        }
+        assert_eq!(chosen.used.lock().0, model.len());
+        for address in &model {
+            assert!(chosen.may_have(*address) && chosen.remove(*address));
+        }
+        chosen.clear();
+        assert!((0..KINDS as u64).all(|address| !chosen.may_have(address * 16)));
+    }
+
+    #[test]
+    fn a_full_list_says_so() {
+        let chosen = chosen();
+        let most = PLACES / 4;
+        assert!((0..most as u64).all(|block| chosen.insert((block + 1) * 32)));
+        assert!(!chosen.insert(16));
+        assert!(!chosen.remove(16) && chosen.remove(32) && chosen.insert(16));
+    }
+
+    #[test]
+    fn the_bell_rings_as_often_as_it_should() {
+        for (size, mean) in [(64u64, 4096u64), (1000, 512), (100_000, 4096), (1, 100)] {
+            let expected = -(-(size as f64) / mean as f64).exp_m1();
+            let tries = 200_000;
+            let rung = (0..tries).filter(|_| rings(size, mean, 1 + size as u32)).count() as f64;
+            let deviation = (expected * (1.0 - expected) * f64::from(tries)).sqrt();
+            let off = rung - expected * f64::from(tries);
+            // Six deviations: once in a billion runs.
+            assert!(off.abs() <= 6.0 * deviation + 1.0, "{size} of {mean}: {rung} times");
+        }
+    }
+}

@@ -1,0 +1,445 @@
+//! Starting, pausing and ending recordings, and what allocators and programs tell.
+#![cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "asks in two instructions"))]
+
+use core::fmt;
+use core::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+
+use super::clock::{self, Moment};
+use super::desk::{self, DEPTH, MEAN, ROOM_OF_ALL, SEED, SESSION, UNWINDS};
+use super::format::DEEPEST_STACK;
+use super::format::events::What;
+use super::room::Room;
+use super::sample::rings;
+use super::stack::{Caller, frame_pointers_do};
+use super::writer::{Capture, Written};
+use crate::base::Bytes;
+use crate::base::sync::Lock;
+use crate::ledger::{Ledger, Tag, TagError, set_recorder};
+use crate::os;
+use crate::region::AllocError;
+
+/// Nothing is recorded.
+const OFF: u8 = 0;
+/// Everything is.
+const ON: u8 = 1;
+
+/// The one byte that allocators ask.
+static STATE: AtomicU8 = AtomicU8::new(OFF);
+/// A recording is there, whether it goes on or is paused.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+/// For pausing and resuming.
+static CHANGES: Lock<()> = Lock::new(());
+
+/// How to record. Sizes are bytes.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct RecordOptions {
+    path: PathBuf,
+    buffer: usize,
+    depth: u32,
+    stacks: Stacks,
+    sample: u64,
+}
+
+/// How call stacks are found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Stacks {
+    /// By frame pointers if whoever starts the recording was built with them, else by the unwinding library.
+    #[default]
+    Automatic,
+    /// By frame pointers: two nanoseconds a frame. What was built without them has short stacks, or strange ones. Rust has them with
+    /// `-C force-frame-pointers=yes`, C with `-fno-omit-frame-pointer`.
+    FramePointers,
+    /// By the unwinding library, from the tables that exceptions need: some hundred nanoseconds a frame. Unix only.
+    Unwind,
+}
+
+impl RecordOptions {
+    /// Records into a file at this path, which is replaced. Events wait in at most 32 MiB for being written; stacks are followed
+    /// through 64 frames.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), buffer: 32 << 20, depth: 64, stacks: Stacks::Automatic, sample: 0 }
+    }
+
+    /// So much memory for events that wait for being written, in steps of 64 KiB; what finds no room is dropped, and counted. Each
+    /// thread takes 64 KiB at a time. The first recording of a process decides.
+    pub const fn buffer(mut self, bytes: usize) -> Self {
+        self.buffer = bytes;
+        self
+    }
+
+    /// Follows call stacks through at most so many frames, 128 at the most; 0 to record none.
+    pub const fn stack_depth(mut self, frames: u32) -> Self {
+        self.depth = if frames > DEEPEST_STACK as u32 { DEEPEST_STACK as u32 } else { frames };
+        self
+    }
+
+    /// Records one block for so many bytes that are asked for, on average: for games that are shipped, 512 KiB. Which ones is left to
+    /// chance, so that sums of them tell of all, as far as chance allows; a reader says how far. 0 records every block, as without this.
+    ///
+    /// At most 65,536 recorded blocks live at a time; further ones are left out.
+    pub const fn sample(mut self, bytes: u64) -> Self {
+        self.sample = bytes;
+        self
+    }
+
+    /// How call stacks are found.
+    pub const fn stacks(mut self, how: Stacks) -> Self {
+        self.stacks = how;
+        self
+    }
+}
+
+/// Why nothing is recorded, or not all of it was written.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum RecordError {
+    /// A recording is made already: there is one at a time.
+    Busy,
+    /// No memory for events.
+    Memory(AllocError),
+    /// The tag `recorder`, to which that is charged, can not be registered.
+    Tag(TagError),
+    /// The file could not be made or written to. What was written before can be read.
+    File {
+        /// Where it is.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The thread that writes could not be started, or did not come to its end.
+    Thread(Option<io::Error>),
+}
+
+impl fmt::Display for RecordError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Busy => {
+                f.write_str("a recording is being made already, and there is one at a time: stop it first")
+            }
+            Self::Memory(error) => write!(f, "no memory for a recording: {error}"),
+            Self::Tag(error) => write!(f, "the tag `recorder` can not be registered: {error}"),
+            Self::File { path, error } => {
+                write!(f, "the recording can not be written to {}: {error}", path.display())
+            }
+            Self::Thread(Some(error)) => {
+                write!(f, "the thread that writes recordings can not be started: {error}")
+            }
+            Self::Thread(None) => f.write_str("the thread that writes recordings has panicked"),
+        }
+    }
+}
+
+impl std::error::Error for RecordError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Memory(error) => Some(error),
+            Self::Tag(error) => Some(error),
+            Self::File { error, .. } | Self::Thread(Some(error)) => Some(error),
+            Self::Busy | Self::Thread(None) => None,
+        }
+    }
+}
+
+/// What a recording came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RecordSummary {
+    /// Bytes of the file.
+    pub file_bytes: u64,
+    /// Bytes of its events before they were compressed.
+    pub event_bytes: u64,
+    /// Different call stacks.
+    pub stacks: u32,
+    /// Events that were dropped, because they were not written to the file in time.
+    pub lost: u64,
+}
+
+impl fmt::Display for RecordSummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file_bytes, stacks, lost, .. } = *self;
+        write!(f, "{} recorded, {stacks} call stacks", Bytes(file_bytes as usize))?;
+        if lost > 0 {
+            write!(f, "; {lost} events were dropped")?;
+        }
+        Ok(())
+    }
+}
+
+/// A recording that is being made. Dropping it ends it, too, and says nothing of errors.
+#[derive(Debug)]
+#[must_use = "dropping it ends the recording"]
+pub struct Recording {
+    path: PathBuf,
+    shared: Arc<Shared>,
+    writer: Option<JoinHandle<io::Result<Written>>>,
+    lost_before: u64,
+}
+
+/// What a recording and its writer tell each other.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    /// No more events are coming.
+    pub(super) ends: AtomicBool,
+}
+
+/// Begins to record: every allocation, reallocation and free that the program makes through [`GlobalHeap`](crate::GlobalHeap)
+/// from now on, on every thread, with its size, its tag and its call stack. A thread of its own writes the file.
+///
+/// Memory for the recorder is charged to the tag `recorder`, and stays when a recording ends, for the next one. What lived before is
+/// told of in sums only.
+///
+/// # Errors
+/// [`RecordError`]; nothing is recorded then.
+pub fn start(options: RecordOptions) -> Result<Recording, RecordError> {
+    if TAKEN.swap(true, Ordering::Acquire) {
+        return Err(RecordError::Busy);
+    }
+    let started = try_start(options);
+    if started.is_err() {
+        TAKEN.store(false, Ordering::Release);
+    }
+    started
+}
+
+fn try_start(options: RecordOptions) -> Result<Recording, RecordError> {
+    let room = match ROOM_OF_ALL.get() {
+        Some(room) => room,
+        None => {
+            let tag = Tag::register("recorder").map_err(RecordError::Tag)?;
+            let room = Room::try_new(tag, options.buffer).map_err(RecordError::Memory)?;
+            // Nobody else is here: one recording at a time.
+            ROOM_OF_ALL.set(room).unwrap_or_else(|_| unreachable!("one recording at a time"))
+        }
+    };
+    clock::choose();
+    let began = Moment::now();
+    let session = SESSION.load(Ordering::Relaxed).wrapping_add(1);
+    let path = options.path;
+    let capture = Capture::create(&path, room, session, began, options.sample)
+        .map_err(|error| RecordError::File { path: path.clone(), error })?;
+    room.numbers.clear();
+    room.chosen.clear();
+    MEAN.store(options.sample, Ordering::Relaxed);
+    SEED.store(os::entropy() ^ u64::from(session), Ordering::Relaxed);
+    DEPTH.store(options.depth, Ordering::Relaxed);
+    let unwinds = match options.stacks {
+        Stacks::Automatic => !frame_pointers_do(|place| desk::stack_around(place).1),
+        Stacks::FramePointers => false,
+        Stacks::Unwind => true,
+    };
+    UNWINDS.store(unwinds, Ordering::Relaxed);
+    SESSION.store(session, Ordering::Relaxed);
+    let shared = Arc::new(Shared::default());
+    let writer = {
+        let shared = shared.clone();
+        Builder::new().name("arenite recorder".into()).spawn(move || {
+            desk::leave_out_this_thread();
+            capture.write(&shared)
+        })
+    };
+    let writer = writer.map_err(|error| RecordError::Thread(Some(error)))?;
+    set_recorder(committed);
+    let lost_before = room.logs().map(super::room::Log::lost).sum();
+    STATE.store(ON, Ordering::Release);
+    tell_what_lives();
+    Ok(Recording { path, shared, writer: Some(writer), lost_before })
+}
+
+/// What the general heap has before anything is recorded.
+fn tell_what_lives() {
+    desk::with(|desk| {
+        for (tag, figures) in crate::heap::bucket::by_tag() {
+            if figures.live > 0 {
+                let tag = tag.place() as u32 + 1;
+                desk.tell(&What::Before { tag, blocks: figures.live, bytes: figures.live_bytes });
+            }
+        }
+        for tag in Ledger::process().tags() {
+            let bytes = tag.account().own.committed as i64;
+            if bytes > 0 {
+                desk.tell(&What::Committed { tag: tag.place() as u32 + 1, bytes });
+            }
+        }
+    });
+}
+
+/// Memory was committed under a tag, or given back. Allocators call this from their inside: nothing is asked of them.
+fn committed(tag: Tag, bytes: i64) {
+    if is_on() && core::ptr::eq(tag.ledger(), Ledger::process()) {
+        desk::with_as_it_is(|desk| {
+            desk.tell(&What::Committed { tag: tag.place() as u32 + 1, bytes });
+        });
+    }
+}
+
+impl Recording {
+    /// Where it is written to.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Records nothing until [`resume`](Self::resume). Blocks that are freed meanwhile look as if they lived on, until another block
+    /// has their place.
+    pub fn pause(&self) {
+        let _changes = CHANGES.lock();
+        if STATE.swap(OFF, Ordering::Relaxed) == ON {
+            tell(&What::Paused);
+        }
+    }
+
+    /// Goes on after [`pause`](Self::pause).
+    pub fn resume(&self) {
+        let _changes = CHANGES.lock();
+        if STATE.load(Ordering::Relaxed) == OFF {
+            tell(&What::Resumed);
+            STATE.store(ON, Ordering::Release);
+        }
+    }
+
+    /// Ends the recording and waits until all of it is written.
+    ///
+    /// # Errors
+    /// [`RecordError::File`] if not all of it could be written; what was written can be read.
+    pub fn stop(mut self) -> Result<RecordSummary, RecordError> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<RecordSummary, RecordError> {
+        let Some(writer) = self.writer.take() else { return Ok(RecordSummary::default()) };
+        STATE.store(OFF, Ordering::Relaxed);
+        self.shared.ends.store(true, Ordering::Release);
+        writer.thread().unpark();
+        let written = writer.join();
+        let room = ROOM_OF_ALL.get();
+        let stacks = room.map_or(0, |room| room.numbers.given());
+        let lost = room.map_or(0, |room| room.logs().map(super::room::Log::lost).sum::<u64>());
+        TAKEN.store(false, Ordering::Release);
+        match written {
+            Ok(Ok(Written { file_bytes, event_bytes })) => {
+                Ok(RecordSummary { file_bytes, event_bytes, stacks, lost: lost - self.lost_before })
+            }
+            Ok(Err(error)) => Err(RecordError::File { path: self.path.clone(), error }),
+            Err(_) => Err(RecordError::Thread(None)),
+        }
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        let _ = self.end();
+    }
+}
+
+/// Whether allocations are recorded at this moment.
+#[inline(always)]
+#[must_use]
+pub fn is_on() -> bool {
+    // Written out, because a compiler does not make an atomic load and a compare one instruction: every allocation has both.
+    #[cfg(target_arch = "x86_64")]
+    {
+        // SAFETY: reads a byte that is always there, and jumps to the block given.
+        unsafe {
+            core::arch::asm!(
+                "cmp byte ptr [rip + {state}], 0",
+                "jne {on}",
+                state = sym STATE,
+                on = label { return true },
+                options(nostack, readonly),
+            );
+        }
+        false
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        STATE.load(Ordering::Relaxed) != OFF
+    }
+}
+
+/// Nothing more is recorded: nobody writes it down.
+pub(super) fn give_up() {
+    STATE.store(OFF, Ordering::Relaxed);
+}
+
+/// For events that are told in a pause, too.
+fn tell(what: &What<'_>) {
+    desk::with(|desk| {
+        desk.tell(what);
+    });
+}
+
+/// Marks this moment in the recording, if one is being made: the beginning of a level, a save. Reports find it by the text, of
+/// which the first 255 bytes are kept. Thread-safe, allocates nothing.
+pub fn mark(text: &str) {
+    if is_on() {
+        tell(&What::Mark { text });
+    }
+}
+
+/// Leaves a note in the recording, as [`mark`] does, without making the moment one to compare.
+pub fn note(text: &str) {
+    if is_on() {
+        tell(&What::Note { text });
+    }
+}
+
+/// A frame begins. [`MemoryManager::begin_frame`](crate::MemoryManager::begin_frame) says so itself.
+#[inline]
+pub fn frame(number: u64) {
+    if is_on() {
+        tell(&What::Frame { number });
+    }
+}
+
+/// A block was handed out, to those who called there.
+#[inline(always)]
+pub(crate) fn allocated(address: usize, size: usize, caller: Caller) {
+    let (address, size) = (address as u64, size as u64);
+    let mean = MEAN.load(Ordering::Relaxed);
+    if mean != 0 && !sampled(address, size, mean) {
+        return;
+    }
+    desk::with(|desk| desk.alloc(address, size, caller));
+}
+
+/// Whether a block is one of the sample; it is then in the list.
+#[inline(always)]
+fn sampled(address: u64, size: u64, mean: u64) -> bool {
+    rings(size, mean, SESSION.load(Ordering::Relaxed))
+        && ROOM_OF_ALL.get().is_some_and(|room| room.chosen.insert(address))
+}
+
+/// A block is about to be given back.
+#[inline(always)]
+pub(crate) fn freed(address: usize) {
+    let address = address as u64;
+    if MEAN.load(Ordering::Relaxed) != 0
+        && !ROOM_OF_ALL.get().is_some_and(|room| room.chosen.may_have(address) && room.chosen.remove(address))
+    {
+        return;
+    }
+    desk::with(|desk| desk.free(address));
+}
+
+/// Runs something of which nothing is recorded. Whether this thread was already at such a thing is told, too.
+#[inline(always)]
+pub(crate) fn quietly<R>(run: impl FnOnce() -> R) -> (R, bool) {
+    desk::quietly(run)
+}
+
+/// A block got another size.
+#[inline(always)]
+pub(crate) fn resized(before: usize, address: usize, size: usize, caller: Caller) {
+    if MEAN.load(Ordering::Relaxed) != 0 {
+        // Each of both is in the sample, or not.
+        freed(before);
+        return allocated(address, size, caller);
+    }
+    desk::with(|desk| desk.realloc(before as u64, address as u64, size as u64, caller));
+}

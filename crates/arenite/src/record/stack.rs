@@ -1,0 +1,167 @@
+//! Who called: return addresses, by frame pointers, or by the unwinding library where there are none.
+//!
+//! Each frame begins with the address of the frame around it and the return address, if the program was built with frame pointers
+//! (`-C force-frame-pointers=yes`, `-fno-omit-frame-pointer`). Code that was not may keep anything in that register. So every address
+//! is looked at before it is followed: within the thread's stack, and further out than the last one. What is wrong ends the walk:
+//! it can be a short or a strange stack then, but no fault. (The system is asked where a thread's stack is when the thread stands
+//! outside of what it last said. Whoever unmaps the stack of a coroutine and maps a smaller one within the same addresses, and runs
+//! code on it that was built without frame pointers, is beyond what this can see: record those with `Stacks::Unwind`.)
+#![expect(unsafe_code, reason = "reads the frames of callers")]
+
+use core::mem::MaybeUninit;
+
+use super::format::DEEPEST_STACK;
+
+mod unwind;
+
+/// Where a function stands, whose callers are asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Caller {
+    /// Its frame pointer; if it has none, that of one of its callers, or anything.
+    frame: usize,
+    /// A place in its part of the stack.
+    place: usize,
+}
+
+impl Caller {
+    /// The function that this is inlined into.
+    #[inline(always)]
+    pub(crate) fn here() -> Self {
+        let place = 0u8;
+        Self { frame: frame(), place: (&raw const place).addr() }
+    }
+
+    #[inline(always)]
+    pub(super) fn place(self) -> usize {
+        self.place
+    }
+}
+
+/// Whether frame pointers tell what the unwinding library does, as far as it can be told from here.
+#[inline(never)]
+pub(super) fn frame_pointers_do(end_of_stack: impl FnOnce(usize) -> usize) -> bool {
+    let caller = Caller::here();
+    let known = Stack::unwind(caller, DEEPEST_STACK, 0);
+    // SAFETY: from here to the end of this thread's stack.
+    let walked = unsafe { Stack::walk(caller, end_of_stack(caller.place), DEEPEST_STACK, 0) };
+    let same = known.frames().iter().filter(|frame| walked.frames().contains(frame)).count();
+    // The outermost frames are the C library's, which has none in many systems.
+    known.len < 2 || same + 4 >= known.len || 4 * same >= 3 * known.len
+}
+
+/// The frame pointer of the function that this is inlined into, or, if it has none, of one of its callers.
+#[inline(always)]
+fn frame() -> usize {
+    let frame: usize;
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: reads a register.
+    unsafe {
+        core::arch::asm!("mov {}, rbp", out(reg) frame, options(nomem, nostack, preserves_flags));
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: reads a register.
+    unsafe {
+        core::arch::asm!("mov {}, x29", out(reg) frame, options(nomem, nostack, preserves_flags));
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    {
+        frame = 0;
+    }
+    frame
+}
+
+/// A word of memory, whatever the compiler or a sanitizer believes of it.
+///
+/// # Safety
+/// It is readable, and `address` a multiple of its size.
+#[inline(always)]
+unsafe fn word(address: usize) -> usize {
+    let word;
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: the caller's promise.
+    unsafe {
+        core::arch::asm!("mov {}, qword ptr [{}]", out(reg) word, in(reg) address, options(readonly, nostack, preserves_flags));
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: the caller's promise.
+    unsafe {
+        core::arch::asm!("ldr {}, [{}]", out(reg) word, in(reg) address, options(readonly, nostack, preserves_flags));
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    // SAFETY: the caller's promise.
+    unsafe {
+        word = core::ptr::with_exposed_provenance::<usize>(address).read_volatile();
+    }
+    word
+}
+
+/// A call stack, and a number that stands for it.
+#[derive(Debug)]
+pub(super) struct Stack {
+    /// The first `len` of them are there.
+    frames: [MaybeUninit<u64>; DEEPEST_STACK],
+    len: usize,
+    hash: u64,
+}
+
+/// An odd number with bits all over.
+const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
+
+impl Stack {
+    #[inline(always)]
+    fn new(seed: u64) -> Self {
+        Self { frames: [const { MaybeUninit::uninit() }; DEEPEST_STACK], len: 0, hash: seed }
+    }
+
+    /// Adds a return address. False if there is no room, or not for more than `depth`.
+    #[inline(always)]
+    fn push(&mut self, address: usize, depth: usize) -> bool {
+        if self.len >= depth.min(DEEPEST_STACK) {
+            return false;
+        }
+        self.frames[self.len].write(address as u64);
+        self.hash = (self.hash ^ address as u64).wrapping_mul(SPREAD).rotate_left(29);
+        self.len += 1;
+        true
+    }
+
+    /// The callers of the function that `caller` was asked in: follows frame pointers as far as they stay between its place and
+    /// `high`, through `depth` frames at the most.
+    ///
+    /// # Safety
+    /// Everything from that place to `high` is readable now, and stays so meanwhile: the stack of this thread.
+    #[inline(always)]
+    pub(super) unsafe fn walk(caller: Caller, high: usize, depth: usize, seed: u64) -> Self {
+        let mut stack = Self::new(seed);
+        let (mut next, mut low) = (caller.frame, caller.place & !(size_of::<usize>() - 1));
+        let last = high.saturating_sub(2 * size_of::<usize>());
+        loop {
+            if next < low || next > last || !next.is_multiple_of(size_of::<usize>()) {
+                break;
+            }
+            // SAFETY: between `low` and `high`, two words before its end, aligned.
+            let (around, to) = unsafe { (word(next), word(next + size_of::<usize>())) };
+            // The outermost frame returns nowhere.
+            if to < 4096 || !stack.push(to, depth) {
+                break;
+            }
+            low = next + 2 * size_of::<usize>();
+            next = around;
+        }
+        stack
+    }
+
+    /// Differs for stacks that differ, as far as 64 bits can. Never 0.
+    #[inline(always)]
+    pub(super) fn hash(&self) -> u64 {
+        let wide = u128::from(self.hash ^ self.len as u64) * u128::from(SPREAD);
+        ((wide >> 64) as u64 ^ wide as u64).max(1)
+    }
+
+    /// From the innermost call outwards.
+    pub(super) fn frames(&self) -> &[u64] {
+        let there = &self.frames[..self.len];
+        // SAFETY: the first `len` were written; the same type but for that.
+        unsafe { core::slice::from_raw_parts(there.as_ptr().cast(), there.len()) }
+    }
+}

@@ -1,0 +1,289 @@
+//! The thread that takes events from all others and writes the file.
+//!
+//! ```text
+//!   every 2 ms:    full segments of all logs ─► compressed ─► a chunk each
+//!   every 80 ms:   also what is in segments that are still written to, so that a crash loses no more than that
+//!   at the end:    the rest; names of tags; modules; the index; the header again, now that time was measured
+//! ```
+#![expect(unsafe_code, reason = "reads what other threads have published")]
+
+use core::sync::atomic::Ordering;
+use core::time::Duration;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::thread;
+
+use lz4_flex::block::{CompressTable, compress_into_with_table};
+
+use super::chain::Purpose;
+use super::clock::{self, Moment};
+use super::format::events::{Memory, ROOM_FOR_TEXT, What};
+use super::format::{
+    CHUNK_HEADER, ChunkHeader, ChunkKind, Codec, FILE_HEADER, FileHeader, IndexEntry, SEGMENT, VERSION,
+};
+use super::room::Room;
+use super::session::{Shared, give_up};
+use crate::ledger::Ledger;
+use crate::os;
+
+/// How long it sleeps when there is little to do.
+const NAP: Duration = Duration::from_millis(2);
+/// How long it may take until what is in unfinished segments is written, too.
+const PATIENCE_NS: u64 = 80_000_000;
+/// Compressing is worth it if it saves such a part.
+const WORTH_IT: usize = 16;
+/// Chunks that are not compressed after one for which it was not worth it.
+const PATIENCE_WITH_CODEC: u32 = 15;
+/// Chunks that one index tells of.
+const INDEXED: usize = 1024;
+/// The thread whose events the writer makes itself, and its segments; no other has it.
+const WRITER: u32 = u32::MAX;
+
+/// What was written.
+#[derive(Debug)]
+pub(super) struct Written {
+    pub(super) file_bytes: u64,
+    pub(super) event_bytes: u64,
+}
+
+/// A capture that is being written.
+pub(super) struct Capture {
+    file: File,
+    room: &'static Room,
+    session: u32,
+    began: Moment,
+    header: FileHeader,
+    table: CompressTable,
+    /// Chunks that are not compressed because of late none became smaller.
+    patient: u32,
+    place: u64,
+    event_bytes: u64,
+    /// Of chunks that no index in the file tells of yet; before them where the last index is.
+    index: [u8; IndexEntry::BYTES * INDEXED + 8],
+    indexed: usize,
+    /// Segments of its own.
+    segments: u64,
+    /// Tags whose names are written.
+    tags: usize,
+}
+
+impl Capture {
+    pub(super) fn create(
+        path: &Path,
+        room: &'static Room,
+        session: u32,
+        began: Moment,
+        sample_bytes: u64,
+    ) -> io::Result<Self> {
+        let mut file = File::create(path)?;
+        let pace = began.units_per_second();
+        let wall = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let since_zero = u128::from(clock::now()) * 1_000_000_000 / u128::from(pace);
+        let header = FileHeader {
+            version: VERSION,
+            pointer_bits: usize::BITS as u8,
+            page_shift: os::page_size().trailing_zeros() as u8,
+            process: std::process::id(),
+            sample_bytes,
+            wall_ns: wall.as_nanos().saturating_sub(since_zero) as u64,
+            units_per_second: pace,
+        };
+        file.write_all(&header.to_bytes())?;
+        let mut capture = Self {
+            file,
+            room,
+            session,
+            began,
+            header,
+            table: CompressTable::large(),
+            patient: 0,
+            place: FILE_HEADER as u64,
+            event_bytes: 0,
+            index: [0; IndexEntry::BYTES * INDEXED + 8],
+            indexed: 0,
+            segments: 0,
+            tags: 0,
+        };
+        capture.modules()?;
+        Ok(capture)
+    }
+
+    /// Writes until no more is coming.
+    pub(super) fn write(mut self, shared: &Shared) -> io::Result<Written> {
+        let written = self.write_all(shared);
+        if written.is_err() {
+            give_up();
+        }
+        written?;
+        Ok(Written { file_bytes: self.place, event_bytes: self.event_bytes })
+    }
+
+    fn write_all(&mut self, shared: &Shared) -> io::Result<()> {
+        let mut last = os::monotonic_ns();
+        // Acquire: recording was switched off before.
+        while !shared.ends.load(Ordering::Acquire) {
+            let now = os::monotonic_ns();
+            let partly = now.saturating_sub(last) >= PATIENCE_NS;
+            let some = self.drain(partly)?;
+            if partly {
+                self.name_tags()?;
+                last = now;
+            }
+            if !some {
+                thread::park_timeout(NAP);
+            }
+        }
+        // Threads that were in the middle of an event come to its end.
+        thread::sleep(NAP);
+        self.drain(true)?;
+        self.name_tags()?;
+        self.modules()?;
+        self.finish()
+    }
+
+    /// Writes what is there. Whether it was anything.
+    fn drain(&mut self, partly: bool) -> io::Result<bool> {
+        let (room, mut some) = (self.room, false);
+        for log in room.logs() {
+            let mut written = Ok(());
+            room.chains.drain(&log.reading, partly, |name, purpose, from, to| {
+                // What an earlier recording left is not of this one.
+                if purpose.session == self.session && written.is_ok() {
+                    some = true;
+                    // SAFETY: published, as the chain says, and given back when this returns.
+                    let raw = unsafe { room.written(name, from, to) };
+                    written = self.events(purpose, from, raw);
+                }
+            });
+            written?;
+        }
+        Ok(some)
+    }
+
+    fn events(&mut self, purpose: Purpose, offset: u32, raw: &[u8]) -> io::Result<()> {
+        let Purpose { thread, number, start, .. } = purpose;
+        self.event_bytes += raw.len() as u64;
+        self.chunk(ChunkKind::Events, thread, number, start, offset, raw)
+    }
+
+    fn chunk(
+        &mut self,
+        kind: ChunkKind,
+        thread: u32,
+        segment: u64,
+        start: u64,
+        offset: u32,
+        raw: &[u8],
+    ) -> io::Result<()> {
+        let (room, place) = (self.room, self.place);
+        // SAFETY: there is one recording at a time, and one writer of it.
+        let scratch = unsafe { room.scratch() };
+        let (head, body) = scratch.split_first_chunk_mut::<CHUNK_HEADER>().expect("it is larger");
+        // What does not become smaller is stored as it is: events of a program in which no two frames are alike are told in few
+        // bytes already, and trying costs more than everything else here.
+        let smaller = if self.patient > 0 && kind == ChunkKind::Events {
+            self.patient -= 1;
+            None
+        } else {
+            let len = compress_into_with_table(raw, body, &mut self.table).ok();
+            let smaller = len.filter(|len| *len < raw.len() - raw.len() / WORTH_IT);
+            self.patient = if smaller.is_none() { PATIENCE_WITH_CODEC } else { 0 };
+            smaller
+        };
+        let codec = if smaller.is_some() { Codec::Lz4 } else { Codec::Raw };
+        let len = smaller.unwrap_or_else(|| {
+            body[..raw.len()].copy_from_slice(raw);
+            raw.len()
+        });
+        let header = ChunkHeader {
+            kind,
+            codec,
+            thread,
+            raw_len: raw.len() as u32,
+            stored_len: len as u32,
+            offset,
+            segment,
+            start,
+            taken: clock::now(),
+        };
+        *head = header.to_bytes(&body[..len]);
+        let span = header.span();
+        body[len..span - CHUNK_HEADER].fill(0);
+        self.file.write_all(&scratch[..span])?;
+        self.place += span as u64;
+        if kind != ChunkKind::Index && kind != ChunkKind::End {
+            self.note_chunk(&IndexEntry { place, start, thread, kind })?;
+        }
+        Ok(())
+    }
+
+    fn note_chunk(&mut self, entry: &IndexEntry) -> io::Result<()> {
+        let at = 8 + self.indexed * IndexEntry::BYTES;
+        self.index[at..at + IndexEntry::BYTES].copy_from_slice(&entry.to_bytes());
+        self.indexed += 1;
+        if self.indexed == INDEXED { self.write_index() } else { Ok(()) }
+    }
+
+    /// Tells where the chunks are that no index tells of yet, and where the index before this one is.
+    fn write_index(&mut self) -> io::Result<()> {
+        let place = self.place;
+        let len = 8 + self.indexed * IndexEntry::BYTES;
+        let index = self.index;
+        self.chunk(ChunkKind::Index, WRITER, 0, 0, 0, &index[..len])?;
+        self.index[..8].copy_from_slice(&place.to_le_bytes());
+        self.indexed = 0;
+        Ok(())
+    }
+
+    /// Names of tags that are new.
+    fn name_tags(&mut self) -> io::Result<()> {
+        let ledger = Ledger::process();
+        let mut bytes = [0; SEGMENT];
+        while self.tags < ledger.len() {
+            let start = clock::now();
+            let (mut memory, mut len) = (Memory::new(start), 0);
+            while len + ROOM_FOR_TEXT <= SEGMENT
+                && let Some(tag) = ledger.at(self.tags)
+            {
+                let room = bytes[len..].first_chunk_mut().expect("so much room is left");
+                let what = What::TagNamed { tag: tag.place() as u32 + 1, name: tag.name() };
+                len += memory.write(room, start, &what);
+                self.tags += 1;
+            }
+            let purpose = Purpose { session: self.session, thread: WRITER, number: self.segments, start };
+            self.segments += 1;
+            self.events(purpose, 0, &bytes[..len])?;
+        }
+        Ok(())
+    }
+
+    /// What the process has loaded, as the system tells it.
+    fn modules(&mut self) -> io::Result<()> {
+        if !cfg!(target_os = "linux") {
+            return Ok(());
+        }
+        let Ok(mut maps) = File::open("/proc/self/maps") else { return Ok(()) };
+        let (number, start) = (self.segments, clock::now());
+        self.segments += 1;
+        let (mut text, mut offset) = ([0; SEGMENT], 0);
+        loop {
+            let len = maps.read(&mut text)?;
+            if len == 0 {
+                return Ok(());
+            }
+            self.chunk(ChunkKind::Modules, WRITER, number, start, offset, &text[..len])?;
+            offset += len as u32;
+        }
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.write_index()?;
+        let last: [u8; 8] = *self.index.first_chunk().expect("it is longer");
+        self.chunk(ChunkKind::End, WRITER, 0, 0, 0, &last)?;
+        let header = FileHeader { units_per_second: self.began.units_per_second(), ..self.header };
+        self.file.seek(SeekFrom::Start(0))?;
+        self.file.write_all(&header.to_bytes())?;
+        self.file.flush()
+    }
+}
