@@ -2,6 +2,7 @@
 #![cfg(target_pointer_width = "64")]
 
 mod cut;
+mod heaps;
 mod hostile;
 mod programs;
 mod samples;
