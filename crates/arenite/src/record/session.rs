@@ -181,7 +181,7 @@ pub(super) struct Shared {
     pub(super) ends: AtomicBool,
 }
 
-/// Begins to record: every allocation, reallocation and free that the program makes through [`GlobalHeap`](crate::GlobalHeap)
+/// Begins to record: every allocation, reallocation and free that the program makes through [`GlobalHeap`](crate::GlobalHeap) and [`Heap`](crate::Heap)
 /// from now on, on every thread, with its size, its tag and its call stack. A thread of its own writes the file.
 ///
 /// Memory for the recorder is charged to the tag `recorder`, and stays when a recording ends, for the next one. What lived before is
