@@ -66,7 +66,9 @@ impl Target {
         };
         match written {
             Ok(written) => Ok(Some(written)),
-            Err(WriteError::Out(error)) if *self == Self::Stdout && error.kind() == io::ErrorKind::BrokenPipe => {
+            Err(WriteError::Out(error))
+                if *self == Self::Stdout && error.kind() == io::ErrorKind::BrokenPipe =>
+            {
                 Ok(None)
             }
             Err(WriteError::Out(error)) => Err(unwritable(name, &error)),

@@ -84,10 +84,16 @@ pub(crate) fn export(args: &ExportArgs) -> Result<(), Fault> {
     })?;
     let Some(exported) = exported else { return Ok(()) };
     if exported.stacks_left_out > 0 {
-        warnings.push(format!("{} call stacks are too many: their functions are not told", exported.stacks_left_out));
+        warnings.push(format!(
+            "{} call stacks are too many: their functions are not told",
+            exported.stacks_left_out
+        ));
     }
     if exported.blocks_left_out > 0 {
-        warnings.push(format!("{} blocks are told without their call stacks, tags and threads", exported.blocks_left_out));
+        warnings.push(format!(
+            "{} blocks are told without their call stacks, tags and threads",
+            exported.blocks_left_out
+        ));
     }
     for warning in warnings {
         let line = Fault::new(format_args!("note: {warning}"));

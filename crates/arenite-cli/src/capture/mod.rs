@@ -85,10 +85,7 @@ impl Opened {
         );
         warn(
             summary.sample_bytes > 0,
-            format!(
-                "it is a sample, of one block for {} bytes: {figures_of_sample}",
-                summary.sample_bytes
-            ),
+            format!("it is a sample, of one block for {} bytes: {figures_of_sample}", summary.sample_bytes),
         );
         warn(
             summary.stacks_left_out > 0,

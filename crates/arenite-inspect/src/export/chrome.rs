@@ -62,7 +62,11 @@ pub(super) fn write<F: Read + Seek>(
     let process = capture.header().process;
     let table = Table::new(names, summary, Grain::Functions);
     let program = table.program(process);
-    writeln!(out, "{{\"displayTimeUnit\":\"ns\",\"otherData\":{},\"traceEvents\":[", about(summary, &program))?;
+    writeln!(
+        out,
+        "{{\"displayTimeUnit\":\"ns\",\"otherData\":{},\"traceEvents\":[",
+        about(summary, &program)
+    )?;
     let mut events = Events { out, process, separator: "", written: Ok(()) };
     let named = |what: &str, name: &str| json!({ "ph": "M", "name": what, "pid": process, "tid": 0, "args": { "name": name } });
     events.put(&named("process_name", &program));
@@ -129,6 +133,13 @@ struct Track {
     is_waiting: bool,
 }
 
+/// The tracks of a tag.
+#[derive(Clone, Copy, Debug)]
+struct Node {
+    live: usize,
+    memory: usize,
+}
+
 /// All tracks, and those that changed since the last moment.
 struct Tracks {
     tracks: Vec<Track>,
@@ -188,25 +199,26 @@ fn counters<F: Read + Seek>(
     let mut tracks = Tracks { tracks: Vec::new(), waiting: Vec::new(), step: length / MOMENTS + 1, next: 0 };
     let of = if summary.sample_bytes == 0 { "live" } else { "live (estimated)" };
     let all = tracks.add(of.to_owned());
-    let places: HashMap<&str, u32> =
-        summary.tags.iter().map(|(number, tag)| (tag.name.as_str(), *number)).collect();
-    let mut live: HashMap<u32, usize> = HashMap::new();
-    let mut memory: HashMap<u32, usize> = HashMap::new();
+    // By name: that of a tag is told more than once if the file was made up.
+    let mut by_name: HashMap<String, Node> = HashMap::new();
+    for tag in summary.tags.values() {
+        let name = clean(&tag.name);
+        by_name.entry(name).or_insert_with_key(|name| Node {
+            live: tracks.add(format!("{of}: {name}")),
+            memory: tracks.add(format!("memory: {name}")),
+        });
+    }
+    // Of a tag its own, and those above it.
+    let mut nodes: HashMap<u32, Vec<Node>> = HashMap::new();
     for (number, tag) in &summary.tags {
         let name = clean(&tag.name);
-        live.insert(*number, tracks.add(format!("{of}: {name}")));
-        memory.insert(*number, tracks.add(format!("memory: {name}")));
-    }
-    // A tag, and those above it.
-    let mut above: HashMap<u32, Vec<u32>> = HashMap::new();
-    for (number, tag) in &summary.tags {
-        let paths = tag.name.match_indices('/').filter_map(|(at, _)| places.get(&tag.name[..at]));
-        above.insert(*number, paths.copied().chain([*number]).collect());
+        let above = name.match_indices('/').filter_map(|(at, _)| by_name.get(&name[..at]));
+        nodes.insert(*number, above.chain(by_name.get(&name)).copied().collect());
     }
     let untagged = untagged(summary);
     let nodes = |tag: u32| {
         let number = if tag == 0 { untagged } else { tag };
-        above.get(&number).or_else(|| above.get(&0)).map_or(&[][..], Vec::as_slice)
+        nodes.get(&number).or_else(|| nodes.get(&0)).map_or(&[][..], Vec::as_slice)
     };
     let mut notes = 0;
     flow(capture, |step| {
@@ -218,7 +230,7 @@ fn counters<F: Read + Seek>(
                 match *what {
                     What::Committed { tag, bytes } => {
                         for node in nodes(tag) {
-                            tracks.change(events, memory[node], bytes as f64, time);
+                            tracks.change(events, node.memory, bytes as f64, time);
                         }
                     }
                     What::Note { text } if notes < MOST_NOTES => {
@@ -238,7 +250,7 @@ fn counters<F: Read + Seek>(
         let bytes = sign * weights.of(block.size) * block.size as f64;
         tracks.change(events, all, bytes, time);
         for node in nodes(block.tag) {
-            tracks.change(events, live[node], bytes, time);
+            tracks.change(events, node.live, bytes, time);
         }
     })?;
     tracks.tell(events);

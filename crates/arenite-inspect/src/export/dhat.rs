@@ -25,9 +25,8 @@ pub(super) fn write<F: Read + Seek>(
     // By what is shown, from the start: the most that two call stacks had is not the sum of what each of them had, and the viewer
     // refuses two that look the same. A key of 0 is a call stack, too: the first one, which is that of none.
     table.stack(0, None);
-    let sums = sum(capture, summary, |block: &Block| {
-        table.stack(block.stack, options.tags.then_some(block.tag))
-    })?;
+    let sums =
+        sum(capture, summary, |block: &Block| table.stack(block.stack, options.tags.then_some(block.tag)))?;
     let microseconds = |time| nanoseconds(summary, time) / 1000;
     let mut command = table.program(process);
     if summary.sample_bytes > 0 {

@@ -22,14 +22,16 @@ pub(super) fn write<F: Read + Seek>(
         Measure::ChurnBytes => sum.made.bytes,
         Measure::ChurnCalls => sum.made.blocks,
     };
-    let sums = sum(capture, summary, |block: &Block| (block.stack, if options.tags { block.tag } else { 0 }))?;
+    let sums =
+        sum(capture, summary, |block: &Block| (block.stack, if options.tags { block.tag } else { 0 }))?;
     let mut table = Table::new(names, summary, Grain::Functions);
     // Call stacks of the same functions are the same line.
     let mut lines: HashMap<u32, f64> = HashMap::new();
     for ((stack, tag), sum) in &sums.sums {
         *lines.entry(table.stack(*stack, options.tags.then_some(*tag))).or_default() += figure(sum);
     }
-    let mut lines: Vec<(u32, u64)> = lines.into_iter().map(|(stack, figure)| (stack, whole(figure))).collect();
+    let mut lines: Vec<(u32, u64)> =
+        lines.into_iter().map(|(stack, figure)| (stack, whole(figure))).collect();
     lines.sort_unstable();
     for (stack, figure) in lines.into_iter().filter(|(_, figure)| *figure > 0) {
         let places = table.stack_places(stack);
@@ -48,7 +50,8 @@ pub(super) fn write<F: Read + Seek>(
 fn escaped(name: &str) -> String {
     let mut text: String = name.replace(';', ":");
     if let Some((_, last)) = text.rsplit_once(' ')
-        && (last.is_empty() || last.starts_with(|symbol: char| symbol.is_ascii_digit() || "+-.".contains(symbol)))
+        && (last.is_empty()
+            || last.starts_with(|symbol: char| symbol.is_ascii_digit() || "+-.".contains(symbol)))
     {
         let at = text.len() - last.len() - 1;
         text.replace_range(at..=at, "_");
