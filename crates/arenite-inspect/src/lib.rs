@@ -7,7 +7,7 @@
 //! [`Summary`] is what a whole recording comes to, by tag, call stack, thread and frame; `Symbols` (the feature `symbols`, which
 //! is on by default) turns return addresses into functions and lines.
 //!
-//! With the feature `export`, [`export`](mod@export) writes a recording as other tools read them.
+//! With the feature `export`, `export` writes a recording as other tools read them.
 //!
 //! ```no_run
 //! use arenite_inspect::{Capture, Live};

@@ -93,7 +93,7 @@ impl Weights {
 /// The tag of what is under none.
 pub(super) fn untagged(summary: &Summary) -> u32 {
     let named = summary.tags.iter().filter(|(_, tag)| tag.name == "untagged");
-    named.map(|(number, _)| *number).filter(|number| *number < Summary::UNNUMBERED).last().unwrap_or(0)
+    named.map(|(number, _)| *number).rfind(|number| *number < Summary::UNNUMBERED).unwrap_or(0)
 }
 
 /// A time of the capture as nanoseconds since its first event.

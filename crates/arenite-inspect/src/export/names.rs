@@ -13,6 +13,8 @@ use crate::{Summary, ThreadFigures};
 const MOST_PLACES: usize = 1 << 20;
 /// The most numbers of places, of all call stacks together, that are kept.
 const MOST_KEPT: usize = 1 << 25;
+/// The most combinations of call stack and tag that are told apart.
+const MOST_GIVEN: usize = 1 << 22;
 /// What stands for a call stack that is not known.
 pub(super) const NO_STACK: &str = "(no call stack)";
 /// What stands for one that there is no room for.
@@ -135,6 +137,12 @@ impl<'a> Table<'a> {
         let key = (if known { stack } else { 0 }, tag.map(|tag| self.tag_number(tag)));
         if let Some(number) = self.given.get(&key) {
             return *number;
+        }
+        if self.given.len() >= MOST_GIVEN {
+            // Those that come now are never told apart, neither when a block is made nor when it goes.
+            self.left_out = self.left_out.max(1);
+            let place = self.named(LEFT_OUT);
+            return self.stacks.of([place].into());
         }
         let places = self.places_of(key.0, key.1);
         self.kept += places.len();

@@ -8,7 +8,7 @@ use arenite::record::format::FileHeader;
 use hashbrown::HashMap;
 use prost::Message;
 
-use super::flow::nanoseconds;
+use super::flow::{lasted, nanoseconds};
 use super::names::{Grain, Names, Table};
 use super::sums::{Sum, sum};
 use super::{ExportError, Exported, signed};
@@ -217,7 +217,7 @@ fn head(
     if !summary.is_whole() {
         comments.push("not the whole recording: parts of it are missing".to_owned());
     }
-    let began = nanoseconds_since(header, summary.start);
+    let began = lasted(summary, summary.start);
     let profile = Profile {
         sample_type,
         time_nanos: i64::try_from(header.wall_ns.saturating_add(began)).unwrap_or(i64::MAX),
@@ -230,11 +230,6 @@ fn head(
         ..Profile::default()
     };
     put(out, &profile)
-}
-
-fn nanoseconds_since(header: &FileHeader, time: u64) -> u64 {
-    let time = u128::from(time) * 1_000_000_000 / u128::from(header.units_per_second.max(1));
-    u64::try_from(time).unwrap_or(u64::MAX)
 }
 
 /// Functions, places, and the files that they are in.
