@@ -213,6 +213,31 @@ mod tests {
         device.write(b"gone").expect("written");
     }
 
+    #[test]
+    fn what_is_written_piece_by_piece_is_there_whole_or_not_at_all() {
+        let folder = Folder::new("stream");
+        let path = folder.0.join("out");
+        fs::write(&path, "old").expect("an old file");
+        let target = Target::check(&path).expect("writable");
+        let faults =
+            [WriteError::Other(Fault::new("no more")), WriteError::Out(io::ErrorKind::StorageFull.into())];
+        for (fault, said) in faults.into_iter().zip(["no more", "cannot write "]) {
+            let failed = target.stream::<()>(|out| {
+                out.write_all(b"half").map_err(WriteError::Out)?;
+                Err(fault)
+            });
+            let why = failed.expect_err("a fault").to_string();
+            assert!(why.starts_with(said), "{why}");
+            assert_eq!(fs::read(&path).expect("the old file"), b"old");
+        }
+        let written = target.stream(|out| {
+            out.write_all(b"one ").and_then(|()| out.write_all(b"two")).map(|()| 7).map_err(WriteError::Out)
+        });
+        assert_eq!(written.expect("written"), Some(7));
+        assert_eq!(fs::read(&path).expect("the new file"), b"one two");
+        assert_eq!(folder.names(), ["out"]);
+    }
+
     #[cfg(unix)]
     #[test]
     fn a_link_under_the_unfinished_name_is_not_followed() {

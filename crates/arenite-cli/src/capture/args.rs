@@ -107,7 +107,7 @@ pub(crate) enum FormatName {
     Dhat,
     /// inferno or flamegraph.pl: a line for each call stack, with one figure.
     Folded,
-    /// Perfetto, or the trace viewer of Chromium: frames, marks, and bytes of each tag over time.
+    /// Perfetto (which is another name for it): frames, marks, and bytes of each tag over time.
     #[value(alias = "perfetto")]
     Chrome,
     /// heaptrack_print or heaptrack_gui: every allocation and every free.

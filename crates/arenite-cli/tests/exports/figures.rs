@@ -152,6 +152,12 @@ fn a_file_is_written_whole_or_not_at_all() {
     assert!(refusal(&["export", &copy, "--format", "massif"]).contains("massif"));
     refusal(&["export", &copy]);
     refusal(&["export", &copy, "--format", "folded", "--measure", "most"]);
+    #[cfg(target_os = "linux")]
+    for format in ["pprof", "dhat", "heaptrack"] {
+        let line = refusal(&["export", &copy, "--format", format, "--output", "/dev/full"]);
+        assert!(line.contains("cannot write /dev/full"), "{line}");
+        printed(&["export", &copy, "--format", format, "--output", "/dev/null"]);
+    }
     refusal(&["export", &folder().display().to_string(), "--format", "folded"]);
     let names = fs::read_dir(folder()).expect("the folder").map(|entry| entry.expect("an entry").file_name());
     let left: Vec<_> = names.filter(|name| name.to_string_lossy().starts_with(".copy")).collect();

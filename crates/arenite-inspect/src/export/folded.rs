@@ -48,10 +48,9 @@ pub(super) fn write<F: Read + Seek>(
 /// A name that readers take for one: without what separates names, without what seems to be a figure at its end, and without what
 /// makes a line a comment at its beginning.
 fn escaped(name: &str) -> String {
-    let mut text: String = name.replace(';', ":");
+    let mut text: String = name.trim().replace(';', ":");
     if let Some((_, last)) = text.rsplit_once(' ')
-        && (last.is_empty()
-            || last.starts_with(|symbol: char| symbol.is_ascii_digit() || "+-.".contains(symbol)))
+        && last.starts_with(|symbol: char| symbol.is_ascii_digit() || "+-.".contains(symbol))
     {
         let at = text.len() - last.len() - 1;
         text.replace_range(at..=at, "_");
@@ -59,7 +58,7 @@ fn escaped(name: &str) -> String {
     if text.starts_with('#') {
         text.replace_range(..1, "_");
     }
-    if text.trim().is_empty() { "_".to_owned() } else { text }
+    if text.is_empty() { "_".to_owned() } else { text }
 }
 
 #[cfg(test)]
@@ -73,7 +72,7 @@ mod tests {
             ("a;b", "a:b"),
             ("part 12", "part_12"),
             ("part 1.5", "part_1.5"),
-            ("ends ", "ends_"),
+            (" ends ", "ends"),
             ("#x", "_x"),
             ("", "_"),
             ("  ", "_"),
