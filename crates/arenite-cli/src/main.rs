@@ -53,6 +53,7 @@ fn run() -> Result<ExitCode, Fault> {
         Request::Report(args) => capture::report(&args)?,
         Request::Check(args) => return capture::check(&args),
         Request::Diff(args) => capture::diff(&args)?,
+        Request::Export(args) => capture::export(&args)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -45,6 +45,72 @@ impl Target {
     }
 }
 
+impl Target {
+    /// Writes there what `write` writes, piece by piece: into a file beside it, which then takes its name and the permissions of
+    /// the file that had it.
+    ///
+    /// # Errors
+    /// What `write` says, or names the path and what the system said; a file is then as it was. A reader of standard output who
+    /// closed the pipe has seen enough: `Ok(None)`.
+    pub(crate) fn stream<T>(
+        &self,
+        write: impl FnOnce(&mut dyn Write) -> Result<T, WriteError>,
+    ) -> Result<Option<T>, Fault> {
+        let (name, written) = match self {
+            Self::Stdout => (Path::new("to standard output"), write(&mut io::stdout().lock())),
+            Self::File(path) => (path.as_path(), whole(path, write)),
+            Self::Stream(path) => {
+                let stream = OpenOptions::new().write(true).open(path).map_err(WriteError::Out);
+                (path.as_path(), stream.and_then(|mut stream| write(&mut stream)))
+            }
+        };
+        match written {
+            Ok(written) => Ok(Some(written)),
+            Err(WriteError::Out(error))
+                if *self == Self::Stdout && error.kind() == io::ErrorKind::BrokenPipe =>
+            {
+                Ok(None)
+            }
+            Err(WriteError::Out(error)) => Err(unwritable(name, &error)),
+            Err(WriteError::Other(fault)) => Err(fault),
+        }
+    }
+}
+
+/// Why a result was not written.
+pub(crate) enum WriteError {
+    /// Its place refused it.
+    Out(io::Error),
+    /// There is none.
+    Other(Fault),
+}
+
+/// A file, whole or not at all.
+fn whole<T>(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> Result<T, WriteError>,
+) -> Result<T, WriteError> {
+    let unfinished = unfinished_path(path).map_err(WriteError::Out)?;
+    let create = || {
+        let file = create_unfinished(&unfinished)?;
+        // Whoever may not read the old file may not read the new one.
+        if let Ok(old) = fs::metadata(path) {
+            file.set_permissions(old.permissions())?;
+        }
+        Ok(file)
+    };
+    let written = create().map_err(WriteError::Out).and_then(|mut file| {
+        let written = write(&mut file)?;
+        file.sync_all().and_then(|()| fs::rename(&unfinished, path)).map_err(WriteError::Out)?;
+        Ok(written)
+    });
+    if written.is_err() {
+        // The first error is the one to tell; a file that was never made cannot be removed.
+        let _ = fs::remove_file(&unfinished);
+    }
+    written
+}
+
 fn unwritable(path: &Path, error: &io::Error) -> Fault {
     Fault::new(format_args!("cannot write {}: {error}", path.display()))
 }
@@ -145,6 +211,31 @@ mod tests {
         let device = Target::check(Path::new("/dev/null")).expect("writable");
         assert_eq!(device, Target::Stream(PathBuf::from("/dev/null")));
         device.write(b"gone").expect("written");
+    }
+
+    #[test]
+    fn what_is_written_piece_by_piece_is_there_whole_or_not_at_all() {
+        let folder = Folder::new("stream");
+        let path = folder.0.join("out");
+        fs::write(&path, "old").expect("an old file");
+        let target = Target::check(&path).expect("writable");
+        let faults =
+            [WriteError::Other(Fault::new("no more")), WriteError::Out(io::ErrorKind::StorageFull.into())];
+        for (fault, said) in faults.into_iter().zip(["no more", "cannot write "]) {
+            let failed = target.stream::<()>(|out| {
+                out.write_all(b"half").map_err(WriteError::Out)?;
+                Err(fault)
+            });
+            let why = failed.expect_err("a fault").to_string();
+            assert!(why.starts_with(said), "{why}");
+            assert_eq!(fs::read(&path).expect("the old file"), b"old");
+        }
+        let written = target.stream(|out| {
+            out.write_all(b"one ").and_then(|()| out.write_all(b"two")).map(|()| 7).map_err(WriteError::Out)
+        });
+        assert_eq!(written.expect("written"), Some(7));
+        assert_eq!(fs::read(&path).expect("the new file"), b"one two");
+        assert_eq!(folder.names(), ["out"]);
     }
 
     #[cfg(unix)]

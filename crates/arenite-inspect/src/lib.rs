@@ -7,6 +7,8 @@
 //! [`Summary`] is what a whole recording comes to, by tag, call stack, thread and frame; `Symbols` (the feature `symbols`, which
 //! is on by default) turns return addresses into functions and lines.
 //!
+//! With the feature `export`, `export` writes a recording as other tools read them.
+//!
 //! ```no_run
 //! use arenite_inspect::{Capture, Live};
 //!
@@ -19,6 +21,8 @@
 //! ```
 
 mod estimate;
+#[cfg(feature = "export")]
+pub mod export;
 mod live;
 mod reader;
 mod summary;
@@ -33,4 +37,4 @@ pub use summary::{
     SummaryOptions, TagFigures, ThreadFigures, Window,
 };
 #[cfg(feature = "symbols")]
-pub use symbols::{Frame, Symbols};
+pub use symbols::{Frame, Mapped, Symbols};

@@ -45,6 +45,19 @@ impl fmt::Display for Frame {
 }
 
 /// A range of addresses that a file was mapped to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mapped<'a> {
+    /// The file.
+    pub path: &'a str,
+    /// The first address.
+    pub start: u64,
+    /// The first address behind it.
+    pub end: u64,
+    /// Where in the file it begins.
+    pub offset: u64,
+}
+
+/// The same, with the number of the file.
 #[derive(Debug)]
 struct Mapping {
     end: u64,
@@ -133,6 +146,26 @@ impl Symbols {
         frames
     }
 
+    /// The file that a return address belongs to; `None` if the capture does not tell.
+    #[must_use]
+    pub fn mapped(&self, return_address: u64) -> Option<Mapped<'_>> {
+        let (start, mapping) = self.mapping(return_address.saturating_sub(1))?;
+        let Mapping { end, offset, module } = *mapping;
+        Some(Mapped { path: &self.modules[module].path, start, end, offset })
+    }
+
+    /// The file at the lowest address, as a rule the program's own.
+    #[must_use]
+    pub fn program(&self) -> Option<&str> {
+        let (_, first) = self.mappings.first_key_value()?;
+        Some(&self.modules[first.module].path)
+    }
+
+    fn mapping(&self, address: u64) -> Option<(u64, &Mapping)> {
+        let (start, mapping) = self.mappings.range(..=address).next_back()?;
+        (address < mapping.end).then_some((*start, mapping))
+    }
+
     /// The files that hold addresses which were asked for, and could not be read.
     pub fn missing(&self) -> impl Iterator<Item = &str> {
         let missing = self.modules.iter().filter(|module| matches!(module.file, FileState::Missing));
@@ -140,12 +173,11 @@ impl Symbols {
     }
 
     fn find(&mut self, address: u64) -> Vec<Frame> {
-        let found = self.mappings.range(..=address).next_back();
-        let Some((start, mapping)) = found.filter(|(_, mapping)| address < mapping.end) else {
+        let Some((start, &Mapping { offset, module, .. })) = self.mapping(address) else {
             return vec![unnamed(format!("{address:#x}"))];
         };
-        let module = &mut self.modules[mapping.module];
-        let offset = (address - start).saturating_add(mapping.offset);
+        let module = &mut self.modules[module];
+        let offset = (address - start).saturating_add(offset);
         if let FileState::Unread = module.file {
             module.file = open(&module.path);
         }

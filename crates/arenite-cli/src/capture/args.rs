@@ -1,8 +1,9 @@
-//! Options of `report`, `check` and `diff`.
+//! Options of `report`, `check`, `diff` and `export`.
 
 use std::path::PathBuf;
 
-use clap::Args;
+use arenite_inspect::export::{Format, Measure};
+use clap::{Args, ValueEnum};
 
 use crate::size::{parse_budget, parse_size};
 
@@ -71,4 +72,102 @@ pub(crate) struct DiffArgs {
     /// How many call sites are shown.
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) top: u32,
+}
+
+/// Options of `export`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// The recording.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// What reads the result.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) format: FormatName,
+    /// Write to this file, compressed if its name ends in .gz; "-" is standard output [default: beside the recording, with the
+    /// ending of the format].
+    #[arg(long, short, value_name = "OUT")]
+    pub(crate) output: Option<PathBuf>,
+    /// The figure of folded stacks; other formats have all of them.
+    #[arg(long, value_name = "FIGURE", default_value = "live")]
+    pub(crate) measure: MeasureName,
+    /// Begin each call stack with its tag. pprof and chrome have tags of their own.
+    #[arg(long)]
+    pub(crate) tags: bool,
+    /// Show the insides of allocators, the standard library and the runtime's beginning, too.
+    #[arg(long)]
+    pub(crate) all_frames: bool,
+}
+
+/// The name of a format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FormatName {
+    /// `go tool pprof`: what was allocated, lives, and lived at the peak, by call stack, tag and thread.
+    Pprof,
+    /// valgrind's dh_view.html: totals, lifetimes, the peak and the end, by call stack.
+    Dhat,
+    /// inferno or flamegraph.pl: a line for each call stack, with one figure.
+    Folded,
+    /// Perfetto (which is another name for it): frames, marks, and bytes of each tag over time.
+    #[value(alias = "perfetto")]
+    Chrome,
+    /// heaptrack_print or heaptrack_gui: every allocation and every free.
+    Heaptrack,
+}
+
+impl FormatName {
+    pub(crate) fn format(self) -> Format {
+        match self {
+            Self::Pprof => Format::Pprof,
+            Self::Dhat => Format::Dhat,
+            Self::Folded => Format::Folded,
+            Self::Chrome => Format::Chrome,
+            Self::Heaptrack => Format::Heaptrack,
+        }
+    }
+
+    /// What a file of it is named behind its dot.
+    pub(crate) fn ending(self) -> &'static str {
+        match self {
+            Self::Pprof => "pb.gz",
+            Self::Dhat => "dhat.json",
+            Self::Folded => "folded",
+            Self::Chrome => "trace.json",
+            Self::Heaptrack => "heaptrack.gz",
+        }
+    }
+
+    /// How it is opened; what stands before the file's name.
+    pub(crate) fn opened_with(self) -> &'static str {
+        match self {
+            Self::Pprof => "go tool pprof -http=localhost:",
+            Self::Dhat => "in a browser, valgrind's dh_view.html:",
+            Self::Folded => "inferno-flamegraph",
+            Self::Chrome => "in Perfetto's page, Open trace file:",
+            Self::Heaptrack => "heaptrack_gui",
+        }
+    }
+}
+
+/// The name of a figure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MeasureName {
+    /// Bytes that live at the end.
+    Live,
+    /// Bytes that lived when all together had most.
+    Peak,
+    /// Bytes that were asked for.
+    ChurnBytes,
+    /// Calls that asked for memory.
+    ChurnCalls,
+}
+
+impl MeasureName {
+    pub(crate) fn measure(self) -> Measure {
+        match self {
+            Self::Live => Measure::Live,
+            Self::Peak => Measure::Peak,
+            Self::ChurnBytes => Measure::ChurnBytes,
+            Self::ChurnCalls => Measure::ChurnCalls,
+        }
+    }
 }

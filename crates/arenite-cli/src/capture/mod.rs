@@ -1,14 +1,15 @@
-//! What is done with a recording: `report`, `check` and `diff`.
+//! What is done with a recording: `report`, `check`, `diff` and `export`.
 //!
 //! ```text
-//!   args    options of the three
+//!   args    options of the four
 //!   sites   a call stack as a person wants to read it: without the insides of allocators and the runtime's beginning
-//!   report ─ json, text    check    diff
+//!   report ─ json, text    check    diff    export
 //! ```
 
 pub(crate) mod args;
 mod check;
 mod diff;
+mod export;
 mod json;
 mod report;
 mod sites;
@@ -22,6 +23,7 @@ use arenite_inspect::{Capture, Summary, SummaryOptions};
 
 pub(crate) use check::check;
 pub(crate) use diff::diff;
+pub(crate) use export::export;
 pub(crate) use report::report;
 use sites::Sites;
 
@@ -39,12 +41,7 @@ impl Opened {
     /// Reads it once.
     fn read(path: &Path, options: &SummaryOptions) -> Result<Self, Fault> {
         let fault = |error: &dyn fmt::Display| Fault::new(format_args!("{}: {error}", path.display()));
-        // A pipe would never come to its end, and can not be read at any place.
-        if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
-            return Err(fault(&"this is not a file"));
-        }
-        let file = File::open(path).map_err(|error| fault(&format_args!("cannot read it: {error}")))?;
-        let mut capture = Capture::read(file).map_err(|error| fault(&error))?;
+        let mut capture = open_capture(path)?;
         let summary = Summary::read(&mut capture, options).map_err(|error| fault(&error))?;
         let sites = Sites::new(&capture.modules().map_err(|error| fault(&error))?);
         Ok(Self { path: path.to_owned(), process: capture.header().process, summary, sites })
@@ -52,6 +49,11 @@ impl Opened {
 
     /// What a reader of its figures must know: a line each.
     fn warnings(&self) -> Vec<String> {
+        self.warnings_with("figures are those of the sample")
+    }
+
+    /// The same, with what is to be known of the figures of a sample.
+    fn warnings_with(&self, figures_of_sample: &str) -> Vec<String> {
         let summary = &self.summary;
         let mut lines = Vec::new();
         let mut warn = |is: bool, line: String| {
@@ -83,10 +85,7 @@ impl Opened {
         );
         warn(
             summary.sample_bytes > 0,
-            format!(
-                "it is a sample, of one block for {} bytes: figures are those of the sample",
-                summary.sample_bytes
-            ),
+            format!("it is a sample, of one block for {} bytes: {figures_of_sample}", summary.sample_bytes),
         );
         warn(
             summary.stacks_left_out > 0,
@@ -98,6 +97,17 @@ impl Opened {
         warn(unknown > calls / 10, format!("{unknown} of {calls} calls have no call stack"));
         lines
     }
+}
+
+/// Opens a capture.
+fn open_capture(path: &Path) -> Result<Capture, Fault> {
+    let fault = |error: &dyn fmt::Display| Fault::new(format_args!("{}: {error}", path.display()));
+    // A pipe would never come to its end, and can not be read at any place.
+    if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        return Err(fault(&"this is not a file"));
+    }
+    let file = File::open(path).map_err(|error| fault(&format_args!("cannot read it: {error}")))?;
+    Capture::read(file).map_err(|error| fault(&error))
 }
 
 /// Seconds as people read them.

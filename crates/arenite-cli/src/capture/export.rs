@@ -1,0 +1,119 @@
+//! `arenite export`: a recording as a file of another tool.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arenite_inspect::export::{ExportError, ExportOptions, Names, export as write_export};
+use arenite_inspect::{Frame, Mapped, Summary, SummaryOptions, Symbols};
+
+use super::args::{ExportArgs, FormatName};
+use super::sites::Sites;
+use super::{Opened, open_capture};
+use crate::fault::Fault;
+use crate::output::{Target, WriteError, print};
+
+/// Functions as `report` shows them.
+struct Shown {
+    symbols: Symbols,
+    sites: Sites,
+}
+
+impl Names for Shown {
+    fn all(&mut self, return_address: u64) -> Arc<[Frame]> {
+        self.symbols.frames(return_address)
+    }
+
+    fn shown(&mut self, return_addresses: &[u64]) -> Vec<Frame> {
+        self.sites.frames(return_addresses)
+    }
+
+    fn mapped(&self, return_address: u64) -> Option<Mapped<'_>> {
+        self.symbols.mapped(return_address)
+    }
+
+    fn program(&self) -> Option<&str> {
+        self.symbols.program()
+    }
+}
+
+/// Writes a recording for another tool. What is missing in it is said on standard error.
+///
+/// # Errors
+/// What is no capture, and a place that can not be written.
+pub(crate) fn export(args: &ExportArgs) -> Result<(), Fault> {
+    let ExportArgs { file, format, output, measure, tags, all_frames } = args;
+    let path = output.clone().unwrap_or_else(|| beside(file, format.ending()));
+    let to_stdout = path.as_os_str() == "-";
+    if !to_stdout && is_same(file, &path) {
+        return Err(Fault::new(format_args!("{} is the recording itself", path.display())));
+    }
+    let mut capture = open_capture(file)?;
+    let target = if to_stdout { Target::Stdout } else { Target::check(&path)? };
+    let fault = |error: &dyn std::fmt::Display| Fault::new(format_args!("{}: {error}", file.display()));
+    let summary = Summary::read(&mut capture, &SummaryOptions::new()).map_err(|error| fault(&error))?;
+    let modules = capture.modules().map_err(|error| fault(&error))?;
+    let mut opened = Opened {
+        path: file.clone(),
+        process: capture.header().process,
+        summary,
+        sites: Sites::new(&modules),
+    };
+    let options = ExportOptions::new(format.format())
+        .measure(measure.measure())
+        .tags(*tags)
+        .gzip(path.extension().is_some_and(|ending| ending == "gz"));
+    let mut warnings = match format {
+        FormatName::Heaptrack => opened.warnings(),
+        _ => opened.warnings_with("figures are estimates of all"),
+    };
+    let symbols = Symbols::new(&modules);
+    let mut names: Box<dyn Names> = if *all_frames {
+        Box::new(symbols)
+    } else {
+        Box::new(Shown { symbols, sites: std::mem::replace(&mut opened.sites, Sites::new(&[])) })
+    };
+    let summary = &opened.summary;
+    let exported = target.stream(|out| {
+        write_export(&mut capture, summary, &options, &mut *names, out).map_err(|error| match error {
+            ExportError::Write(error) => WriteError::Out(error),
+            error => WriteError::Other(fault(&error)),
+        })
+    })?;
+    let Some(exported) = exported else { return Ok(()) };
+    if exported.stacks_left_out > 0 {
+        warnings.push(format!(
+            "{} call stacks are too many: their functions are not told",
+            exported.stacks_left_out
+        ));
+    }
+    if exported.blocks_left_out > 0 {
+        warnings.push(format!(
+            "{} blocks are told without their call stacks, tags and threads",
+            exported.blocks_left_out
+        ));
+    }
+    for warning in warnings {
+        let line = Fault::new(format_args!("note: {warning}"));
+        let _ = writeln!(io::stderr(), "{line}");
+    }
+    if to_stdout {
+        return Ok(());
+    }
+    let line = Fault::new(format_args!("{}: {} {}", path.display(), format.opened_with(), path.display()));
+    print(&mut io::stdout().lock(), format!("{line}\n").as_bytes())
+}
+
+/// The recording's own name with another ending.
+fn beside(file: &Path, ending: &str) -> PathBuf {
+    let mut name = file.file_stem().map_or_else(OsString::new, OsString::from);
+    name.push(".");
+    name.push(ending);
+    file.with_file_name(name)
+}
+
+fn is_same(one: &Path, other: &Path) -> bool {
+    matches!((fs::canonicalize(one), fs::canonicalize(other)), (Ok(one), Ok(other)) if one == other)
+}

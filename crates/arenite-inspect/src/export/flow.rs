@@ -1,0 +1,108 @@
+//! Events as blocks that are made and that go, in the order of time.
+
+use std::io::{Read, Seek};
+
+use arenite::record::format::events::{Event, What};
+
+use crate::{Block, Capture, Live, ReadError, Summary};
+
+/// Something that happened.
+pub(super) enum Step<'a> {
+    /// A block is there.
+    Made(Block),
+    /// A block is no longer there: it was given back, or has another size from now on.
+    Gone(Block, u64),
+    /// Something else, and when.
+    Told(u64, &'a What<'a>),
+}
+
+/// Shows all of it, and answers what lives at the end. A reallocation is the end of one block and the beginning of another.
+///
+/// A block whose free was told first, or for which there is no room, comes and goes at once, as in a [`Summary`].
+pub(super) fn flow<F: Read + Seek>(
+    capture: &mut Capture<F>,
+    mut show: impl FnMut(Step<'_>),
+) -> Result<Live, ReadError> {
+    let mut live = Live::new();
+    capture.events(|thread, event| step(&mut live, thread, &event, &mut show))?;
+    Ok(live)
+}
+
+fn step(live: &mut Live, thread: u32, event: &Event<'_>, show: &mut impl FnMut(Step<'_>)) {
+    let time = event.time;
+    match event.what {
+        What::Alloc { size, stack, .. } => {
+            let block = Block { size, time, stack, tag: live.tag(thread), thread };
+            let lived = live.blocks();
+            live.take(thread, event);
+            made(block, live.blocks() > lived, show);
+        }
+        What::Free { address } => {
+            let block = live.get(address).copied();
+            live.take(thread, event);
+            if let Some(block) = block {
+                show(Step::Gone(block, time));
+            }
+        }
+        What::Realloc { before, size, stack, .. } => {
+            let older = live.get(before).copied();
+            let tag = older.map_or_else(|| live.tag(thread), |older| older.tag);
+            let block = Block { size, time, stack, tag, thread };
+            let lived = live.blocks() - u64::from(older.is_some());
+            live.take(thread, event);
+            if let Some(older) = older {
+                show(Step::Gone(older, time));
+            }
+            made(block, live.blocks() > lived, show);
+        }
+        ref what => {
+            live.take(thread, event);
+            show(Step::Told(time, what));
+        }
+    }
+}
+
+fn made(block: Block, lives: bool, show: &mut impl FnMut(Step<'_>)) {
+    show(Step::Made(block));
+    if !lives {
+        show(Step::Gone(block, block.time));
+    }
+}
+
+/// For how many blocks one stands.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Weights {
+    sample_bytes: u64,
+}
+
+impl Weights {
+    pub(super) fn new(summary: &Summary) -> Self {
+        Self { sample_bytes: summary.sample_bytes }
+    }
+
+    /// For a block of this size. 1 if every block was recorded; otherwise what makes sums of a sample unbiased.
+    pub(super) fn of(self, size: u64) -> f64 {
+        if self.sample_bytes == 0 || size == 0 {
+            return 1.0;
+        }
+        let chance = -(-(size as f64) / self.sample_bytes as f64).exp_m1();
+        1.0 / chance.max(f64::MIN_POSITIVE)
+    }
+}
+
+/// The tag of what is under none.
+pub(super) fn untagged(summary: &Summary) -> u32 {
+    let named = summary.tags.iter().filter(|(_, tag)| tag.name == "untagged");
+    named.map(|(number, _)| *number).rfind(|number| *number < Summary::UNNUMBERED).unwrap_or(0)
+}
+
+/// A time of the capture as nanoseconds since its first event.
+pub(super) fn nanoseconds(summary: &Summary, time: u64) -> u64 {
+    lasted(summary, time.saturating_sub(summary.start))
+}
+
+/// Units of time as nanoseconds.
+pub(super) fn lasted(summary: &Summary, units: u64) -> u64 {
+    let time = u128::from(units) * 1_000_000_000 / u128::from(summary.units_per_second.max(1));
+    u64::try_from(time).unwrap_or(u64::MAX)
+}
