@@ -4,40 +4,15 @@ use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use arenite_inspect::export::{ExportError, ExportOptions, Names, export as write_export};
-use arenite_inspect::{Frame, Mapped, Summary, SummaryOptions, Symbols};
+use arenite_inspect::{Summary, SummaryOptions, Symbols};
 
 use super::args::{ExportArgs, FormatName};
 use super::sites::Sites;
 use super::{Opened, open_capture};
 use crate::fault::Fault;
 use crate::output::{Target, WriteError, print};
-
-/// Functions as `report` shows them.
-struct Shown {
-    symbols: Symbols,
-    sites: Sites,
-}
-
-impl Names for Shown {
-    fn all(&mut self, return_address: u64) -> Arc<[Frame]> {
-        self.symbols.frames(return_address)
-    }
-
-    fn shown(&mut self, return_addresses: &[u64]) -> Vec<Frame> {
-        self.sites.frames(return_addresses)
-    }
-
-    fn mapped(&self, return_address: u64) -> Option<Mapped<'_>> {
-        self.symbols.mapped(return_address)
-    }
-
-    fn program(&self) -> Option<&str> {
-        self.symbols.program()
-    }
-}
 
 /// Writes a recording for another tool. What is missing in it is said on standard error.
 ///
@@ -69,15 +44,16 @@ pub(crate) fn export(args: &ExportArgs) -> Result<(), Fault> {
         FormatName::Heaptrack => opened.warnings(),
         _ => opened.warnings_with("figures are estimates of all"),
     };
-    let symbols = Symbols::new(&modules);
-    let mut names: Box<dyn Names> = if *all_frames {
-        Box::new(symbols)
+    let mut symbols;
+    let names: &mut dyn Names = if *all_frames {
+        symbols = Symbols::new(&modules);
+        &mut symbols
     } else {
-        Box::new(Shown { symbols, sites: std::mem::replace(&mut opened.sites, Sites::new(&[])) })
+        &mut opened.sites
     };
     let summary = &opened.summary;
     let exported = target.stream(|out| {
-        write_export(&mut capture, summary, &options, &mut *names, out).map_err(|error| match error {
+        write_export(&mut capture, summary, &options, names, out).map_err(|error| match error {
             ExportError::Write(error) => WriteError::Out(error),
             error => WriteError::Other(fault(&error)),
         })

@@ -1,8 +1,10 @@
 //! Call stacks as people want to read them.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
-use arenite_inspect::{Frame, Symbols};
+use arenite_inspect::export::Names;
+use arenite_inspect::{Frame, Mapped, Symbols};
 
 /// Frames of one site that a text shows.
 const SHOWN: usize = 8;
@@ -78,6 +80,25 @@ impl Sites {
             text.push_str(&format!("    … {} more\n", frames.len() - SHOWN));
         }
         text
+    }
+}
+
+/// Functions as `report` shows them.
+impl Names for Sites {
+    fn all(&mut self, return_address: u64) -> Arc<[Frame]> {
+        self.symbols.frames(return_address)
+    }
+
+    fn shown(&mut self, return_addresses: &[u64]) -> Vec<Frame> {
+        self.frames(return_addresses)
+    }
+
+    fn mapped(&self, return_address: u64) -> Option<Mapped<'_>> {
+        self.symbols.mapped(return_address)
+    }
+
+    fn program(&self) -> Option<&str> {
+        self.symbols.program()
     }
 }
 
