@@ -3,13 +3,14 @@
 //! ```text
 //!   args    options of the three
 //!   sites   a call stack as a person wants to read it: without the insides of allocators and the runtime's beginning
-//!   report ─ json, text    check    diff
+//!   report ─ json, text, page    check    diff
 //! ```
 
 pub(crate) mod args;
 mod check;
 mod diff;
 mod json;
+mod page;
 mod report;
 mod sites;
 mod text;
@@ -38,14 +39,13 @@ struct Opened {
 impl Opened {
     /// Reads it once.
     fn read(path: &Path, options: &SummaryOptions) -> Result<Self, Fault> {
+        Self::of(path, &mut open(path)?, options)
+    }
+
+    /// The same of one that is open already.
+    fn of(path: &Path, capture: &mut Capture, options: &SummaryOptions) -> Result<Self, Fault> {
         let fault = |error: &dyn fmt::Display| Fault::new(format_args!("{}: {error}", path.display()));
-        // A pipe would never come to its end, and can not be read at any place.
-        if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
-            return Err(fault(&"this is not a file"));
-        }
-        let file = File::open(path).map_err(|error| fault(&format_args!("cannot read it: {error}")))?;
-        let mut capture = Capture::read(file).map_err(|error| fault(&error))?;
-        let summary = Summary::read(&mut capture, options).map_err(|error| fault(&error))?;
+        let summary = Summary::read(capture, options).map_err(|error| fault(&error))?;
         let sites = Sites::new(&capture.modules().map_err(|error| fault(&error))?);
         Ok(Self { path: path.to_owned(), process: capture.header().process, summary, sites })
     }
@@ -98,6 +98,17 @@ impl Opened {
         warn(unknown > calls / 10, format!("{unknown} of {calls} calls have no call stack"));
         lines
     }
+}
+
+/// Opens a capture; what is none is refused.
+fn open(path: &Path) -> Result<Capture, Fault> {
+    let fault = |error: &dyn fmt::Display| Fault::new(format_args!("{}: {error}", path.display()));
+    // A pipe would never come to its end, and can not be read at any place.
+    if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        return Err(fault(&"this is not a file"));
+    }
+    let file = File::open(path).map_err(|error| fault(&format_args!("cannot read it: {error}")))?;
+    Capture::read(file).map_err(|error| fault(&error))
 }
 
 /// Seconds as people read them.

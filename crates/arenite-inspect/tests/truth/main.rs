@@ -2,7 +2,10 @@
 #![cfg(target_pointer_width = "64")]
 
 mod cut;
+mod detail;
 mod hostile;
+#[path = "../made_up/mod.rs"]
+mod made_up;
 mod programs;
 mod samples;
 mod summary;
