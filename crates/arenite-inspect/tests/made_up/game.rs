@@ -15,7 +15,7 @@ const DEPTH: usize = 18;
 /// Events of an ordinary frame.
 const FRAME_EVENTS: u64 = 2000;
 /// Frames of a level.
-const LEVEL: u64 = 2500;
+const LEVEL: u64 = 300;
 /// Where its code is.
 const CODE: u64 = 0x5000_0000_0000;
 /// Where its heap begins.
@@ -141,7 +141,8 @@ impl<W: Write> Game<W> {
             self.free(0, block)?;
         }
         self.tell(0, &What::Mark { text: &format!("level {number} begins") })?;
-        for turn in 0..3000 {
+        let blocks_of_it = 1500 + self.random.below(3000) as u32;
+        for turn in 0..blocks_of_it {
             let most = SIZES[4 + self.random_class()];
             let (size, stack) = (1 + self.random.below(most), 400 + self.random_stack(300));
             let block = self.alloc(0, 1 + turn % 5, size, stack)?;

@@ -111,11 +111,18 @@ impl<W: Write> Writer<W> {
     }
 
     /// Writes what is left, and that this is the end.
-    pub(crate) fn end(mut self) -> io::Result<W> {
+    pub(crate) fn end(self) -> io::Result<W> {
+        let mut out = self.cut()?;
+        chunk(&mut out, ChunkKind::End, RECORDER, 0, (0, 0), &[0; 8])?;
+        out.flush()?;
+        Ok(out)
+    }
+
+    /// Writes what is left, as if the program had crashed then.
+    pub(crate) fn cut(mut self) -> io::Result<W> {
         for log in &mut self.logs {
             Self::flush(&mut self.out, log)?;
         }
-        chunk(&mut self.out, ChunkKind::End, RECORDER, 0, (0, 0), &[0; 8])?;
         self.out.flush()?;
         Ok(self.out)
     }

@@ -60,6 +60,11 @@ function count(number) {
   return number < 0 ? `−${digits}` : digits;
 }
 
+// For an axis, where there is little room.
+function brief(number) {
+  return number < 1e7 ? count(number) : `${significant(number / 1e6)} M`;
+}
+
 function counted(number, one, many) {
   return `${count(number)} ${number === 1 ? one : many}`;
 }

@@ -33,12 +33,15 @@ function childrenOf(node) {
   return childLists.get(node) || [];
 }
 
-// Functions of a crate, or of a library, have the same colour everywhere.
+// Functions of a crate, or of a library, have the same colour everywhere; half of them are paler.
 function shade(name) {
-  let hash = 7;
+  const hash = (text) => {
+    let sum = 7;
+    for (const letter of text) sum = (sum * 31 + letter.codePointAt(0)) | 0;
+    return Math.abs(sum);
+  };
   const crate = name.split(/::|\+0x/)[0].replace(/^[<&*]+/, '');
-  for (const letter of crate) hash = (hash * 31 + letter.codePointAt(0)) | 0;
-  return `s${Math.abs(hash) % 8}`;
+  return `s${hash(crate) % 8}${hash(name) % 2 ? ' pale' : ''}`;
 }
 
 view('flame', 'Flame graph', 'Who asked, by call stack. Callers are below; a click, or Enter, makes a function the whole.', (section) => {

@@ -18,7 +18,7 @@ view('overview', 'Overview', 'What the recording came to, and where to look firs
   }
   if (before.blocks > 0 || before.unknown_frees > 0) {
     cards.push(figure('Before the recording', bytes(before.bytes),
-      `in ${counted(before.blocks, 'block', 'blocks')}, of which nothing else is known; ${counted(before.unknown_frees, 'free', 'frees')} of blocks that were never told`));
+      `in ${counted(before.blocks, 'block', 'blocks')}, of which nothing else is known${before.unknown_frees ? `; ${counted(before.unknown_frees, 'free', 'frees')} of blocks that were never told` : ''}`));
   }
   section.append(element('div', { class: 'cards' }, cards));
   const { charts } = timeline((row) => go(`frames/${row}`), true);

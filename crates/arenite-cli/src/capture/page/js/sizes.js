@@ -33,7 +33,7 @@ view('sizes', 'Sizes, threads', 'Blocks by size and by lifetime, and what each t
       drawn('text', { class: 'unit', x: 4, y: 14 }, 'blocks, in powers of ten'),
       drawn('g', { class: 'axis' }, steps.map((value) => [
         drawn('path', { class: 'grid', d: `M${LEFT} ${y(value).toFixed(1)}H${RIGHT}` }),
-        drawn('text', { x: LEFT - 8, y: (y(value) + 4.5).toFixed(1), 'text-anchor': 'end' }, count(value)),
+        drawn('text', { x: LEFT - 8, y: (y(value) + 4.5).toFixed(1), 'text-anchor': 'end' }, brief(value)),
       ])), places.map(bar),
       drawn('g', { class: 'axis' }, places.map((place, at) => (at % every === 0
         ? drawn('text', { x: (LEFT + (at + 0.5) * wide).toFixed(1), y: bottom + 20, 'text-anchor': 'middle' }, named(place)) : null))));

@@ -157,7 +157,7 @@ function timeline(choose, small) {
     const list = ticks(most, binary);
     pointer(chart(name, WIDTH, bottom + 24, `${title}, at most ${binary ? bytes(most) : count(most)}`,
       drawn('text', { class: 'unit', x: 4, y: 14 }, title),
-      axis(list, top, bottom, binary ? bytes : count),
+      axis(list, top, bottom, binary ? bytes : brief),
       most > 0 ? drawn('path', { class: `bar mark ${colour}`, d: bars(values, list, top, bottom) }) : null,
       markLines(top, bottom, false), foot(bottom + 18)), bottom, top);
   }
