@@ -95,11 +95,13 @@ impl Touched {
 
     /// Pages, and ranges of 64 KiB.
     fn count(&self) -> (u64, u64) {
-        let (mut pages, mut ranges) = (self.inside << GROUP, self.inside << (GROUP - RANGE));
+        // Blocks of a file that was made up may lie in each other.
+        let mut pages = self.inside.saturating_mul(1 << GROUP);
+        let mut ranges = self.inside.saturating_mul(1 << (GROUP - RANGE));
         for word in self.groups.values() {
-            pages += u64::from(word.count_ones());
+            pages = pages.saturating_add(word.count_ones().into());
             let parts = (0..64).step_by(1 << RANGE).filter(|at| (word >> at) & 0xffff != 0);
-            ranges += parts.count() as u64;
+            ranges = ranges.saturating_add(parts.count() as u64);
         }
         (pages, ranges)
     }

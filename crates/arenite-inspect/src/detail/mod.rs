@@ -97,10 +97,8 @@ pub struct DetailSite {
     pub stacks: u64,
     /// What the summary says of it. At place 0 `peak_bytes` is not told.
     pub figures: Figures,
-    /// The place in [`Detail::tags`] of the tag under which its last block was made; none if it made none.
-    pub tag: Option<u32>,
-    /// Whether blocks of it were made under other tags, too.
-    pub other_tags: bool,
+    /// Bytes that it asked for under each tag, by places in [`Detail::tags`], in order; tags under which it made no block are left out.
+    pub tags: Vec<(u32, u64)>,
 }
 
 /// What a page shows of a recording beyond its sums. Tags and call stacks are told by their places in [`tags`](Self::tags) and

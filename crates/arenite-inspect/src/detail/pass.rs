@@ -33,6 +33,8 @@ struct Pass<'a> {
     sites: Vec<DetailSite>,
     tags: Vec<Option<u32>>,
     untagged: u32,
+    /// What each call stack made under each tag, a row for each of the former.
+    made_under: Vec<Held>,
     /// What lives, by place.
     held: Vec<Held>,
     held_by_tag: Vec<Held>,
@@ -67,7 +69,8 @@ impl<'a> Pass<'a> {
             live: Live::new(),
             places,
             tag_places,
-            untagged: summary.tag("untagged").map_or(0, |(number, _)| number),
+            untagged: untagged(summary),
+            made_under: vec![Held::default(); sites.len() * tags.len()],
             held: vec![Held::default(); sites.len()],
             held_by_tag: vec![Held::default(); tags.len()],
             total: Held::default(),
@@ -154,9 +157,9 @@ impl<'a> Pass<'a> {
 
     fn made(&mut self, block: &Block, lives: bool) {
         let (site, tag) = (self.site(block.stack), self.tag(block.tag));
-        let entry = &mut self.sites[site as usize];
-        entry.other_tags |= entry.tag.is_some_and(|last| last != tag);
-        entry.tag = Some(tag);
+        let made = &mut self.made_under[site as usize * self.tags.len() + tag as usize];
+        made.blocks += 1;
+        made.bytes = made.bytes.saturating_add(block.size);
         let entry = self.frame_uses.of(site);
         entry.calls += 1;
         entry.bytes = entry.bytes.saturating_add(block.size);
@@ -289,6 +292,10 @@ impl<'a> Pass<'a> {
             self.slice_ended(end);
         }
         self.keep_moment(MomentKind::End, end);
+        for (site, made) in self.sites.iter_mut().zip(self.made_under.chunks(self.tags.len())) {
+            let some = (0..).zip(made).filter(|(_, made)| made.blocks > 0);
+            site.tags = some.map(|(tag, made)| (tag, made.bytes)).collect();
+        }
         Detail {
             end: self.map(),
             sites: self.sites,
@@ -344,6 +351,13 @@ fn chosen_sites(summary: &Summary, most: usize) -> Vec<DetailSite> {
         }
     }
     sites
+}
+
+/// The tag to which the summary gives what is under none.
+fn untagged(summary: &Summary) -> u32 {
+    let registered = summary.tags.range(..Summary::UNNUMBERED).rev();
+    let mut named = registered.filter(|(_, tag)| tag.name == "untagged");
+    named.next().map_or(0, |(number, _)| *number)
 }
 
 /// Place 0, and behind it the tags under which most was done, the first ones first.

@@ -94,7 +94,7 @@ impl<W: Write> Game<W> {
         self.writer.modules(&code)?;
         for (tag, name) in (1..).zip(TAGS) {
             self.writer.event(RECORDER, self.time, &What::TagNamed { tag, name })?;
-            let bytes = (tag as i64) << 20;
+            let bytes = i64::from(tag) << 20;
             self.writer.event(RECORDER, self.time, &What::Committed { tag, bytes })?;
         }
         self.writer.event(RECORDER, self.time, &What::Before { tag: 3, blocks: 12, bytes: 3 << 16 })?;

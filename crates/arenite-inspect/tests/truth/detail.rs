@@ -94,6 +94,8 @@ struct Model {
     peak: u64,
     at_peak: BTreeMap<u32, u64>,
     pages_at_peak: usize,
+    /// Bytes by stack and tag; of the blocks that were made.
+    made_under: BTreeMap<u32, BTreeMap<u32, u64>>,
     /// What lived by stack at each mark.
     at_marks: Vec<BTreeMap<u32, Held>>,
 }
@@ -139,6 +141,9 @@ impl Model {
         };
         let Some((address, size, stack, tag)) = made else { return };
         self.live.insert(address, (size, stack, tag, time));
+        // What is under no tag is of the tag that the program has for it, number 4; of number 5 no name is told.
+        let under = self.made_under.entry(stack).or_default();
+        *under.entry(if tag == 0 { 4 } else { tag }).or_default() += size;
         let used = self.used(stack);
         (used[0], used[1]) = (used[0] + 1, used[1] + size);
         let bytes = self.live.values().map(|block| block.0).sum();
@@ -213,6 +218,13 @@ fn every_figure_is_that_of_a_plain_model() {
         assert_eq!(detail.end.pages, model.pages() as u64);
         assert_eq!(detail.end.bytes, summary.total.live_bytes);
         assert!(detail.moments.windows(2).all(|two| two[0].moment.time <= two[1].moment.time));
+
+        for site in &detail.sites[1..] {
+            let tags =
+                site.tags.iter().map(|(tag, bytes)| (detail.tags[*tag as usize].expect("named"), *bytes));
+            let stack = site.stack.expect("its own");
+            assert_eq!(tags.collect::<BTreeMap<u32, u64>>(), model.made_under[&stack], "round {round}");
+        }
 
         if summary.frames.last.is_some() {
             compare_frames(round, &model, &summary, &detail);

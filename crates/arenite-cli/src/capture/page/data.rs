@@ -127,11 +127,9 @@ fn sites(tree: &Tree) -> Value {
     };
     json!({
         "node": tree.sites.iter().map(|site| site.node).collect::<Vec<_>>(),
-        // -1: under no tag, since it made nothing; -2: under several.
-        "tag": tree.sites.iter().map(|site| match (site.other_tags, site.tag) {
-            (true, _) => -2,
-            (false, tag) => tag.map_or(-1, i64::from),
-        }).collect::<Vec<_>>(),
+        // -1: it made nothing.
+        "tag": tree.sites.iter().map(|site| site.tag().map_or(-1, i64::from)).collect::<Vec<_>>(),
+        "mixed": tree.sites.iter().map(|site| u8::from(site.has_several_tags())).collect::<Vec<_>>(),
         "live": column(|site| site.live_bytes),
         "live_blocks": column(|site| site.live_blocks),
         "peak": column(|site| site.bytes_at_peak),

@@ -6,7 +6,7 @@
 //!   frames   a function and its place, each of them a number of `texts`
 //! ```
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use arenite_inspect::{Detail, Figures, Frame, Summary};
 use serde_json::{Value, json};
@@ -24,9 +24,20 @@ pub(super) struct PageSite {
     /// Its node; 0 of those whose stack is not known, and of all others together.
     pub(super) node: u32,
     pub(super) figures: Figures,
-    /// The tag, and whether there were several.
-    pub(super) tag: Option<u32>,
-    pub(super) other_tags: bool,
+    /// Bytes that it asked for under each tag, by its place.
+    tags: BTreeMap<u32, u64>,
+}
+
+impl PageSite {
+    /// The tag under which it asked for most; none if it made nothing.
+    pub(super) fn tag(&self) -> Option<u32> {
+        self.tags.iter().max_by_key(|(tag, bytes)| (**bytes, u32::MAX - **tag)).map(|(tag, _)| *tag)
+    }
+
+    /// Whether it asked for memory under others, too.
+    pub(super) fn has_several_tags(&self) -> bool {
+        self.tags.len() > 1
+    }
 }
 
 /// Call sites and their tree.
@@ -87,8 +98,10 @@ impl Tree {
             });
             tree.site_of.push(place);
             let entry = &mut tree.sites[place as usize];
-            entry.other_tags |= site.other_tags || (entry.tag.is_some() && site.tag != entry.tag);
-            entry.tag = entry.tag.or(site.tag);
+            for (tag, bytes) in &site.tags {
+                let sum = entry.tags.entry(*tag).or_default();
+                *sum = sum.saturating_add(*bytes);
+            }
             entry.figures = entry.figures.and(&site.figures);
         }
         tree

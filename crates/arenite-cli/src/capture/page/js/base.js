@@ -134,10 +134,11 @@ function siteName(site) {
   return frameOf(node);
 }
 
+// The tag under which it asked for most.
 function siteTag(site) {
   const tag = data.sites.tag[site];
-  if (tag === -2) return 'several';
-  return tag < 0 ? '–' : data.tag_names[tag];
+  if (tag < 0) return '–';
+  return data.sites.mixed[site] ? `${data.tag_names[tag]}, others` : data.tag_names[tag];
 }
 
 // A cell that tells a call site, and shows its callers when asked.

@@ -71,11 +71,14 @@ function bars(values, list, top, bottom) {
   return path;
 }
 
-// Marks as lines, with as many names as have room.
+// Marks as lines, with as many names as have room; of lines that are close together the first one.
 function markLines(top, bottom, named) {
   let room = -Infinity;
-  return drawn('g', { class: 'marks' }, data.marks.map((mark) => {
+  let before = -Infinity;
+  return drawn('g', { class: data.marks.length > 40 ? 'marks dense' : 'marks' }, data.marks.map((mark) => {
     const x = placeOf(mark.seconds);
+    if (x - before < (data.marks.length > 40 ? 9 : 1)) return null;
+    before = x;
     const line = drawn('path', { class: 'mark-line', d: `M${x.toFixed(1)} ${top}V${bottom}` },
       drawn('title', {}, `${mark.text}: ${bytes(mark.live)} live, after ${seconds(mark.seconds)}`));
     const text = mark.text.length > 26 ? `${mark.text.slice(0, 25)}…` : mark.text;
