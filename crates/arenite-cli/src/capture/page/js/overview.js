@@ -30,7 +30,7 @@ view('overview', 'Overview', 'What the recording came to, and where to look firs
     .map((site) => ({ site, value: data.sites[key][site], blocks: data.sites[blocks][site] }));
   const list = (name, title, key, blocks, all, hint, address) => card(title, table({
     name, rows: first(key, blocks), empty: 'None.',
-    columns: [columnOf.site(), columnOf.bytes('bytes', 'value', all), columnOf.count('blocks', 'blocks')],
+    columns: [columnOf.site(), columnOf.bytes('bytes', 'value', all), columnOf.count(key === 'bytes' ? 'calls' : 'blocks', 'blocks')],
   }), element('p', { class: 'hint' }, hint, ' ', element('a', { href: `#${address}` }, 'All of it.')));
   section.append(element('div', { class: 'pair' },
     list('first-peak', 'Most at the peak', 'peak', 'peak_blocks', total.peak_bytes, 'What lived when most bytes lived.', 'flame/peak'),
