@@ -10,7 +10,8 @@ const SHOWN: usize = 8;
 const WIDTH: usize = 100;
 
 /// Crates whose functions are not what asked for memory, but how.
-const INSIDES: [&str; 7] = ["alloc", "core", "std", "hashbrown", "allocator_api2", "arenite", "__rustc"];
+const INSIDES: [&str; 8] =
+    ["alloc", "core", "std", "hashbrown", "allocator_api2", "allocator-api2", "arenite", "__rustc"];
 /// The same of functions.
 const ALLOCATORS: [&str; 13] = [
     "malloc",
@@ -50,17 +51,7 @@ impl Sites {
         for address in addresses {
             frames.extend_from_slice(&self.symbols.frames(*address));
         }
-        let inner = frames.iter().position(|frame| !is_inside(&frame.function));
-        let outer = frames.iter().rposition(|frame| !is_beginning(&frame.function));
-        match (inner, outer) {
-            // What the standard library does between two functions of the program says nothing, either.
-            (Some(inner), Some(outer)) if inner <= outer => frames[inner..=outer]
-                .iter()
-                .filter(|frame| !is_of(&frame.function, &LIBRARY))
-                .cloned()
-                .collect(),
-            _ => frames,
-        }
+        outside(frames)
     }
 
     /// The same for stacks that a person would call the same, in other processes, too.
@@ -108,8 +99,37 @@ fn fitted(frame: &Frame, width: usize) -> String {
     function + &place
 }
 
+/// What of a stack is neither the inside of an allocator nor the runtime's beginning.
+fn outside(frames: Vec<Frame>) -> Vec<Frame> {
+    // A program may have put an allocator of its own before the one that told of the block: what the language's own door to
+    // allocators was called for is inside, whatever it is.
+    let door = frames.iter().rposition(is_door).map_or(0, |door| door + 1);
+    let inner = frames[door..].iter().position(|frame| !is_inside(frame)).map(|inner| door + inner);
+    let outer = frames.iter().rposition(|frame| !is_beginning(frame));
+    match (inner, outer) {
+        // What the standard library does between two functions of the program says nothing, either.
+        (Some(inner), Some(outer)) if inner <= outer => frames[inner..=outer]
+            .iter()
+            .filter(|frame| !LIBRARY.contains(&crate_of(frame)))
+            .cloned()
+            .collect(),
+        _ => frames,
+    }
+}
+
+/// The crate that a frame is of; nothing if that can not be told.
+///
+/// Optimised programs may have names without paths (`with_capacity_in`), and always have files.
+fn crate_of(frame: &Frame) -> &str {
+    let path = crate_of_name(&frame.function);
+    if frame.function.contains("::") {
+        return path;
+    }
+    frame.file.as_deref().map_or("", crate_of_file)
+}
+
 /// The crate that a function is of, or, of a type that has none, the crate of the trait: `alloc` for `<u8 as alloc::vec::FromElem>::from`.
-fn crate_of(function: &str) -> &str {
+fn crate_of_name(function: &str) -> &str {
     let mut path = function.trim_start_matches(['<', '&', '*', '[', '(']);
     for prefix in ["mut ", "const ", "dyn "] {
         path = path.strip_prefix(prefix).unwrap_or(path);
@@ -127,19 +147,43 @@ fn crate_of(function: &str) -> &str {
     }
 }
 
-/// Whether a function is of one of these crates.
-fn is_of(function: &str, crates: &[&str]) -> bool {
-    function.contains("::") && crates.contains(&crate_of(function))
+/// The crate whose source file this is: the folder that has `src`, without a version. Of a library of the compiler's only if it is
+/// there; a game may have a folder named `core`, too.
+fn crate_of_file(path: &str) -> &str {
+    let mut parts = path.rsplit(['/', '\\']).skip(1).skip_while(|part| *part != "src").skip(1);
+    let (Some(folder), above) = (parts.next(), parts.next()) else { return "" };
+    if LIBRARY.contains(&folder) {
+        return if above == Some("library") && (path.contains("rustc") || path.contains("rustlib")) {
+            folder
+        } else {
+            ""
+        };
+    }
+    match folder.rsplit_once('-') {
+        Some((name, version)) if version.starts_with(|digit: char| digit.is_ascii_digit()) => name,
+        _ => folder,
+    }
 }
 
-fn is_inside(function: &str) -> bool {
+/// Where Rust asks the program's allocator.
+fn is_door(frame: &Frame) -> bool {
+    let function = frame.function.as_str();
+    function.contains("__rust_alloc")
+        || function.contains("__rust_realloc")
+        || function.starts_with("alloc::alloc::")
+        || (crate_of(frame) == "alloc"
+            && frame.file.as_deref().is_some_and(|file| file.ends_with("alloc/src/alloc.rs")))
+}
+
+fn is_inside(frame: &Frame) -> bool {
+    let function = frame.function.as_str();
     ALLOCATORS.contains(&function)
         || function.contains(" as core::alloc::global::GlobalAlloc>::")
-        || is_of(function, &INSIDES)
+        || INSIDES.contains(&crate_of(frame))
 }
 
-fn is_beginning(function: &str) -> bool {
-    BEGINNINGS.contains(&function) || is_of(function, &LIBRARY)
+fn is_beginning(frame: &Frame) -> bool {
+    BEGINNINGS.contains(&frame.function.as_str()) || LIBRARY.contains(&crate_of(frame))
 }
 
 #[cfg(test)]
@@ -159,8 +203,9 @@ mod tests {
             "arenite::global::heap::recorded::alloc",
             "hashbrown::raw::RawTable<T,A>::reserve_rehash",
         ];
+        let named = |function: &str| Frame { function: function.into(), file: None, line: None };
         for function in insides {
-            assert!(is_inside(function), "{function}");
+            assert!(is_inside(&named(function)), "{function}");
         }
         let asking = [
             "arenite_demo::world::play",
@@ -173,13 +218,41 @@ mod tests {
             "",
         ];
         for function in asking {
-            assert!(!is_inside(function), "{function}");
+            assert!(!is_inside(&named(function)), "{function}");
         }
         assert!(
-            is_beginning("std::rt::lang_start_internal")
-                && is_beginning("main")
-                && !is_beginning("game::main")
+            is_beginning(&named("std::rt::lang_start_internal"))
+                && is_beginning(&named("main"))
+                && !is_beginning(&named("game::main"))
         );
+    }
+
+    #[test]
+    fn names_without_paths_are_told_by_their_files() {
+        let frame = |(function, file): (&str, &str)| Frame {
+            function: function.into(),
+            file: Some(file.into()),
+            line: Some(7),
+        };
+        let stack = [
+            ("alloc", "/src/arenite/crates/arenite/src/global/heap.rs"),
+            ("alloc<arenite::GlobalHeap>", "/src/arenite/crates/arenite-demo/src/heap_count.rs"),
+            ("alloc", "/rustc/59807616e1fa2540724bfbac14d7976d7e4a3860/library/alloc/src/alloc.rs"),
+            ("with_capacity_in", "/rustup/lib/rustlib/src/rust/library/alloc/src/raw_vec/mod.rs"),
+            ("reserve_rehash", "/cargo/src/index-1/hashbrown-0.15.5/src/raw/mod.rs"),
+            ("allocate", "C:\\cargo\\src\\index-1\\allocator-api2-0.2.21\\src\\stable\\alloc.rs"),
+            ("load", "/src/arenite/crates/arenite-demo/src/world/level.rs"),
+            ("call_once", "/rustc/59807616e1fa2540724bfbac14d7976d7e4a3860/library/core/src/ops/function.rs"),
+            ("alloc", "/src/game/core/src/alloc.rs"),
+            ("lang_start", "/rustc/59807616e1fa2540724bfbac14d7976d7e4a3860/library/std/src/rt.rs"),
+            ("main", ""),
+        ];
+        let shown = outside(stack.map(frame).to_vec());
+        let places: Vec<&str> = shown.iter().map(|frame| frame.function.as_str()).collect();
+        assert_eq!(places, ["load", "alloc"], "{shown:?}");
+        assert_eq!(crate_of_file("heap.rs"), "");
+        assert_eq!(crate_of_file("/game/src/heap.rs"), "game");
+        assert_eq!(crate_of_file("/games/library/core/src/x.rs"), "");
     }
 
     #[test]

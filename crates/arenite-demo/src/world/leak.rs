@@ -2,13 +2,11 @@
 //!
 //! The marks live in a named heap that keeps where its blocks were made. When the game ends, so does the heap, and what it
 //! refuses to go for is the report: nothing here knows that it leaks.
-//!
-//! A recording follows the general heap. While one is made, each mark has a copy there, under the same tag, which is lost, too: so
-//! `arenite report` finds the leak by what was recorded alone.
+//! A recording has them, too, under their tag: `arenite report` finds the leak by what was recorded alone.
 
 use std::alloc::Layout;
 
-use arenite::{AllocError, Heap, HeapOptions, StillLive, record};
+use arenite::{AllocError, Heap, HeapOptions, StillLive};
 
 use super::memory::tag;
 use crate::error::DemoError;
@@ -40,11 +38,6 @@ impl Marks {
     pub(super) fn frame(&self) -> Result<(), AllocError> {
         let _site = self.heap.site("a mark on a wall");
         let _forgotten = self.heap.try_alloc(self.layout)?;
-        if record::is_on() {
-            self.heap
-                .tag()
-                .in_scope(|| std::mem::forget(std::hint::black_box(vec![0u8; self.layout.size()])));
-        }
         Ok(())
     }
 

@@ -1,5 +1,5 @@
 //! Floor 0: what every other floor stands on: rounding, the wording of sizes, the only door to atomics and locks, numbers
-//! for threads, what may be wrong with a pointer.
+//! for threads, what may be wrong with a pointer, whether somebody records.
 //!
 //! Imports nothing from this crate. Allocates nothing.
 
@@ -7,6 +7,7 @@ pub mod align;
 pub mod bytes;
 mod free_error;
 mod prefetch;
+pub(crate) mod recording;
 pub mod sync;
 pub(crate) mod thread;
 

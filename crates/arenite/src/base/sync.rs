@@ -504,5 +504,5 @@ mod loom_tests {
 pub mod plain {
     #[cfg(target_has_atomic = "64")]
     pub use core::sync::atomic::AtomicU64;
-    pub use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence};
+    pub use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicUsize, Ordering, fence};
 }

@@ -48,27 +48,6 @@ pub(crate) fn set_aside(how: Aside) {
     }
 }
 
-/// Is told of memory that was committed under a tag, or given back: `bytes` more. Called with no lock held.
-#[cfg(feature = "record")]
-pub(crate) type Committed = fn(tag: Tag, bytes: i64);
-
-#[cfg(feature = "record")]
-static RECORDER: OnceLock<Committed> = OnceLock::new();
-
-/// From now on the recorder is told what is committed.
-#[cfg(feature = "record")]
-pub(crate) fn set_recorder(told: Committed) {
-    // There is one.
-    let _ = RECORDER.set(told);
-}
-
-#[cfg(feature = "record")]
-pub(super) fn tell_recorder(tag: Tag, bytes: i64) {
-    if let Some(told) = RECORDER.get() {
-        told(tag, bytes);
-    }
-}
-
 /// Runs program code that the ledger calls, whatever tag its thread is under: that tag may be the full one. `run` does not unwind.
 pub(super) fn aside(run: &mut dyn FnMut()) {
     match ASIDE.get() {

@@ -38,6 +38,7 @@ mod declared;
 mod name;
 mod pressure;
 mod tag;
+pub(crate) mod telling;
 
 #[cfg(all(test, loom))]
 mod loom_tests;
@@ -52,8 +53,6 @@ use core::fmt;
 
 pub use account::{AccountSnapshot, Figures};
 pub use budget::{Budget, BudgetExceeded, BudgetStatus};
-#[cfg(all(feature = "record", not(loom), target_pointer_width = "64"))]
-pub(crate) use current::set_recorder;
 #[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
 pub(crate) use current::{Here, here, set_aside, set_here};
 #[cfg(not(loom))]

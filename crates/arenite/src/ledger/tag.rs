@@ -6,10 +6,9 @@ use core::hash::{Hash, Hasher};
 use super::Ledger;
 use super::account::{AccountSnapshot, Asked, Charge, Kind, bit};
 use super::budget::{Budget, BudgetExceeded};
-#[cfg(all(feature = "record", not(loom), target_pointer_width = "64"))]
-use super::current::tell_recorder;
 use super::name::{Name, TagError};
 use super::pressure::{self, CallbacksFull, PressureCallback};
+use super::telling;
 
 /// Who memory is charged to: `render/textures` is inside `render`, and so are its bytes.
 ///
@@ -229,7 +228,7 @@ impl Tag {
         drop(books);
         // No mark was crossed; what was crossed before and is told by this charge is told.
         if let Charge::Made(claims) = charge {
-            tell_recorder(self, bytes as i64);
+            telling::committed(self, bytes as i64);
             pressure::deliver_all(self, claims);
         }
         matches!(charge, Charge::Made(_))
@@ -244,7 +243,7 @@ impl Tag {
         let mut books = self.0.owner.ledger().books.lock();
         let had = books.move_live(self, bytes, 0) & books.take(self, Kind::Committed, bytes);
         drop(books);
-        tell_recorder(self, (bytes as i64).wrapping_neg());
+        telling::committed(self, (bytes as i64).wrapping_neg());
         debug_assert!(had, "tag `{self}`: {bytes} bytes credited that were never charged or published");
     }
 
@@ -278,7 +277,7 @@ impl Tag {
             let charge = self.0.owner.ledger().books.lock().charge(self, bytes, asked);
             match charge {
                 Charge::Made(claims) => {
-                    tell_recorder(self, bytes as i64);
+                    telling::committed(self, bytes as i64);
                     pressure::deliver_all(self, claims);
                     return Ok(());
                 }
@@ -297,7 +296,7 @@ impl Tag {
             return;
         }
         let had = self.0.owner.ledger().books.lock().take(self, Kind::Committed, bytes);
-        tell_recorder(self, (bytes as i64).wrapping_neg());
+        telling::committed(self, (bytes as i64).wrapping_neg());
         debug_assert!(had, "tag `{self}`: {bytes} committed bytes credited that were never charged");
     }
 
@@ -354,8 +353,8 @@ impl Tag {
         );
         let charge = ledger.books.lock().transfer(self, to, bytes, forced, asked);
         if matches!(charge, Charge::Made(_)) {
-            tell_recorder(self, (bytes as i64).wrapping_neg());
-            tell_recorder(to, bytes as i64);
+            telling::committed(self, (bytes as i64).wrapping_neg());
+            telling::committed(to, bytes as i64);
         }
         charge
     }
@@ -366,11 +365,6 @@ impl Tag {
         debug_assert!(right, "tag `{self}`: live bytes moved from {old}, which were never published");
     }
 }
-
-/// There is none.
-#[cfg(not(all(feature = "record", not(loom), target_pointer_width = "64")))]
-#[inline(always)]
-fn tell_recorder(_tag: Tag, _bytes: i64) {}
 
 impl PartialEq for Tag {
     fn eq(&self, other: &Self) -> bool {

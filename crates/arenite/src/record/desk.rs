@@ -225,19 +225,19 @@ impl Desk<'_> {
         own.high != 0
     }
 
-    /// What the thread asks for is of the tag that it is under.
+    /// What the thread asks for is of this tag; if none is given, of the one that it is under.
     #[inline(always)]
-    fn tag(&mut self) {
-        let tag = here().tag.map_or(0, |tag| tag.place() as u32 + 1);
+    fn tag(&mut self, given: Option<u32>) {
+        let tag = given.unwrap_or_else(|| here().tag.map_or(0, |tag| tag.place() as u32 + 1));
         if tag != self.own.tag && self.tell(&What::Tag { tag }) {
             self.own.tag = tag;
         }
     }
 
     #[inline(always)]
-    pub(super) fn alloc(&mut self, address: u64, size: u64, caller: Caller) {
+    pub(super) fn alloc(&mut self, address: u64, size: u64, caller: Caller, tag: Option<u32>) {
         let stack = self.stack(caller);
-        self.tag();
+        self.tag(tag);
         self.event::<ROOM>(|memory, bytes, now| memory.write_alloc(bytes, now, address, size, stack));
     }
 

@@ -1,8 +1,7 @@
 //! Starting, pausing and ending recordings, and what allocators and programs tell.
-#![cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "asks in two instructions"))]
 
 use core::fmt;
-use core::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use core::sync::atomic::{AtomicBool, Ordering};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,19 +15,13 @@ use super::room::Room;
 use super::sample::rings;
 use super::stack::{Caller, frame_pointers_do};
 use super::writer::{Capture, Written};
-use crate::base::Bytes;
 use crate::base::sync::Lock;
-use crate::ledger::{Ledger, Tag, TagError, set_recorder};
+use crate::base::{Bytes, recording};
+use crate::ledger::telling::{Recorder, set_recorder};
+use crate::ledger::{Ledger, Tag, TagError};
 use crate::os;
 use crate::region::AllocError;
 
-/// Nothing is recorded.
-const OFF: u8 = 0;
-/// Everything is.
-const ON: u8 = 1;
-
-/// The one byte that allocators ask.
-static STATE: AtomicU8 = AtomicU8::new(OFF);
 /// A recording is there, whether it goes on or is paused.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 /// For pausing and resuming.
@@ -188,7 +181,7 @@ pub(super) struct Shared {
     pub(super) ends: AtomicBool,
 }
 
-/// Begins to record: every allocation, reallocation and free that the program makes through [`GlobalHeap`](crate::GlobalHeap)
+/// Begins to record: every allocation, reallocation and free that the program makes through [`GlobalHeap`](crate::GlobalHeap) and [`Heap`](crate::Heap)
 /// from now on, on every thread, with its size, its tag and its call stack. A thread of its own writes the file.
 ///
 /// Memory for the recorder is charged to the tag `recorder`, and stays when a recording ends, for the next one. What lived before is
@@ -244,9 +237,9 @@ fn try_start(options: RecordOptions) -> Result<Recording, RecordError> {
         })
     };
     let writer = writer.map_err(|error| RecordError::Thread(Some(error)))?;
-    set_recorder(committed);
+    set_recorder(Recorder { committed, allocated: block_made, freed, resized: block_resized });
     let lost_before = room.logs().map(super::room::Log::lost).sum();
-    STATE.store(ON, Ordering::Release);
+    recording::switch(true);
     tell_what_lives();
     Ok(Recording { path, shared, writer: Some(writer), lost_before })
 }
@@ -278,6 +271,21 @@ fn committed(tag: Tag, bytes: i64) {
     }
 }
 
+/// The number of a tag, for which blocks of heaps are recorded; none, if it is of another ledger than the process's.
+fn number_of(tag: Tag) -> u32 {
+    if core::ptr::eq(tag.ledger(), Ledger::process()) { tag.place() as u32 + 1 } else { 0 }
+}
+
+/// A heap has handed out a block under its tag. The caller is whoever the heap's function was called by.
+fn block_made(tag: Tag, address: usize, size: usize) {
+    tell_of(address, size, Caller::here(), Some(number_of(tag)));
+}
+
+/// A heap's block got another size.
+fn block_resized(tag: Tag, before: usize, address: usize, size: usize) {
+    tell_of_resizing(before, address, size, Caller::here(), Some(number_of(tag)));
+}
+
 impl Recording {
     /// Where it is written to.
     #[must_use]
@@ -289,7 +297,7 @@ impl Recording {
     /// has their place.
     pub fn pause(&self) {
         let _changes = CHANGES.lock();
-        if STATE.swap(OFF, Ordering::Relaxed) == ON {
+        if recording::switch(false) {
             tell(&What::Paused);
         }
     }
@@ -297,9 +305,9 @@ impl Recording {
     /// Goes on after [`pause`](Self::pause).
     pub fn resume(&self) {
         let _changes = CHANGES.lock();
-        if STATE.load(Ordering::Relaxed) == OFF {
+        if !recording::is_on() {
             tell(&What::Resumed);
-            STATE.store(ON, Ordering::Release);
+            recording::switch(true);
         }
     }
 
@@ -313,7 +321,7 @@ impl Recording {
 
     fn end(&mut self) -> Result<RecordSummary, RecordError> {
         let Some(writer) = self.writer.take() else { return Ok(RecordSummary::default()) };
-        STATE.store(OFF, Ordering::Relaxed);
+        recording::switch(false);
         self.shared.ends.store(true, Ordering::Release);
         writer.thread().unpark();
         let written = writer.join();
@@ -341,30 +349,12 @@ impl Drop for Recording {
 #[inline(always)]
 #[must_use]
 pub fn is_on() -> bool {
-    // Written out, because a compiler does not make an atomic load and a compare one instruction: every allocation has both.
-    #[cfg(target_arch = "x86_64")]
-    {
-        // SAFETY: reads a byte that is always there, and jumps to the block given.
-        unsafe {
-            core::arch::asm!(
-                "cmp byte ptr [rip + {state}], 0",
-                "jne {on}",
-                state = sym STATE,
-                on = label { return true },
-                options(nostack, readonly),
-            );
-        }
-        false
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    {
-        STATE.load(Ordering::Relaxed) != OFF
-    }
+    recording::is_on()
 }
 
 /// Nothing more is recorded: nobody writes it down.
 pub(super) fn give_up() {
-    STATE.store(OFF, Ordering::Relaxed);
+    recording::switch(false);
 }
 
 /// For events that are told in a pause, too.
@@ -397,15 +387,20 @@ pub fn frame(number: u64) {
     }
 }
 
-/// A block was handed out, to those who called there.
+/// A block was handed out, to those who called there, under the tag of the thread.
 #[inline(always)]
 pub(crate) fn allocated(address: usize, size: usize, caller: Caller) {
+    tell_of(address, size, caller, None);
+}
+
+#[inline(always)]
+fn tell_of(address: usize, size: usize, caller: Caller, tag: Option<u32>) {
     let (address, size) = (address as u64, size as u64);
     let mean = MEAN.load(Ordering::Relaxed);
     if mean != 0 && !sampled(address, size, mean) {
         return;
     }
-    desk::with(|desk| desk.alloc(address, size, caller));
+    desk::with(|desk| desk.alloc(address, size, caller, tag));
 }
 
 /// Whether a block is one of the sample; it is then in the list.
@@ -436,10 +431,15 @@ pub(crate) fn quietly<R>(run: impl FnOnce() -> R) -> (R, bool) {
 /// A block got another size.
 #[inline(always)]
 pub(crate) fn resized(before: usize, address: usize, size: usize, caller: Caller) {
+    tell_of_resizing(before, address, size, caller, None);
+}
+
+#[inline(always)]
+fn tell_of_resizing(before: usize, address: usize, size: usize, caller: Caller, tag: Option<u32>) {
     if MEAN.load(Ordering::Relaxed) != 0 {
         // Each of both is in the sample, or not.
         freed(before);
-        return allocated(address, size, caller);
+        return tell_of(address, size, caller, tag);
     }
     desk::with(|desk| desk.realloc(before as u64, address as u64, size as u64, caller));
 }

@@ -263,6 +263,12 @@ impl BucketHeap {
         super::living::list(self.space(), None, into)
     }
 
+    /// Calls `see` with each block that the program has, under the heap's lock: it must ask nothing of this heap.
+    #[cfg(feature = "std")]
+    pub(in crate::heap) fn each_live(&self, see: impl FnMut(super::LiveBlock)) {
+        super::living::each(self.space(), None, see);
+    }
+
     /// Figures of this moment. O(pages).
     #[must_use]
     pub fn stats(&self) -> HeapStats {

@@ -14,6 +14,7 @@ use allocator_api2::vec::Vec;
 
 use super::{Heap, HeapString};
 use crate::base::align::nowhere;
+use crate::base::recording;
 use crate::region::AllocError;
 
 fn sized(block: Result<NonNull<u8>, AllocError>, layout: Layout) -> Result<NonNull<[u8]>, Refused> {
@@ -146,6 +147,9 @@ unsafe impl Allocator for Heap {
         if answer.is_err() && new.align() <= old.align() {
             // No room for a smaller one: the larger one serves.
             let shared = self.shared();
+            if recording::is_on() {
+                let _ = self.told_resized(block.as_ptr(), new.size(), || Ok::<_, Refused>(block));
+            }
             // SAFETY: the caller's block, as it was.
             unsafe {
                 match &shared.tracker {

@@ -6,7 +6,9 @@ use core::ptr::NonNull;
 
 use super::Heap;
 use super::track::{HEAD, Header};
+use crate::base::recording;
 use crate::heap::bucket::{BlockFault, BucketHeap};
+use crate::ledger::telling;
 use crate::region::AllocError;
 
 impl Heap {
@@ -18,17 +20,20 @@ impl Heap {
     pub fn try_alloc_noted(&self, layout: Layout) -> Result<NonNull<u8>, AllocError> {
         let shared = self.shared();
         match &shared.tracker {
+            None if recording::is_on() => {
+                self.told(layout.size(), |shared| shared.heap.try_alloc_noted(layout))
+            }
             None => shared.heap.try_alloc_noted(layout),
             Some(_) => self.try_alloc(layout),
         }
     }
 
     /// The fast half of [`try_alloc_noted`](Self::try_alloc_noted), at a multiple of 16, for those who write the slow one elsewhere:
-    /// `None` if this thread has no such block at hand, or the heap tracks its blocks.
+    /// `None` if this thread has no such block at hand, the heap tracks its blocks, or they are recorded.
     #[inline(always)]
     pub fn alloc_fast(&self, size: usize) -> Option<NonNull<u8>> {
         let shared = self.shared();
-        if shared.tracker.is_some() { None } else { shared.heap.alloc_fast(size) }
+        if shared.tracker.is_some() || recording::is_on() { None } else { shared.heap.alloc_fast(size) }
     }
 
     /// The fast half of [`try_free`](Self::try_free): frees what is a block of this thread's. `false`: nothing has happened.
@@ -39,7 +44,7 @@ impl Heap {
     pub unsafe fn free_fast(&self, block: *mut u8) -> bool {
         let shared = self.shared();
         // SAFETY: the caller's promise.
-        shared.tracker.is_none() && unsafe { shared.heap.free_fast(block) }
+        shared.tracker.is_none() && !recording::is_on() && unsafe { shared.heap.free_fast(block) }
     }
 
     /// As [`try_alloc_zeroed`](Self::try_alloc_zeroed), for blocks that come back by [`try_free`](Self::try_free).
@@ -49,6 +54,9 @@ impl Heap {
     pub fn try_alloc_zeroed_noted(&self, layout: Layout) -> Result<NonNull<u8>, AllocError> {
         let shared = self.shared();
         match &shared.tracker {
+            None if recording::is_on() => {
+                self.told(layout.size(), |shared| shared.heap.try_alloc_zeroed_noted(layout))
+            }
             None => shared.heap.try_alloc_zeroed_noted(layout),
             Some(_) => self.try_alloc_zeroed(layout),
         }
@@ -72,6 +80,10 @@ impl Heap {
             return Ok(());
         }
         let shared = self.shared();
+        if recording::is_on() && self.try_usable_size(block).is_ok() {
+            // Before it is back, when another thread may have it and tell so.
+            telling::freed(block.addr());
+        }
         match &shared.tracker {
             // SAFETY: the caller's promise.
             None => unsafe { shared.heap.try_free(block) },
@@ -111,6 +123,25 @@ impl Heap {
         block: *mut u8,
         layout: Layout,
     ) -> Result<Result<NonNull<u8>, AllocError>, BlockFault> {
+        // SAFETY: the caller's promise.
+        let resize = || unsafe { self.resize_untold(block, layout) };
+        if !recording::is_on() {
+            return resize();
+        }
+        let told = self.told_resized(block, layout.size(), || match resize() {
+            Ok(Ok(moved)) => Ok(moved),
+            refused => Err(refused),
+        });
+        told.map_or_else(|refused| refused, |moved| Ok(Ok(moved)))
+    }
+
+    /// # Safety
+    /// As [`try_resize`](Self::try_resize).
+    unsafe fn resize_untold(
+        &self,
+        block: *mut u8,
+        layout: Layout,
+    ) -> Result<Result<NonNull<u8>, AllocError>, BlockFault> {
         let shared = self.shared();
         match &shared.tracker {
             // SAFETY: the caller's promise.
@@ -125,7 +156,7 @@ impl Heap {
                     }
                     // Its header knows one alignment: where it can not stay it is another block.
                     let size = this.size.get().min(layout.size());
-                    let new = match self.try_alloc(layout) {
+                    let new = match shared.try_alloc(layout, self.place()) {
                         Ok(new) => new,
                         Err(error) => return Ok(Err(error)),
                     };

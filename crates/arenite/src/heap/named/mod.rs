@@ -21,6 +21,7 @@ mod careful;
 mod report;
 #[cfg(feature = "allocator-api2")]
 mod string;
+mod told;
 mod track;
 
 use core::alloc::Layout;
@@ -36,6 +37,7 @@ pub use self::track::Site;
 
 use self::track::Tracker;
 use super::bucket::{BucketHeap, BucketHeapOptions, HeapStats};
+use crate::base::recording;
 use crate::base::sync::{AtomicUsize, Ordering, fence};
 use crate::ledger::{Tag, TagError};
 use crate::region::{AllocError, Kind, Made};
@@ -277,11 +279,10 @@ impl Heap {
     /// A budget would be broken, the range is used up, the size does not fit the address space, or the system refused.
     #[inline]
     pub fn try_alloc(&self, layout: Layout) -> Result<NonNull<u8>, AllocError> {
-        let shared = self.shared();
-        match &shared.tracker {
-            None => shared.heap.try_alloc(layout),
-            Some(tracker) => tracker.try_alloc(&shared.heap, layout, self.place(), false),
+        if recording::is_on() {
+            return self.told(layout.size(), |shared| shared.try_alloc(layout, self.place()));
         }
+        self.shared().try_alloc(layout, self.place())
     }
 
     /// As [`try_alloc`](Self::try_alloc), all bytes zero.
@@ -290,11 +291,10 @@ impl Heap {
     /// As there.
     #[inline]
     pub fn try_alloc_zeroed(&self, layout: Layout) -> Result<NonNull<u8>, AllocError> {
-        let shared = self.shared();
-        match &shared.tracker {
-            None => shared.heap.try_alloc_zeroed(layout),
-            Some(tracker) => tracker.try_alloc(&shared.heap, layout, self.place(), true),
+        if recording::is_on() {
+            return self.told(layout.size(), |shared| shared.try_alloc_zeroed(layout, self.place()));
         }
+        self.shared().try_alloc_zeroed(layout, self.place())
     }
 
     /// Takes a block back, on any thread.
@@ -303,13 +303,12 @@ impl Heap {
     /// It was handed out by this heap and not freed since, and nobody uses it any more.
     #[inline]
     pub unsafe fn free(&self, block: NonNull<u8>) {
-        let shared = self.shared();
         // SAFETY: the caller's promise.
         unsafe {
-            match &shared.tracker {
-                None => shared.heap.free(block),
-                Some(tracker) => tracker.free(&shared.heap, block),
+            if recording::is_on() {
+                return self.told_free(block);
             }
+            self.shared().free(block);
         }
     }
 
@@ -328,14 +327,12 @@ impl Heap {
         layout: Layout,
         size: usize,
     ) -> Result<NonNull<u8>, AllocError> {
-        let shared = self.shared();
         // SAFETY: the caller's promise.
-        unsafe {
-            match &shared.tracker {
-                None => shared.heap.try_realloc(block, layout, size),
-                Some(tracker) => tracker.try_realloc(&shared.heap, block, size),
-            }
+        let resize = || unsafe { self.shared().try_realloc(block, layout, size) };
+        if recording::is_on() {
+            return self.told_resized(block.as_ptr(), size, resize);
         }
+        resize()
     }
 
     /// Whether an address lies in this heap's memory. O(segments).
@@ -419,8 +416,69 @@ impl Heap {
         // SAFETY: what this leads to is there, and by the caller's promise nobody else's.
         unsafe {
             let shared = this.handle.as_ref().shared;
+            if recording::is_on() {
+                shared.as_ref().tell_the_end();
+            }
             // Out of the memory that goes with it.
             (&raw const (*shared.as_ptr()).heap).read().force_discard();
+        }
+    }
+}
+
+/// The blocks themselves; nobody is told of them here.
+impl Shared {
+    #[inline(always)]
+    fn try_alloc(
+        &self,
+        layout: Layout,
+        place: &'static Location<'static>,
+    ) -> Result<NonNull<u8>, AllocError> {
+        match &self.tracker {
+            None => self.heap.try_alloc(layout),
+            Some(tracker) => tracker.try_alloc(&self.heap, layout, place, false),
+        }
+    }
+
+    #[inline(always)]
+    fn try_alloc_zeroed(
+        &self,
+        layout: Layout,
+        place: &'static Location<'static>,
+    ) -> Result<NonNull<u8>, AllocError> {
+        match &self.tracker {
+            None => self.heap.try_alloc_zeroed(layout),
+            Some(tracker) => tracker.try_alloc(&self.heap, layout, place, true),
+        }
+    }
+
+    /// # Safety
+    /// As [`Heap::free`].
+    #[inline(always)]
+    unsafe fn free(&self, block: NonNull<u8>) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match &self.tracker {
+                None => self.heap.free(block),
+                Some(tracker) => tracker.free(&self.heap, block),
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`Heap::try_realloc`].
+    #[inline(always)]
+    unsafe fn try_realloc(
+        &self,
+        block: NonNull<u8>,
+        layout: Layout,
+        size: usize,
+    ) -> Result<NonNull<u8>, AllocError> {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match &self.tracker {
+                None => self.heap.try_realloc(block, layout, size),
+                Some(tracker) => tracker.try_realloc(&self.heap, block, size),
+            }
         }
     }
 }

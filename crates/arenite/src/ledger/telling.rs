@@ -1,0 +1,73 @@
+//! What the recorder is told by those who stand below it. It is told nothing unless there was a recording, and sorts out itself
+//! what is of one. Without the feature `record` nobody listens, and nothing is left of this.
+
+#[cfg(all(feature = "record", not(loom), target_pointer_width = "64"))]
+mod told {
+    use std::sync::OnceLock;
+
+    use crate::ledger::Tag;
+
+    /// Who listens. Called with no lock of the caller's held, but [`freed`](Self::freed).
+    #[derive(Debug)]
+    pub(crate) struct Recorder {
+        /// Memory was committed under a tag, or given back: so many bytes more.
+        pub(crate) committed: fn(Tag, i64),
+        /// A heap with a tag of its own has handed out a block: where, how large.
+        pub(crate) allocated: fn(Tag, usize, usize),
+        /// Such a heap is about to take a block back. Its locks may be held.
+        pub(crate) freed: fn(usize),
+        /// Such a heap's block, which was at the first address, is at the second one now, and so large.
+        pub(crate) resized: fn(Tag, usize, usize, usize),
+    }
+
+    static RECORDER: OnceLock<Recorder> = OnceLock::new();
+
+    /// From now on the recorder is told.
+    pub(crate) fn set_recorder(recorder: Recorder) {
+        // There is one.
+        let _ = RECORDER.set(recorder);
+    }
+
+    pub(crate) fn committed(tag: Tag, bytes: i64) {
+        if let Some(recorder) = RECORDER.get() {
+            (recorder.committed)(tag, bytes);
+        }
+    }
+
+    pub(crate) fn allocated(tag: Tag, address: usize, size: usize) {
+        if let Some(recorder) = RECORDER.get() {
+            (recorder.allocated)(tag, address, size);
+        }
+    }
+
+    pub(crate) fn freed(address: usize) {
+        if let Some(recorder) = RECORDER.get() {
+            (recorder.freed)(address);
+        }
+    }
+
+    pub(crate) fn resized(tag: Tag, before: usize, address: usize, size: usize) {
+        if let Some(recorder) = RECORDER.get() {
+            (recorder.resized)(tag, before, address, size);
+        }
+    }
+}
+
+#[cfg(not(all(feature = "record", not(loom), target_pointer_width = "64")))]
+mod told {
+    use crate::ledger::Tag;
+
+    #[inline(always)]
+    pub(crate) fn committed(_tag: Tag, _bytes: i64) {}
+    #[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
+    #[inline(always)]
+    pub(crate) fn allocated(_tag: Tag, _address: usize, _size: usize) {}
+    #[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
+    #[inline(always)]
+    pub(crate) fn freed(_address: usize) {}
+    #[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
+    #[inline(always)]
+    pub(crate) fn resized(_tag: Tag, _before: usize, _address: usize, _size: usize) {}
+}
+
+pub(crate) use told::*;
