@@ -5,7 +5,7 @@
 use std::io::Cursor;
 
 use arenite::record::format::{ChunkHeader, ChunkKind, Codec, FileHeader, SEGMENT, VERSION};
-use arenite_inspect::{Capture, Live};
+use arenite_inspect::{Capture, Detail, DetailOptions, Live, Summary, SummaryOptions};
 use libfuzzer_sys::fuzz_target;
 
 fn read(bytes: &[u8]) {
@@ -19,6 +19,19 @@ fn read(bytes: &[u8]) {
     assert!(read.events as usize <= 300 * bytes.len());
     assert!(live.blocks() <= read.events && live.iter().count() as u64 == live.blocks());
     assert!(capture.modules().is_ok());
+    sum_up(&mut capture);
+}
+
+/// What a report and a page are made of: sums of both passes agree.
+fn sum_up(capture: &mut Capture<Cursor<&[u8]>>) {
+    let summary = Summary::read(capture, &SummaryOptions::new().frames(8)).expect("no mark is asked for");
+    let options = DetailOptions::new().sites(8).tags(3).slices(8).per_row(2).moments(4).cells(32);
+    let detail = Detail::read(capture, &summary, &options).expect("memory can be read");
+    let end = detail.moments.last().expect("the end is one");
+    assert_eq!(end.total.blocks, summary.total.live_blocks);
+    assert_eq!(detail.end.blocks, summary.total.live_blocks);
+    assert_eq!(detail.rows.iter().map(|row| row.all().calls).sum::<u64>(), summary.total.calls());
+    assert!(detail.rows.len() <= 11 && detail.end.cells.len() <= 32);
 }
 
 /// A capture whose chunks the bytes fill: the first of each piece says how.

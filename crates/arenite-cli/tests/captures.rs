@@ -190,10 +190,12 @@ fn files_that_are_no_captures_are_refused() {
         folder().join("absent.arec").display().to_string(),
         folder().display().to_string(),
     ];
+    let page = folder().join("never.html").display().to_string();
     for path in &bad {
         for arguments in [
             &["report", path][..],
             &["report", path, "--json"],
+            &["report", path, "--html", &page],
             &["check", path, "--max-total", "1GiB"],
             &["diff", path, "--to", "x"],
             &["diff", leaky, path],
@@ -203,6 +205,7 @@ fn files_that_are_no_captures_are_refused() {
             assert!(line.contains(path.as_str()), "{line}");
         }
     }
+    assert!(!Path::new(&page).exists(), "nothing is left of a page that could not be made");
     #[cfg(unix)]
     assert!(refusal(&["report", "/dev/zero"]).contains("not a file"));
     #[cfg(unix)]
@@ -252,6 +255,40 @@ fn differences_of_two_moments_and_of_two_recordings() {
     assert!(same.contains("No call site differs."), "{same}");
     assert!(refusal(&["diff", leaky, "--from", "never"]).contains("no mark"));
     assert!(!same.lines().any(|line| line.starts_with("marks ")), "{same}");
+}
+
+#[test]
+fn a_page_is_one_file_that_asks_nobody() {
+    let (leaky, _) = recordings();
+    let page = folder().join("leaky.html").display().to_string();
+    let line = printed(&["report", leaky, "--html", &page]);
+    assert!(line.starts_with(&page) && line.lines().count() == 1, "{line}");
+    let text = fs::read_to_string(&page).expect("the page");
+    for outside in ["http:", "https:", "url(", "@import", "<link rel=\"stylesheet", "src=", "javascript:"] {
+        let text = text.replace("http://www.w3.org/2000/svg", "");
+        assert!(!text.contains(outside), "the page has {outside}");
+    }
+    assert_eq!((text.matches("<script").count(), text.matches("</script>").count()), (2, 2));
+    let (_, data) = text.split_once("id=\"data\">").expect("the data");
+    let (data, _) = data.split_once("</script>").expect("its end");
+    let data: Value = serde_json::from_str(data).expect("JSON");
+    let report = json(leaky);
+    for figure in ["live_bytes", "peak_bytes", "bytes", "allocs", "temporaries"] {
+        assert_eq!(data["total"][figure], report["total"][figure], "{figure}");
+    }
+    assert_eq!(data["rows"]["calls"].as_array().expect("rows").len() as u64, 2 * FRAMES + 1);
+    let sum: u64 = data["sites"]["live"].as_array().expect("sites").iter().filter_map(Value::as_u64).sum();
+    assert_eq!(report["total"]["live_bytes"], sum);
+    let leak = data["tag_names"].as_array().expect("tags").iter().position(|name| name == "marks");
+    assert!(leak.is_some_and(|leak| leak > 0), "the leak's tag has a place");
+
+    let before = fs::read(leaky).expect("the recording");
+    assert!(refusal(&["report", leaky, "--html", leaky]).contains("--html"));
+    assert_eq!(fs::read(leaky).expect("the recording"), before);
+    let nowhere = folder().join("none/page.html").display().to_string();
+    assert!(refusal(&["report", leaky, "--html", &nowhere]).contains(&nowhere));
+    refusal(&["report", leaky, "--html", &page, "--json"]);
+    refusal(&["report", leaky, "--html", &page, "--top", "3"]);
 }
 
 #[test]

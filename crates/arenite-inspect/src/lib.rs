@@ -4,8 +4,9 @@
 //! they pass. Neither needs memory for events: a capture of any length is read in the memory of what lived at its peak, and of the
 //! list of its chunks (40 bytes for up to 64 KiB of events).
 //!
-//! [`Summary`] is what a whole recording comes to, by tag, call stack, thread and frame; `Symbols` (the feature `symbols`, which
-//! is on by default) turns return addresses into functions and lines.
+//! [`Summary`] is what a whole recording comes to, by tag, call stack, thread and frame; [`Detail`] is what a second pass adds for a
+//! page: which call stacks did most of each frame, what they had at many moments, where blocks lie. `Symbols` (the feature
+//! `symbols`, which is on by default) turns return addresses into functions and lines.
 //!
 //! With the feature `export`, `export` writes a recording as other tools read them.
 //!
@@ -20,6 +21,7 @@
 //! # Ok::<(), arenite_inspect::ReadError>(())
 //! ```
 
+mod detail;
 mod estimate;
 #[cfg(feature = "export")]
 pub mod export;
@@ -29,6 +31,10 @@ mod summary;
 #[cfg(feature = "symbols")]
 mod symbols;
 
+pub use detail::{
+    Detail, DetailMoment, DetailOptions, DetailRow, DetailSite, HeapMap, MapCell, MomentKind, RowKind,
+    SiteUse,
+};
 pub use estimate::Estimate;
 pub use live::{Block, Live};
 pub use reader::{Capture, ReadError, ReadSummary};

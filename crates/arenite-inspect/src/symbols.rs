@@ -181,7 +181,8 @@ impl Symbols {
         if let FileState::Unread = module.file {
             module.file = open(&module.path);
         }
-        let name = module.path.rsplit('/').next().unwrap_or_default();
+        // A path of a capture may be long, and each address in it has its name.
+        let name = shortened(module.path.rsplit('/').next().unwrap_or_default());
         let FileState::Read(loader, segments) = &module.file else {
             return vec![unnamed(format!("{name}+{offset:#x}"))];
         };

@@ -19,6 +19,9 @@ pub(crate) struct ReportArgs {
     /// Print the figures as JSON instead.
     #[arg(long)]
     pub(crate) json: bool,
+    /// Write one self-contained HTML page with charts to this file instead: timeline, flame graph, differences, heap map.
+    #[arg(long, value_name = "FILE.html", conflicts_with_all = ["json", "top"])]
+    pub(crate) html: Option<PathBuf>,
 }
 
 /// Options of `check`.

@@ -6,11 +6,10 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use arenite_inspect::export::{ExportError, ExportOptions, Names, export as write_export};
-use arenite_inspect::{Summary, SummaryOptions, Symbols};
+use arenite_inspect::{SummaryOptions, Symbols};
 
 use super::args::{ExportArgs, FormatName};
-use super::sites::Sites;
-use super::{Opened, open_capture};
+use super::{Opened, open};
 use crate::fault::Fault;
 use crate::output::{Target, WriteError, print};
 
@@ -25,17 +24,10 @@ pub(crate) fn export(args: &ExportArgs) -> Result<(), Fault> {
     if !to_stdout && is_same(file, &path) {
         return Err(Fault::new(format_args!("{} is the recording itself", path.display())));
     }
-    let mut capture = open_capture(file)?;
+    let mut capture = open(file)?;
     let target = if to_stdout { Target::Stdout } else { Target::check(&path)? };
     let fault = |error: &dyn std::fmt::Display| Fault::new(format_args!("{}: {error}", file.display()));
-    let summary = Summary::read(&mut capture, &SummaryOptions::new()).map_err(|error| fault(&error))?;
-    let modules = capture.modules().map_err(|error| fault(&error))?;
-    let mut opened = Opened {
-        path: file.clone(),
-        process: capture.header().process,
-        summary,
-        sites: Sites::new(&modules),
-    };
+    let mut opened = Opened::of(file, &mut capture, &SummaryOptions::new())?;
     let options = ExportOptions::new(format.format())
         .measure(measure.measure())
         .tags(*tags)
@@ -46,7 +38,7 @@ pub(crate) fn export(args: &ExportArgs) -> Result<(), Fault> {
     };
     let mut symbols;
     let names: &mut dyn Names = if *all_frames {
-        symbols = Symbols::new(&modules);
+        symbols = Symbols::new(&capture.modules().map_err(|error| fault(&error))?);
         &mut symbols
     } else {
         &mut opened.sites

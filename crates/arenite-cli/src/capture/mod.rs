@@ -3,7 +3,7 @@
 //! ```text
 //!   args    options of the four
 //!   sites   a call stack as a person wants to read it: without the insides of allocators and the runtime's beginning
-//!   report ─ json, text    check    diff    export
+//!   report ─ json, text, page    check    diff    export
 //! ```
 
 pub(crate) mod args;
@@ -11,6 +11,7 @@ mod check;
 mod diff;
 mod export;
 mod json;
+mod page;
 mod report;
 mod sites;
 mod text;
@@ -40,9 +41,13 @@ struct Opened {
 impl Opened {
     /// Reads it once.
     fn read(path: &Path, options: &SummaryOptions) -> Result<Self, Fault> {
+        Self::of(path, &mut open(path)?, options)
+    }
+
+    /// The same of one that is open already.
+    fn of(path: &Path, capture: &mut Capture, options: &SummaryOptions) -> Result<Self, Fault> {
         let fault = |error: &dyn fmt::Display| Fault::new(format_args!("{}: {error}", path.display()));
-        let mut capture = open_capture(path)?;
-        let summary = Summary::read(&mut capture, options).map_err(|error| fault(&error))?;
+        let summary = Summary::read(capture, options).map_err(|error| fault(&error))?;
         let sites = Sites::new(&capture.modules().map_err(|error| fault(&error))?);
         Ok(Self { path: path.to_owned(), process: capture.header().process, summary, sites })
     }
@@ -99,8 +104,8 @@ impl Opened {
     }
 }
 
-/// Opens a capture.
-fn open_capture(path: &Path) -> Result<Capture, Fault> {
+/// Opens a capture; what is none is refused.
+fn open(path: &Path) -> Result<Capture, Fault> {
     let fault = |error: &dyn fmt::Display| Fault::new(format_args!("{}: {error}", path.display()));
     // A pipe would never come to its end, and can not be read at any place.
     if fs::metadata(path).is_ok_and(|found| !found.is_file()) {

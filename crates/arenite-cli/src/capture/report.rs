@@ -6,15 +6,19 @@ use std::io;
 use arenite_inspect::{Figures, Summary, SummaryOptions};
 
 use super::args::ReportArgs;
-use super::{Opened, json, text};
+use super::{Opened, json, page, text};
 use crate::fault::Fault;
 use crate::output::print;
 
-/// Reads a recording and prints its figures.
+/// Reads a recording and prints its figures, or makes a page of them.
 ///
 /// # Errors
-/// What is no capture.
+/// What is no capture, or a page that can not be written.
 pub(crate) fn report(args: &ReportArgs) -> Result<(), Fault> {
+    if let Some(out) = &args.html {
+        let line = page::page(&args.file, out)?;
+        return print(&mut io::stdout().lock(), line.as_bytes());
+    }
     let mut opened = Opened::read(&args.file, &SummaryOptions::new())?;
     let top = args.top as usize;
     let text = if args.json { json::report(&mut opened, top)? } else { text::report(&mut opened, top) };

@@ -7,6 +7,9 @@
 mod driver;
 #[path = "../../../arenite-demo/tests/made_up/mod.rs"]
 mod made_up;
+#[path = "../../../arenite-inspect/tests/made_up/mod.rs"]
+mod made_up_captures;
+mod recording;
 
 use std::fs;
 use std::path::{Path, PathBuf};

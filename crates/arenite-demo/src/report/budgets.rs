@@ -2,9 +2,10 @@
 
 use std::fmt::{self, Write};
 
+use super::Escaped;
 use super::memory::to_bytes;
 use super::scale::Axis;
-use super::svg::{At, Escaped, Plot, RIGHT, legend, size, to_f64};
+use super::svg::{At, Plot, RIGHT, legend, size, to_f64};
 use super::units::bytes;
 use crate::outcome::{Record, TagOutcome};
 

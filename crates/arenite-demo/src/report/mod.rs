@@ -5,6 +5,7 @@
 
 mod arena;
 mod budgets;
+mod escaped;
 mod heap;
 mod memory;
 mod picture;
@@ -21,8 +22,12 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+pub use escaped::Escaped;
+
 use crate::outcome::Record;
-use svg::Escaped;
+
+/// The part of the style that every page of this project has: colours in light and dark, cards, tables, legends.
+pub const BASE_STYLE: &str = include_str!("base.css");
 
 /// Writes the page over `record` as HTML text.
 ///
@@ -39,9 +44,10 @@ pub fn render(record: &Record, out: &mut dyn Write) -> fmt::Result {
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <meta name=\"color-scheme\" content=\"light dark\">\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">\
-         <link rel=\"icon\" href=\"data:,\"><title>Arenite · {} of {}</title><style>{}</style></head><body>",
+         <link rel=\"icon\" href=\"data:,\"><title>Arenite · {} of {}</title><style>{}{}</style></head><body>",
         units::counted(outcome.frames, "frame", "frames"),
         Escaped(outcome.scenes.first().map_or("no map", |scene| scene.map.as_str())),
+        BASE_STYLE,
         include_str!("style.css")
     )?;
     writeln!(

@@ -2,7 +2,8 @@
 
 use std::fmt::{self, Write};
 
-use super::svg::{At, Escaped, legend, to_f64};
+use super::Escaped;
+use super::svg::{At, legend, to_f64};
 use super::units::count;
 use crate::outcome::{Dot, Picture};
 

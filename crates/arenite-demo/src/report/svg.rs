@@ -4,6 +4,7 @@
 
 use std::fmt::{self, Display, Write};
 
+use super::Escaped;
 use super::scale::Axis;
 use super::thin::runs;
 use crate::outcome::Record;
@@ -18,27 +19,6 @@ pub(super) const RIGHT: f64 = WIDTH - 30.0;
 pub(super) const BUCKETS: usize = 450;
 /// Columns that show their figures under the pointer.
 const COLUMNS: usize = 150;
-
-/// Shows a text with everything that means something in HTML replaced, and control characters made visible.
-pub(super) struct Escaped<'a>(pub(super) &'a str);
-
-impl Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for symbol in self.0.chars() {
-            match symbol {
-                '&' => f.write_str("&amp;")?,
-                '<' => f.write_str("&lt;")?,
-                '>' => f.write_str("&gt;")?,
-                '"' => f.write_str("&quot;")?,
-                '\'' => f.write_str("&#39;")?,
-                // HTML has no way to write most control characters.
-                _ if symbol.is_control() => f.write_char('\u{fffd}')?,
-                _ => f.write_char(symbol)?,
-            }
-        }
-        Ok(())
-    }
-}
 
 /// A coordinate with one digit after the point, and none where it would be 0: pages are mostly coordinates.
 pub(super) struct At(pub(super) f64);

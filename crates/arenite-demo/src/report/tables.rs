@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use super::svg::Escaped;
+use super::Escaped;
 use super::units::{bytes, count, millis};
 use crate::outcome::{Outcome, Record};
 

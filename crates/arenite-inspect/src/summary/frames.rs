@@ -39,7 +39,7 @@ impl FrameRow {
     }
 
     /// This row and the next one, as one.
-    fn and(&self, next: &Self) -> Self {
+    pub(crate) fn and(&self, next: &Self) -> Self {
         Self {
             number: self.number,
             frames: self.frames + next.frames,

@@ -35,6 +35,24 @@ impl Figures {
     pub fn calls(&self) -> u64 {
         self.allocs.saturating_add(self.reallocs)
     }
+
+    /// Of both together. What each had at its own peak can not be added: `peak_bytes` is 0.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        Self {
+            allocs: self.allocs.saturating_add(other.allocs),
+            reallocs: self.reallocs.saturating_add(other.reallocs),
+            frees: self.frees.saturating_add(other.frees),
+            bytes: self.bytes.saturating_add(other.bytes),
+            live_blocks: self.live_blocks.saturating_add(other.live_blocks),
+            live_bytes: self.live_bytes.saturating_add(other.live_bytes),
+            peak_bytes: 0,
+            blocks_at_peak: self.blocks_at_peak.saturating_add(other.blocks_at_peak),
+            bytes_at_peak: self.bytes_at_peak.saturating_add(other.bytes_at_peak),
+            temporaries: self.temporaries.saturating_add(other.temporaries),
+            temporary_bytes: self.temporary_bytes.saturating_add(other.temporary_bytes),
+        }
+    }
 }
 
 /// How a block came to be.

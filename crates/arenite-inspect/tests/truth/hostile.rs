@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use arenite::record::format::events::{Memory, ROOM_FOR_STACK, ROOM_FOR_TEXT, What};
 use arenite::record::format::{ChunkHeader, ChunkKind, Codec, FileHeader, SEGMENT, VERSION};
-use arenite_inspect::{Capture, Summary, SummaryOptions};
+use arenite_inspect::{Capture, Detail, DetailOptions, Summary, SummaryOptions};
 
 use super::programs::Numbers;
 
@@ -121,6 +121,17 @@ fn senseless_events_are_summed_up_without_a_panic_and_sums_agree() {
         assert_eq!(summary.sizes.iter().map(|class| class.live_blocks).sum::<u64>(), total.live_blocks);
         let stayed: u64 = summary.window.stayed.values().map(|held| held.blocks).sum();
         assert_eq!(stayed, total.live_blocks);
+        let options = DetailOptions::new().sites(9).tags(3).slices(7).per_row(2).moments(5).cells(20);
+        let detail = Detail::read(&mut capture, &summary, &options).expect("a detail");
+        let rows =
+            |figure: fn(&arenite_inspect::DetailRow) -> u64| detail.rows.iter().map(figure).sum::<u64>();
+        assert_eq!(rows(|row| row.figures.calls()), total.calls(), "round {round}");
+        assert_eq!(rows(|row| row.all().calls), total.calls());
+        assert_eq!(rows(|row| row.figures.frees), summary.threads.values().map(|one| one.frees).sum::<u64>());
+        assert_eq!(rows(|row| row.all().temporaries), total.temporaries);
+        assert_eq!(detail.moments.last().expect("the end").total.bytes, total.live_bytes);
+        assert_eq!((detail.end.bytes, detail.end.blocks), (total.live_bytes, total.live_blocks));
+        assert!(detail.peak.is_some() || total.peak_bytes == 0, "round {round}");
         (blocks, temporary) = (blocks + total.live_blocks, temporary + total.temporaries);
     }
     assert!(blocks > 1000 && temporary > 100, "{blocks} {temporary}: something was there to be summed up");

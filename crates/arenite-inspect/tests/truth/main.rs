@@ -2,8 +2,11 @@
 #![cfg(target_pointer_width = "64")]
 
 mod cut;
+mod detail;
 mod heaps;
 mod hostile;
+#[path = "../made_up/mod.rs"]
+mod made_up;
 mod programs;
 mod samples;
 mod summary;
