@@ -154,7 +154,8 @@ const ROUNDS: usize = 4;
 pub(crate) fn look_out_for_ends() {
     let mut key = 0;
     // SAFETY: a place for the key, and a function that takes what is set.
-    if unsafe { libc::pthread_key_create(&raw mut key, Some(ends)) } == 0 {
+    if KEY.load(Ordering::Relaxed) == 0 && unsafe { libc::pthread_key_create(&raw mut key, Some(ends)) } == 0
+    {
         KEY.store(key + 1, Ordering::Relaxed);
     }
 }

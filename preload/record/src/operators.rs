@@ -11,7 +11,7 @@ use core::ffi::{CStr, c_void};
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
-use crate::guard::keeping_errno;
+use crate::guard::{Inside, keeping_errno};
 use crate::next::{Function, REAL};
 use crate::start::begin;
 
@@ -49,6 +49,8 @@ fn of_library(name: &CStr) -> Option<*mut c_void> {
 /// Where an operator goes.
 fn target_of(index: usize) -> *mut c_void {
     begin();
+    // What looking for it takes is none of the program's.
+    let _inside = Inside::enter();
     let name = NAMES[index];
     // SAFETY: a text that ends with a zero.
     let next = unsafe { libc::dlsym(libc::RTLD_NEXT, name.as_ptr()) };

@@ -52,6 +52,8 @@ pub(crate) extern "C" fn begin() {
     }
     // The dynamic linker allocates before the C library has begun.
     if can_be_read() && goes_on(KNOWN, STARTING) {
+        // First: this thread is one whose end is told, too.
+        look_out_for_ends();
         if let Some(_inside) = Inside::enter() {
             keeping_errno(start);
         }
@@ -69,9 +71,6 @@ fn start() {
         })
     });
     let Some(settings) = settings else { return };
-    if first {
-        look_out_for_ends();
-    }
     match record::start(settings.options()) {
         Ok(recording) => {
             let before = RECORDING.swap(Box::into_raw(Box::new(recording)), Ordering::AcqRel);
