@@ -129,7 +129,7 @@ pub(crate) unsafe extern "C" fn realloc(block: usize, size: usize, _: usize, fra
 /// As `reallocarray`.
 pub(crate) unsafe extern "C" fn reallocarray(block: usize, count: usize, size: usize, frame: usize) -> usize {
     // What is too large is refused, and changes nothing; a product of 0 is none that was too large.
-    let bytes = count.checked_mul(size).unwrap_or(usize::MAX);
+    let bytes = count.saturating_mul(size);
     // SAFETY: the caller's promise.
     unsafe { resize(Function::Reallocarray, block, count, size, bytes, frame) }
 }

@@ -50,13 +50,14 @@ class Places:
             for same in names.values():
                 for symbol in same:
                     self.one_of.setdefault(symbol, min(same))
-        # What `arenite report` takes for an allocator.
-        for symbol in "strdup", "__strdup":
-            self.one_of.pop(symbol, None)
+        # What `arenite report` takes for an allocator, and allocators.
+        for symbol in "strdup", "malloc", "calloc", "realloc", "memalign":
+            for prefix in "", "__", "__libc_":
+                self.one_of.pop(prefix + symbol, None)
         loads = re.findall(r"LOAD +0x\w+ 0x(\w+) 0x\w+ 0x\w+ 0x(\w+)", output("readelf", "-lW", program))
         self.start = min(int(start, 16) for start, _ in loads)
-        self.size = max(int(start, 16) + int(size, 16) for start, size in loads) - self.start
-        self.entry = int(re.search(r"Entry point address: +0x(\w+)", output("readelf", "-hW", program))[1], 16) - self.start
+        self.end = max(int(start, 16) + int(size, 16) for start, size in loads)
+        self.entry = int(re.search(r"Entry point address: +0x(\w+)", output("readelf", "-hW", program))[1], 16)
 
     def of(self, frames, base):
         """The innermost place."""
@@ -66,14 +67,14 @@ class Places:
                 return self.one_of[frame]
             if frame.startswith(self.name + "+0x"):
                 return frame
-            if frame.startswith("0x") and 0 <= int(frame, 16) - base < self.size:
+            if frame.startswith("0x") and self.start <= int(frame, 16) - base < self.end:
                 return f"{self.name}+{int(frame, 16) - base:#x}"
         return "?"
 
     def base(self, stacks):
-        """Where the program was loaded: the outermost frame is that of its beginning."""
+        """How far from the addresses in its file the program was loaded: the outermost frame is that of its beginning."""
         if self.start:
-            return self.start
+            return 0
         outermost = collections.Counter(int(frames[-1], 16) for frames, _ in stacks if frames and frames[-1].startswith("0x"))
         return (outermost.most_common(1)[0][0] - self.entry) & ~0xFFF if outermost else 0
 
