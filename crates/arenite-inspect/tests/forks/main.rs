@@ -157,7 +157,7 @@ mod forks {
         // Those of children would be hundreds of thousands more.
         let calls = summary.total.calls() as usize;
         assert!(calls + summary.lost as usize >= 100 * children, "{calls} calls");
-        let by_others: u64 = summary.threads.iter().map(|(_, thread)| thread.allocs).sum();
+        let by_others: u64 = summary.threads.values().map(|thread| thread.allocs).sum();
         assert_eq!(by_others as usize, summary.total.allocs as usize);
     }
 }
