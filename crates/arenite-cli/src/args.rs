@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::capture::args::{CheckArgs, DiffArgs, ExportArgs, ReportArgs};
 use crate::fault::Fault;
+use crate::record::args::RecordArgs;
 use crate::size::{parse_budget, parse_leak};
 
 /// More frames than this in one run would make the record of the frames itself a matter of gigabytes.
@@ -32,6 +33,8 @@ enum Command {
     Demo(DemoArgs),
     /// Runs a program that nobody recompiled on Arenite's heap, and says what it did with its memory.
     Run(RunArgs),
+    /// Runs a program that nobody recompiled, and records all that it allocates, with call stacks.
+    Record(RecordArgs),
     /// Says what a recording (`demo --record FILE`) came to: totals, tags, call sites, frames, marks.
     Report(ReportArgs),
     /// Judges a recording by rules: exit status 0 if all hold, 1 if one does not, 2 if that can not be told.
@@ -149,6 +152,8 @@ pub(crate) enum Request {
     Demo(Box<DemoArgs>),
     /// Run another program.
     Run(RunArgs),
+    /// Run another program, and record it.
+    Record(Box<RecordArgs>),
     /// Show a recording.
     Report(ReportArgs),
     /// Judge a recording.
@@ -171,6 +176,7 @@ pub(crate) fn read(arguments: impl Iterator<Item = OsString>) -> Result<Request,
             Ok(Request::Demo(Box::new(args)))
         }
         Ok(Cli { command: Some(Command::Run(args)), .. }) => Ok(Request::Run(args)),
+        Ok(Cli { command: Some(Command::Record(args)), .. }) => Ok(Request::Record(Box::new(args))),
         Ok(Cli { command: Some(Command::Report(args)), .. }) => Ok(Request::Report(args)),
         Ok(Cli { command: Some(Command::Check(args)), .. }) => Ok(Request::Check(args)),
         Ok(Cli { command: Some(Command::Diff(args)), .. }) => Ok(Request::Diff(args)),
@@ -271,6 +277,21 @@ mod tests {
         let Ok(Request::Run(args)) = read("arenite run ls -l --hardened") else { panic!("a run") };
         assert!(!args.hardened && args.command.len() == 3);
         assert!(read("arenite run").is_err());
+    }
+
+    #[test]
+    fn how_to_record() {
+        let read = |line: &str| read(line.split(' ').map(OsString::from));
+        let line = "arenite record -o a.arec --sample 512KiB --depth 20 --heap arenite --stacks fp -- game --output b";
+        let Ok(Request::Record(args)) = read(line) else { panic!("a recording") };
+        assert_eq!(args.command, ["game", "--output", "b"]);
+        assert_eq!(args.output.as_deref(), Some(std::path::Path::new("a.arec")));
+        assert_eq!((args.how.sample, args.how.depth, args.children), (Some(512 << 10), 20, false));
+        for wrong in
+            ["", " --depth 129 -- x", " --sample lots -- x", " --heap mine -- x", " --stacks all -- x"]
+        {
+            assert!(read(&format!("arenite record{wrong}")).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -8,9 +8,11 @@ mod compare;
 mod demo;
 mod duration;
 mod fault;
+mod library;
 mod metrics;
 mod output;
 mod progress;
+mod record;
 mod run;
 mod size;
 mod summary;
@@ -50,6 +52,7 @@ fn run() -> Result<ExitCode, Fault> {
         Request::Demo(args) if args.compare => compare::run(&args)?,
         Request::Demo(args) => demo::run(&args, heap_count::calls)?,
         Request::Run(args) => return run::run(&args),
+        Request::Record(args) => return record::record(&args),
         Request::Report(args) => capture::report(&args)?,
         Request::Check(args) => return capture::check(&args),
         Request::Diff(args) => capture::diff(&args)?,

@@ -6,16 +6,15 @@
 //!   report:  each process leaves a file in the folder when it ends ──► tables on standard error
 //! ```
 
-mod library;
 mod report;
 
-use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::{Command, ExitCode, ExitStatus};
 
 use crate::args::RunArgs;
 use crate::fault::Fault;
+use crate::library;
 
 /// Runs the program. Answers what it ended with: its own status, or 128 and the signal's number, as shells have it.
 ///
@@ -25,7 +24,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Fault> {
     if !cfg!(target_os = "linux") {
         return Err(Fault::new("programs can be run on Arenite's heap on Linux only"));
     }
-    let library = library::find(args.library.as_deref())?;
+    let library = library::find(library::HEAP, args.library.as_deref())?;
     let folder = tempfile::tempdir()
         .map_err(|error| Fault::new(format!("no folder for the reports can be made: {error}")))?;
     let (program, arguments) = args
@@ -33,7 +32,10 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Fault> {
         .split_first()
         .ok_or_else(|| Fault::new("no program was named; write: arenite run -- PROGRAM ARGUMENTS"))?;
     let mut command = Command::new(program);
-    command.args(arguments).env("LD_PRELOAD", preloads(&library)).env("ARENITE_REPORT", folder.path());
+    command
+        .args(arguments)
+        .env("LD_PRELOAD", library::preloads(&[&library]))
+        .env("ARENITE_REPORT", folder.path());
     if args.hardened {
         command.env("ARENITE_HARDENED", "1");
     }
@@ -51,17 +53,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Fault> {
     Ok(code_of(status))
 }
 
-/// This library before those that were there already: the first one that has `malloc` is asked.
-fn preloads(library: &Path) -> OsString {
-    let mut all = library.as_os_str().to_owned();
-    if let Some(others) = std::env::var_os("LD_PRELOAD").filter(|others| !others.is_empty()) {
-        all.push(":");
-        all.push(others);
-    }
-    all
-}
-
-fn code_of(status: ExitStatus) -> ExitCode {
+/// What a program ended with, as shells have it.
+pub(crate) fn code_of(status: ExitStatus) -> ExitCode {
     #[cfg(unix)]
     if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
         return ExitCode::from(128u8.wrapping_add(signal as u8));

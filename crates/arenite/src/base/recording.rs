@@ -7,8 +7,9 @@
 #[cfg(feature = "record")]
 use super::sync::plain::{AtomicU8, Ordering};
 
+/// The byte. Not zero: what allocators do is recorded.
 #[cfg(feature = "record")]
-static STATE: AtomicU8 = AtomicU8::new(0);
+pub static STATE: AtomicU8 = AtomicU8::new(0);
 
 /// Whether allocations are recorded at this moment. Two instructions; none without the feature `record`.
 #[inline(always)]

@@ -27,6 +27,8 @@ pub(crate) const fn index(number: usize) -> usize {
 
 #[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
 pub(crate) use numbered::{Row, hide, is_hidden, look_closer, looks_closer, looks_now, row, show};
+#[cfg(all(feature = "record", not(loom), target_pointer_width = "64"))]
+pub(crate) use numbered::{enroll_untold, leave};
 pub(crate) use numbered::{enrolled, has_ended, here, remember};
 
 /// Bytes between the rows of a table that has one for each thread.
@@ -73,14 +75,20 @@ mod numbered {
 
     impl Drop for Exit {
         fn drop(&mut self) {
-            let Here { me, seat } = HERE.get();
-            // First: nothing that another destructor does uses what is kept under the number any more.
-            HERE.set(Here { me: 0, seat });
-            MINE.set(0);
-            if me != 0 {
-                // Release: all that the thread did under its number happens before others know that it has ended.
-                LIVING[index(me)].store(0, Ordering::Release);
-            }
+            leave();
+        }
+    }
+
+    /// This thread has ended, as far as its number is concerned: it has none from here on.
+    #[cold]
+    pub(crate) fn leave() {
+        let Here { me, seat } = HERE.get();
+        // First: nothing that another destructor does uses what is kept under the number any more.
+        HERE.set(Here { me: 0, seat });
+        MINE.set(0);
+        if me != 0 {
+            // Release: all that the thread did under its number happens before others know that it has ended.
+            LIVING[index(me)].store(0, Ordering::Release);
         }
     }
 
@@ -159,7 +167,7 @@ mod numbered {
 
     /// Whether the thread of this number has ended. If so, all that it did happened before.
     pub(crate) fn has_ended(number: usize) -> bool {
-        // Acquire: see `Exit`.
+        // Acquire: see `leave`.
         LIVING[index(number)].load(Ordering::Acquire) != number
     }
 
@@ -167,19 +175,32 @@ mod numbered {
     /// its number happened before.
     pub(crate) fn enrolled() -> usize {
         if !ASKED.replace(true) && EXIT.try_with(|_| ()).is_ok() {
-            static SERIAL: AtomicUsize = AtomicUsize::new(1);
-            let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
-            let drawn = LIVING.iter().enumerate().find_map(|(index, place)| {
-                let number = (serial * THREADS + index) * 2;
-                let free = place.load(Ordering::Relaxed) == 0;
-                // Acquire: see `Exit`; what was kept for the thread before is this one's now.
-                (free && place.compare_exchange(0, number, Ordering::Acquire, Ordering::Relaxed).is_ok())
-                    .then_some(number)
-            });
-            HERE.set(Here { me: drawn.unwrap_or(0), ..HERE.get() });
-            find_row();
+            draw();
         }
         HERE.get().me
+    }
+
+    /// As [`enrolled`], for a thread whose end is told by somebody else, who then calls [`leave`] on it: registering a destructor
+    /// allocates, and takes a lock of the dynamic linker's.
+    #[cfg(feature = "record")]
+    pub(crate) fn enroll_untold() {
+        if !ASKED.replace(true) {
+            draw();
+        }
+    }
+
+    fn draw() {
+        static SERIAL: AtomicUsize = AtomicUsize::new(1);
+        let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+        let drawn = LIVING.iter().enumerate().find_map(|(index, place)| {
+            let number = (serial * THREADS + index) * 2;
+            let free = place.load(Ordering::Relaxed) == 0;
+            // Acquire: see `leave`; what was kept for the thread before is this one's now.
+            (free && place.compare_exchange(0, number, Ordering::Acquire, Ordering::Relaxed).is_ok())
+                .then_some(number)
+        });
+        HERE.set(Here { me: drawn.unwrap_or(0), ..HERE.get() });
+        find_row();
     }
 }
 

@@ -478,6 +478,14 @@ pub fn thread_name(into: &mut [u8; 64]) -> Option<&str> {
     core::str::from_utf8(into.get(..len)?).ok().filter(|name| !name.is_empty())
 }
 
+/// From now on calls these functions around each `fork` of the process: on the thread that forks, before it, and after it in
+/// either process. They are never taken back. False if the system has no memory to remember them in; where processes do not
+/// fork, nothing is to be called.
+#[must_use]
+pub fn around_fork(before: extern "C" fn(), in_parent: extern "C" fn(), in_child: extern "C" fn()) -> bool {
+    imp::around_fork(before, in_parent, in_child)
+}
+
 /// Writes to standard error, as far as it goes: for messages where nothing may be allocated.
 pub fn write_error(text: &[u8]) {
     imp::write_error(text);

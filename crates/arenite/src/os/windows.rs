@@ -316,6 +316,15 @@ pub(super) fn variable_is(name: &core::ffi::CStr, value: &[u8]) -> bool {
     found.get(..length as usize).is_some_and(|found| length > 0 && found == value)
 }
 
+/// Processes are made anew, never from another one.
+pub(super) fn around_fork(
+    _before: extern "C" fn(),
+    _in_parent: extern "C" fn(),
+    _in_child: extern "C" fn(),
+) -> bool {
+    true
+}
+
 pub(super) fn write_error(text: &[u8]) {
     // SAFETY: the bytes are there. What was not written is lost, as it is when nobody listens.
     unsafe {

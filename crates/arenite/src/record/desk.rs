@@ -37,7 +37,7 @@ pub(super) static SEED: AtomicU64 = AtomicU64::new(0);
 /// Numbers of threads in files; 0 is that of those that can not be told apart.
 static THREADS: AtomicU32 = AtomicU32::new(1);
 /// Whoever has it writes to the log of those threads.
-static NAMELESS: Lock<()> = Lock::new(());
+pub(super) static NAMELESS: Lock<()> = Lock::new(());
 /// The most that one thread asks where its stack is. It is asked again as the stack grows, and on another one.
 const ASKS: u32 = 1000;
 /// No tag was told.
@@ -51,6 +51,16 @@ std::thread_local! {
 /// Nothing that this thread does from here on is recorded: it is the recorder's own.
 pub(super) fn leave_out_this_thread() {
     BUSY.set(true);
+}
+
+/// The calling thread has this name from now on.
+pub(super) fn tell_name() {
+    with(|desk| {
+        let mut name = [0; 64];
+        if let Some(name) = os::thread_name(&mut name) {
+            desk.tell(&What::ThreadNamed { name });
+        }
+    });
 }
 
 /// Runs something of which nothing is recorded. Whether this thread was already at such a thing is told, too.

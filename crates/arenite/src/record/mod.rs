@@ -15,12 +15,15 @@
 //!
 //! ```text
 //!   session        start, pause, stop; what allocators ask (`is_on`) and tell                std
+//!     ├─ fork      the child of a fork records nothing
 //!     ├─ sample    which blocks are recorded, when not all are
 //!     ├─ desk      writing an event on the thread whose it is ─ stack, intern, clock
 //!     └─ writer    the thread that takes events from all others and writes the file           std
 //!          └─ chain, room     segments of memory that events are written to; memory of the recorder's own
 //!               └─ format     the file, for writer and reader
 //! ```
+//!
+//! `interposer` is the door for a library that stands before another heap's `malloc` (`preload/record`).
 //!
 //! It rests on:
 //!
@@ -35,8 +38,11 @@
 mod chain;
 mod clock;
 mod desk;
+mod fork;
 pub mod format;
 mod intern;
+#[doc(hidden)]
+pub mod interposer;
 mod room;
 mod sample;
 mod session;

@@ -185,6 +185,16 @@ impl Chosen {
         used.1 = 0;
     }
 
+    /// The list stays as it is until [`let_go`](Self::let_go): across a fork.
+    pub(super) fn hold(&self) {
+        self.used.hold();
+    }
+
+    /// Ends what [`hold`](Self::hold) began.
+    pub(super) fn let_go(&self) {
+        self.used.let_go();
+    }
+
     /// Forgets all: before a recording.
     pub(super) fn clear(&self) {
         let mut used = self.used.lock();

@@ -5,10 +5,12 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread::{Builder, JoinHandle};
+use std::thread::{self, Builder, JoinHandle};
+use std::time::{Duration, Instant};
 
 use super::clock::{self, Moment};
 use super::desk::{self, DEPTH, MEAN, ROOM_OF_ALL, SEED, SESSION, UNWINDS};
+use super::fork;
 use super::format::DEEPEST_STACK;
 use super::format::events::What;
 use super::room::Room;
@@ -25,7 +27,9 @@ use crate::region::AllocError;
 /// A recording is there, whether it goes on or is paused.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 /// For pausing and resuming.
-static CHANGES: Lock<()> = Lock::new(());
+pub(super) static CHANGES: Lock<()> = Lock::new(());
+/// How long a recording waits for its writer before it begins without.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// How to record. Sizes are bytes.
 #[derive(Clone, Debug)]
@@ -107,6 +111,8 @@ pub enum RecordError {
     },
     /// The thread that writes could not be started, or did not come to its end.
     Thread(Option<io::Error>),
+    /// The process is a fork of the one that began the recording, which goes on there.
+    Forked,
 }
 
 impl fmt::Display for RecordError {
@@ -124,6 +130,9 @@ impl fmt::Display for RecordError {
                 write!(f, "the thread that writes recordings can not be started: {error}")
             }
             Self::Thread(None) => f.write_str("the thread that writes recordings has panicked"),
+            Self::Forked => {
+                f.write_str("the recording is that of the process which this one was forked from")
+            }
         }
     }
 }
@@ -134,7 +143,7 @@ impl std::error::Error for RecordError {
             Self::Memory(error) => Some(error),
             Self::Tag(error) => Some(error),
             Self::File { error, .. } | Self::Thread(Some(error)) => Some(error),
-            Self::Busy | Self::Thread(None) => None,
+            Self::Busy | Self::Thread(None) | Self::Forked => None,
         }
     }
 }
@@ -165,10 +174,15 @@ impl fmt::Display for RecordSummary {
 }
 
 /// A recording that is being made. Dropping it ends it, too, and says nothing of errors.
+///
+/// When the process forks, it goes on in the parent. The child records nothing, and has a `Recording` that does nothing; it may
+/// [start](start) one of its own.
 #[derive(Debug)]
 #[must_use = "dropping it ends the recording"]
 pub struct Recording {
     path: PathBuf,
+    /// The process that it is of.
+    process: u32,
     shared: Arc<Shared>,
     writer: Option<JoinHandle<io::Result<Written>>>,
     lost_before: u64,
@@ -177,6 +191,8 @@ pub struct Recording {
 /// What a recording and its writer tell each other.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
+    /// The writer is there, and what it does is left out.
+    there: AtomicBool,
     /// No more events are coming.
     pub(super) ends: AtomicBool,
 }
@@ -233,15 +249,23 @@ fn try_start(options: RecordOptions) -> Result<Recording, RecordError> {
         let shared = shared.clone();
         Builder::new().name("arenite recorder".into()).spawn(move || {
             desk::leave_out_this_thread();
+            shared.there.store(true, Ordering::Release);
             capture.write(&shared)
         })
     };
     let writer = writer.map_err(|error| RecordError::Thread(Some(error)))?;
+    // What a thread needs to begin is none of the program's. But who starts a recording while the dynamic linker loads a library has a
+    // lock that a new thread may want: it is not waited for without end.
+    let since = Instant::now();
+    while !shared.there.load(Ordering::Acquire) && since.elapsed() < PATIENCE {
+        thread::sleep(Duration::from_micros(20));
+    }
     set_recorder(Recorder { committed, allocated: block_made, freed, resized: block_resized });
+    fork::look_out();
     let lost_before = room.logs().map(super::room::Log::lost).sum();
     recording::switch(true);
     tell_what_lives();
-    Ok(Recording { path, shared, writer: Some(writer), lost_before })
+    Ok(Recording { path, process: std::process::id(), shared, writer: Some(writer), lost_before })
 }
 
 /// What the general heap has before anything is recorded.
@@ -286,6 +310,12 @@ fn block_resized(tag: Tag, before: usize, address: usize, size: usize) {
     tell_of_resizing(before, address, size, Caller::here(), Some(number_of(tag)));
 }
 
+/// The process is a fork's child: nobody here writes down what is told. Another recording may begin.
+pub(super) fn forget() {
+    recording::switch(false);
+    TAKEN.store(false, Ordering::Release);
+}
+
 impl Recording {
     /// Where it is written to.
     #[must_use]
@@ -297,7 +327,7 @@ impl Recording {
     /// has their place.
     pub fn pause(&self) {
         let _changes = CHANGES.lock();
-        if recording::switch(false) {
+        if self.is_of_this_process() && recording::switch(false) {
             tell(&What::Paused);
         }
     }
@@ -305,22 +335,32 @@ impl Recording {
     /// Goes on after [`pause`](Self::pause).
     pub fn resume(&self) {
         let _changes = CHANGES.lock();
-        if !recording::is_on() {
+        if self.is_of_this_process() && !recording::is_on() {
             tell(&What::Resumed);
             recording::switch(true);
         }
     }
 
+    fn is_of_this_process(&self) -> bool {
+        self.process == std::process::id()
+    }
+
     /// Ends the recording and waits until all of it is written.
     ///
     /// # Errors
-    /// [`RecordError::File`] if not all of it could be written; what was written can be read.
+    /// [`RecordError::File`] if not all of it could be written; what was written can be read. [`RecordError::Forked`] in a child of the
+    /// process that began it.
     pub fn stop(mut self) -> Result<RecordSummary, RecordError> {
         self.end()
     }
 
     fn end(&mut self) -> Result<RecordSummary, RecordError> {
         let Some(writer) = self.writer.take() else { return Ok(RecordSummary::default()) };
+        if !self.is_of_this_process() {
+            // There is no such thread here: it can be neither joined nor detached.
+            core::mem::forget(writer);
+            return Err(RecordError::Forked);
+        }
         recording::switch(false);
         self.shared.ends.store(true, Ordering::Release);
         writer.thread().unpark();

@@ -16,7 +16,7 @@ mod unwind;
 
 /// Where a function stands, whose callers are asked for.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Caller {
+pub struct Caller {
     /// Its frame pointer; if it has none, that of one of its callers, or anything.
     frame: usize,
     /// A place in its part of the stack.
@@ -29,6 +29,13 @@ impl Caller {
     pub(crate) fn here() -> Self {
         let place = 0u8;
         Self { frame: frame(), place: (&raw const place).addr() }
+    }
+
+    /// The function whose frame pointer this is, which points to its caller's frame pointer and the address it returns to. Nothing that
+    /// it calls is part of a stack, nor it itself.
+    #[inline(always)]
+    pub fn at(frame: usize) -> Self {
+        Self { frame, place: frame }
     }
 
     #[inline(always)]

@@ -235,6 +235,15 @@ pub(super) fn thread_name(into: &mut [u8; 64]) -> Option<usize> {
     (answer == 0).then(|| into.iter().position(|byte| *byte == 0)).flatten()
 }
 
+pub(super) fn around_fork(
+    before: extern "C" fn(),
+    in_parent: extern "C" fn(),
+    in_child: extern "C" fn(),
+) -> bool {
+    // SAFETY: functions that live as long as the code that registers them, which the C library forgets with its module.
+    unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) == 0 }
+}
+
 pub(super) fn write_error(text: &[u8]) {
     // SAFETY: the bytes are there. What was not written is lost, as it is when nobody listens.
     let _ = unsafe { libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.len()) };

@@ -1,0 +1,46 @@
+//! For a library that stands before another heap's `malloc`, and tells the recorder what it sees: `preload/record`. No part of the
+//! library's promise to programs.
+//!
+//! Such a library is called from everywhere, also from within what it calls itself. It sees to it that nothing here is called while
+//! something here is running on the same thread: thread-locals of Rust may allocate when they are first touched.
+
+use super::desk;
+use super::session;
+pub use super::stack::Caller;
+pub use crate::base::recording::STATE;
+use crate::base::thread;
+
+/// A block was handed out, to whoever called there.
+#[inline]
+pub fn allocated(address: usize, size: usize, caller: Caller) {
+    session::allocated(address, size, caller);
+}
+
+/// A block is about to be given back.
+#[inline]
+pub fn freed(address: usize) {
+    session::freed(address);
+}
+
+/// A block got another size, and perhaps another place.
+#[inline]
+pub fn resized(before: usize, address: usize, size: usize, caller: Caller) {
+    session::resized(before, address, size, caller);
+}
+
+/// The calling thread is a new one. If it is to be told from others, [`thread_ends`] is called on it when it ends.
+pub fn thread_begins() {
+    thread::enroll_untold();
+}
+
+/// The calling thread ends. What it does from here on is told under a number for all those that can not be told apart.
+pub fn thread_ends() {
+    thread::leave();
+}
+
+/// The calling thread has got another name.
+pub fn thread_named() {
+    if session::is_on() {
+        desk::tell_name();
+    }
+}

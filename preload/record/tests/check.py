@@ -1,0 +1,177 @@
+#!/usr/bin/env python3
+"""Programs that know what they allocate (programs.c, operators.cc), recorded: the report must say the same, to the byte.
+
+    ARENITE=… RECORDER=… HEAP=… preload/record/tests/check.py FOLDER     of the built programs
+"""
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+from recording import ARENITE, HEAP, RECORDER, Failed, Recorded, calls, check, report
+
+FOLDER = pathlib.Path(sys.argv[1]).resolve(strict=True)
+PROGRAMS, PLUGIN = FOLDER / "programs", FOLDER / "plugin.so"
+
+
+def agrees(run, output=None):
+    """What the program printed of itself is what was recorded of it."""
+    lines = [line.split() for line in (output or run.output).splitlines()]
+    check(lines, "it said nothing")
+    for function, *expected in lines:
+        family = function.endswith("_")
+        found = run.sums(lambda frames: any(one.startswith(function) if family else one == function for one in frames))
+        check(found == [int(figure) for figure in expected], f"{function}: {found} recorded, {expected} it says")
+        # Who called is the first one, unless the C++ library asked for it.
+        inner = {site["frames"][0]["function"] for site in run.sites for frame in site["frames"] if frame["function"] == function}
+        inner = {one for one in inner if not one.startswith(("operator new", "__cxa_allocate_exception"))}
+        check(inner <= {function}, f"{function} is called by {inner}")
+    check(not run.frames_of_ours(), f"stacks with {run.frames_of_ours()}")
+    check(run.lost == 0, f"{run.lost} events were dropped")
+
+
+def truth():
+    for options in (), ("--heap", "arenite"), ("--stacks", "fp"), ("--depth", "3"):
+        agrees(Recorded([PROGRAMS, "truth", "4"], *options))
+    # No stacks: the sums are all there is, and what the C library asked for is among them.
+    run = Recorded([PROGRAMS, "truth", "1"], "--depth", "0")
+    asked, blocks, size = map(int, run.output.split()[1:])
+    total = run.report["total"]
+    check(asked <= calls(total) <= asked + 20, f"{calls(total)} calls, {asked} it says")
+    check(blocks <= total["live_blocks"] <= blocks + 20, f"{total['live_blocks']} blocks, {blocks} it says")
+    check(size <= total["live_bytes"] <= size + 100_000, f"{total['live_bytes']} bytes, {size} it says")
+
+
+def sample():
+    """A sample is said to be one, and has fewer calls."""
+    run = Recorded([PROGRAMS, "truth", "1"], "--sample", "4KiB")
+    sampled, asked = calls(run.report["total"]), int(run.output.split()[1])
+    check(run.report["sample_bytes"] == 4096 and 100 < sampled < asked / 2, f"{sampled} of {asked} are in the sample")
+
+
+def edges():
+    for options in (), ("--heap", "arenite"):
+        run = Recorded([PROGRAMS, "edges"], *options)
+        agrees(run)
+        # What the dynamic linker has from before there was an environment, it gives back in every program.
+        before = Recorded([PROGRAMS, "exits"], *options).report["before"]
+        check(run.report["before"] == before, f"{run.report['before']} were there before, not {before}")
+
+
+def exits():
+    agrees(Recorded([PROGRAMS, "exits"]))
+
+
+def threads():
+    run = Recorded([PROGRAMS, "threads"])
+    agrees(run)
+    names = {thread["name"] for thread in run.report["threads"]}
+    missing = {f"worker {number}" for number in range(10)} - names
+    check(not missing, f"no thread is named {missing}: {names}")
+    # What destructors of the thread's values give back is the thread's.
+    nameless = [thread for thread in run.report["threads"] if thread["number"] == 0 and thread["frees"] + thread["allocs"] > 0]
+    check(not nameless, f"threads that can not be told apart: {nameless}")
+
+
+def forks():
+    for options in (), ("--heap", "arenite"), ("--sample", "1"):
+        run = Recorded([PROGRAMS, "fork"], *options)
+        if not options or options[0] != "--sample":
+            agrees(run)
+
+
+def each_process():
+    """With --children, a forked child has a file of its own, and so has one that calls another program."""
+    with tempfile.TemporaryDirectory() as scratch:
+        base = [ARENITE, "record", "--children", "-o", f"{scratch}/%p.arec", "--library", RECORDER, "--"]
+        done = subprocess.run([*base, PROGRAMS, "fork"], capture_output=True, text=True, timeout=120)
+        check(done.returncode == 0 and "of 21 processes" in done.stderr, done.stderr)
+        sums = [report(file) for file in pathlib.Path(scratch).glob("*.arec")]
+        check(sum(one["complete"] for one in sums) == 11, "those that ended by `exit` are whole")
+        # Two of them are children that were busy (with two more, which did not). What found no room was counted.
+        asked = [(calls(one["total"]), one["lost_events"]) for one in sums if one["complete"]]
+        busy = [one for one in asked if one[0] <= 300_200 and sum(one) >= 300_101]
+        check(len(busy) == 2, f"{asked} calls")
+    with tempfile.TemporaryDirectory() as scratch:
+        base[4] = f"{scratch}/%p.arec"
+        done = subprocess.run([*base, PROGRAMS, "exec", PROGRAMS, "exits"], capture_output=True, text=True, timeout=120)
+        check(done.returncode == 0 and "of 2 processes" in done.stderr, done.stderr)
+
+
+def execs():
+    """What a recorded program starts does not record, and finds the environment as it would without."""
+    run = Recorded([PROGRAMS, "exec", PROGRAMS, "exits"])
+    agrees(run, "exec_work 1 1 700\nexit_first 0 0 0\nexit_second 0 0 0")
+    run = Recorded([PROGRAMS, "exec", "env"])
+    check("ARENITE_RECORD" not in run.output and "LD_PRELOAD" not in run.output, run.output)
+    # Other libraries that were to be loaded stay.
+    run = Recorded([PROGRAMS, "exec", "env"], environment={"LD_PRELOAD": str(PLUGIN)})
+    check(f"\nLD_PRELOAD={PLUGIN}\n" in "\n" + run.output, run.output)
+
+
+def plugins():
+    agrees(Recorded([PROGRAMS, "plugin", PLUGIN]))
+    # What libraries allocate before the program begins is recorded, too: by one it is linked with, and by one loaded before.
+    own = "plugin_begins 3 2 1100"
+    agrees(Recorded([FOLDER / "linked", "exits"]), own)
+    agrees(Recorded([PROGRAMS, "exits"], environment={"LD_PRELOAD": str(PLUGIN)}), own)
+
+
+def leaves():
+    """No `exit`: the file is cut, and says so; all but its last moment is there."""
+    run = Recorded([PROGRAMS, "leave"], status=7, whole=False)
+    check("did not end by `exit`" in run.errors, run.errors)
+    found = run.sums(lambda frames: "leave_work" in frames)
+    check(found == [1, 1, 800], f"{found}")
+
+
+def operators():
+    for options in (), ("--heap", "arenite"):
+        for program in "operators", "replaced", "pool":
+            agrees(Recorded([FOLDER / program], *options))
+
+
+def refused():
+    """One line, and status 2."""
+    def line(*command, environment=()):
+        done = subprocess.run(
+            [ARENITE, "record", "--library", RECORDER, *command], capture_output=True, text=True, timeout=60,
+            env={**os.environ, **dict(environment)}, cwd=FOLDER,
+        )
+        lines = done.stderr.splitlines()
+        check(done.returncode == 2 and len(lines) == 1 and lines[0].startswith("arenite: "), f"{command}: {done}")
+        return lines[0]
+
+    check("nothing was recorded" in line("-o", "none.arec", "--", FOLDER / "static"), "a static program")
+    check("cannot be started" in line("-o", "none.arec", "--", "/no/such/program"), "no program")
+    check("cannot write" in line("-o", "/no/such/folder/a.arec", "--", "true"), "no folder")
+    check("%p" in line("--children", "-o", "a.arec", "--", "true"), "children without %p")
+    check("%p" in line("-o", "a-%p.arec", "--", "true"), "%p without children")
+    # Who sets the variables himself is told, too; the program runs.
+    for name, value in ("SAMPLE", "lots"), ("DEPTH", "129"), ("STACKS", "all"), ("BUFFER", "1MB"):
+        environment = {"LD_PRELOAD": RECORDER, "ARENITE_RECORD": "/dev/null", f"ARENITE_RECORD_{name}": value}
+        done = subprocess.run([PROGRAMS, "exits"], capture_output=True, text=True, env={**os.environ, **environment})
+        wanted = f"arenite: ARENITE_RECORD_{name}={value} is not "
+        check(done.returncode == 0 and done.stderr.startswith(wanted) and done.stderr.count("\n") == 1, f"{done}")
+    # A file that can not be made.
+    environment = {"LD_PRELOAD": RECORDER, "ARENITE_RECORD": "/no/such/folder/a.arec"}
+    done = subprocess.run([PROGRAMS, "exits"], capture_output=True, text=True, env={**os.environ, **environment})
+    check(done.returncode == 0 and "nothing is recorded" in done.stderr, f"{done}")
+
+
+def main():
+    failures = 0
+    tests = [truth, sample, edges, exits, threads, forks, each_process, execs, plugins, leaves, operators, refused]
+    for test in tests:
+        try:
+            test()
+            print(f"{test.__name__:<14} ok", flush=True)
+        except (Failed, subprocess.TimeoutExpired) as error:
+            failures += 1
+            print(f"{test.__name__:<14} FAILED: {error}", file=sys.stderr, flush=True)
+    return int(failures > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
