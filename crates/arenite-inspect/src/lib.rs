@@ -7,6 +7,8 @@
 //! [`Summary`] is what a whole recording comes to, by tag, call stack, thread and frame; `Symbols` (the feature `symbols`, which
 //! is on by default) turns return addresses into functions and lines.
 //!
+//! [`Follow`] reads a capture while it is being written, for a display.
+//!
 //! ```no_run
 //! use arenite_inspect::{Capture, Live};
 //!
@@ -18,7 +20,9 @@
 //! # Ok::<(), arenite_inspect::ReadError>(())
 //! ```
 
+mod chunks;
 mod estimate;
+mod follow;
 mod live;
 mod reader;
 mod summary;
@@ -26,6 +30,7 @@ mod summary;
 mod symbols;
 
 pub use estimate::Estimate;
+pub use follow::{Activity, Board, Follow, FollowError, FollowState, Rate, TagRow, ThreadRow, Tick};
 pub use live::{Block, Live};
 pub use reader::{Capture, ReadError, ReadSummary};
 pub use summary::{

@@ -2,6 +2,7 @@
 #![cfg(target_pointer_width = "64")]
 
 mod cut;
+mod follow;
 mod hostile;
 mod programs;
 mod samples;
