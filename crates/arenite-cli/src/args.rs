@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::capture::args::{CheckArgs, DiffArgs, ReportArgs};
+use crate::capture::args::{CheckArgs, DiffArgs, ReportArgs, TopArgs};
 use crate::fault::Fault;
 use crate::size::{parse_budget, parse_leak};
 
@@ -38,6 +38,8 @@ enum Command {
     Check(CheckArgs),
     /// Says what two recordings, or two moments of one, differ in, by tag and call site.
     Diff(DiffArgs),
+    /// Shows a recording while it is being made: what lives, what asks for memory now, frames, threads.
+    Top(TopArgs),
 }
 
 /// Options of `run`.
@@ -153,6 +155,8 @@ pub(crate) enum Request {
     Check(CheckArgs),
     /// Compare recordings.
     Diff(DiffArgs),
+    /// Watch a recording.
+    Top(TopArgs),
     /// Print this text (help or the version) and stop.
     Print(String),
 }
@@ -170,6 +174,7 @@ pub(crate) fn read(arguments: impl Iterator<Item = OsString>) -> Result<Request,
         Ok(Cli { command: Some(Command::Report(args)), .. }) => Ok(Request::Report(args)),
         Ok(Cli { command: Some(Command::Check(args)), .. }) => Ok(Request::Check(args)),
         Ok(Cli { command: Some(Command::Diff(args)), .. }) => Ok(Request::Diff(args)),
+        Ok(Cli { command: Some(Command::Top(args)), .. }) => Ok(Request::Top(args)),
         Err(error) if !error.use_stderr() => Ok(Request::Print(error.render().to_string())),
         Err(error) => Err(Fault::new(first_paragraph(&error.render().to_string()))),
     }

@@ -53,6 +53,7 @@ fn run() -> Result<ExitCode, Fault> {
         Request::Report(args) => capture::report(&args)?,
         Request::Check(args) => return capture::check(&args),
         Request::Diff(args) => capture::diff(&args)?,
+        Request::Top(args) => return capture::top(&args),
     }
     Ok(ExitCode::SUCCESS)
 }

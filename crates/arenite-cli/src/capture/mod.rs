@@ -1,9 +1,9 @@
-//! What is done with a recording: `report`, `check` and `diff`.
+//! What is done with a recording: `report`, `check`, `diff` and `top`.
 //!
 //! ```text
-//!   args    options of the three
+//!   args    options of the four
 //!   sites   a call stack as a person wants to read it: without the insides of allocators and the runtime's beginning
-//!   report ─ json, text    check    diff
+//!   report ─ json, text    check    diff    top, a room of its own
 //! ```
 
 pub(crate) mod args;
@@ -13,6 +13,7 @@ mod json;
 mod report;
 mod sites;
 mod text;
+mod top;
 
 use std::fmt;
 use std::fs::{self, File};
@@ -24,6 +25,7 @@ pub(crate) use check::check;
 pub(crate) use diff::diff;
 pub(crate) use report::report;
 use sites::Sites;
+pub(crate) use top::top;
 
 use crate::fault::Fault;
 
