@@ -300,6 +300,28 @@ mod tests {
     }
 
     #[test]
+    fn what_is_watched_and_how() {
+        let read = |line: &str| read(line.split(' ').map(OsString::from));
+        let line = "arenite top --interval 1s --for 5min --budget ui=1MiB 4711";
+        let Ok(Request::Top(args)) = read(line) else { panic!("a dashboard") };
+        assert_eq!((args.interval, args.during), (1_000_000_000, Some(300_000_000_000)));
+        assert_eq!(
+            (args.budgets, args.target),
+            (vec![("ui".to_owned(), 1 << 20)], vec![OsString::from("4711")])
+        );
+        let Ok(Request::Top(args)) = read("arenite top -- game --once") else { panic!("a dashboard") };
+        assert!(!args.once && args.target.len() == 2, "what is behind the first word is that one's");
+        for wrong in [
+            "arenite top",
+            "arenite top --once",
+            "arenite top --once --for 1s a",
+            "arenite top --for never a",
+        ] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn help_and_version_are_no_errors() {
         assert!(demo("--help").expect_err("help").contains("--budget"));
         assert!(demo("--version").expect_err("version").starts_with("arenite "));

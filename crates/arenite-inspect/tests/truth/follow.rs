@@ -299,8 +299,11 @@ fn senseless_captures_are_followed_without_a_panic() {
     }
 }
 
-/// A file with chunks that threads told at these times: number, events, when it was written.
-fn told(chunks: &[(u32, &[(u64, What<'_>)], u64)]) -> Vec<u8> {
+/// A chunk: its thread's number, events with their times, when it was written.
+type Told<'a> = (u32, &'a [(u64, What<'a>)], u64);
+
+/// A file with these chunks.
+fn told(chunks: &[Told<'_>]) -> Vec<u8> {
     let mut file = hostile::header(1000).to_vec();
     for (segment, (thread, events, taken)) in chunks.iter().enumerate() {
         let start = events.first().map_or(*taken, |(time, _)| *time);
