@@ -161,6 +161,8 @@ fn a_snapshot_of_a_process_and_of_a_file() {
     assert!(done.status.success() && text.matches("per second").count() >= 2, "{text}");
     assert!(text.contains(" abandoned ") && text.contains("nobody writes it any more"), "{text}");
     // Of the file it is known at once, and it is no longer that of a process.
+    let text = String::from_utf8(arenite(&["top", "--once", &file]).stdout).expect("UTF-8");
+    assert!(text.starts_with(" abandoned "), "{text}");
     let begun = Instant::now();
     let done = arenite(&["top", "--for", "1h", &file]);
     assert!(done.status.success() && begun.elapsed() < PATIENCE);

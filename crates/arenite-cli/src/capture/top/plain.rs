@@ -31,7 +31,7 @@ const NAP: Duration = Duration::from_millis(50);
 /// # Errors
 /// Standard output refuses.
 pub(super) fn once(watched: &mut Watched) -> Result<(), Fault> {
-    while *watched.poll() == Status::Reading {}
+    watched.poll_once();
     print(watched).map(drop)
 }
 

@@ -73,9 +73,7 @@ impl Watched {
             Ok(FollowState::Behind) => Status::Reading,
             Ok(_) if self.status == Status::Left && !grew => Status::Left,
             Ok(_) if !grew && now.saturating_duration_since(self.seen.1) >= LOOK && self.is_left() => {
-                // What is not written will never be: the rest is final, too.
-                let later = self.follow.poll(now + Follow::<std::fs::File>::MARGIN);
-                later.map_or_else(|error| Status::Failed(error.to_string()), |_| Status::Left)
+                self.last(now)
             }
             Ok(_) if self.follow.board().is_paused() => Status::Paused,
             Ok(_) => Status::Live,
@@ -85,6 +83,27 @@ impl Watched {
             self.seen = (self.follow.len(), now);
         }
         &self.status
+    }
+
+    /// As [`poll`](Self::poll), for those who will not come again: a file that nobody writes is told from one that is only not written
+    /// at this moment.
+    pub(super) fn poll_once(&mut self) -> &Status {
+        while *self.poll() == Status::Reading {}
+        if matches!(self.status, Status::Live | Status::Paused) && self.is_left() {
+            self.status = self.last(Instant::now());
+        }
+        &self.status
+    }
+
+    /// What there is when nobody writes any more: the end may have been written a moment before. What is not written will never be, so
+    /// the rest is final, too.
+    fn last(&mut self, now: Instant) -> Status {
+        match self.follow.poll(now + Follow::<std::fs::File>::MARGIN) {
+            Ok(FollowState::Ended) => Status::Ended,
+            Ok(FollowState::Behind) => Status::Reading,
+            Ok(_) => Status::Left,
+            Err(error) => Status::Failed(error.to_string()),
+        }
     }
 
     /// Whether nobody writes the file any more.
