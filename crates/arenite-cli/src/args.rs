@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::capture::args::{CheckArgs, DiffArgs, ExportArgs, ReportArgs};
+use crate::capture::args::{CheckArgs, DiffArgs, ExportArgs, ReportArgs, TopArgs};
 use crate::fault::Fault;
 use crate::record::args::RecordArgs;
 use crate::size::{parse_budget, parse_leak};
@@ -43,6 +43,8 @@ enum Command {
     Diff(DiffArgs),
     /// Writes a recording as a file of another tool: pprof, DHAT's viewer, flame graphs, Perfetto, heaptrack.
     Export(ExportArgs),
+    /// Shows a recording while it is being made: what lives, what asks for memory now, frames, threads.
+    Top(TopArgs),
 }
 
 /// Options of `run`.
@@ -162,6 +164,8 @@ pub(crate) enum Request {
     Diff(DiffArgs),
     /// Write a recording for another tool.
     Export(ExportArgs),
+    /// Watch a recording.
+    Top(TopArgs),
     /// Print this text (help or the version) and stop.
     Print(String),
 }
@@ -181,6 +185,7 @@ pub(crate) fn read(arguments: impl Iterator<Item = OsString>) -> Result<Request,
         Ok(Cli { command: Some(Command::Check(args)), .. }) => Ok(Request::Check(args)),
         Ok(Cli { command: Some(Command::Diff(args)), .. }) => Ok(Request::Diff(args)),
         Ok(Cli { command: Some(Command::Export(args)), .. }) => Ok(Request::Export(args)),
+        Ok(Cli { command: Some(Command::Top(args)), .. }) => Ok(Request::Top(args)),
         Err(error) if !error.use_stderr() => Ok(Request::Print(error.render().to_string())),
         Err(error) => Err(Fault::new(first_paragraph(&error.render().to_string()))),
     }
@@ -315,6 +320,28 @@ mod tests {
             "arenite report",
             "arenite report a.arec --top 0",
             "arenite --record a.arec --compare",
+        ] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_is_watched_and_how() {
+        let read = |line: &str| read(line.split(' ').map(OsString::from));
+        let line = "arenite top --interval 1s --for 5min --budget ui=1MiB 4711";
+        let Ok(Request::Top(args)) = read(line) else { panic!("a dashboard") };
+        assert_eq!((args.interval, args.during), (1_000_000_000, Some(300_000_000_000)));
+        assert_eq!(
+            (args.budgets, args.target),
+            (vec![("ui".to_owned(), 1 << 20)], vec![OsString::from("4711")])
+        );
+        let Ok(Request::Top(args)) = read("arenite top -- game --once") else { panic!("a dashboard") };
+        assert!(!args.once && args.target.len() == 2, "what is behind the first word is that one's");
+        for wrong in [
+            "arenite top",
+            "arenite top --once",
+            "arenite top --once --for 1s a",
+            "arenite top --for never a",
         ] {
             assert!(read(wrong).is_err(), "{wrong}");
         }

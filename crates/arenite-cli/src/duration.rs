@@ -1,23 +1,58 @@
 //! Times as they are typed: `50us`, `2ms`, `0`.
 
+const SECOND: u64 = 1_000_000_000;
+
 /// Reads a time of at most a second, in nanoseconds.
 ///
 /// # Errors
 /// One line that says which forms are understood.
 pub(crate) fn parse_duration(text: &str) -> Result<u64, String> {
-    const UNITS: [(&str, u64); 5] =
-        [("ns", 1), ("us", 1_000), ("µs", 1_000), ("ms", 1_000_000), ("s", 1_000_000_000)];
-    let wrong =
-        || format!("'{text}' is no time up to a second; write a whole number of ns, us or ms (50us), or 0");
+    parse(text, 0..=SECOND).ok_or_else(|| {
+        format!("'{text}' is no time up to a second; write a whole number of ns, us or ms (50us), or 0")
+    })
+}
+
+/// Reads how much time is between two pictures, in nanoseconds.
+///
+/// # Errors
+/// As [`parse_duration`].
+pub(crate) fn parse_interval(text: &str) -> Result<u64, String> {
+    parse(text, SECOND / 10..=3600 * SECOND).ok_or_else(|| {
+        format!("'{text}' is no time from 100ms to an hour; write a whole number of ms, s or min (500ms)")
+    })
+}
+
+/// Reads a time of at most a year, in nanoseconds.
+///
+/// # Errors
+/// As [`parse_duration`].
+pub(crate) fn parse_long(text: &str) -> Result<u64, String> {
+    parse(text, 0..=366 * 86_400 * SECOND)
+        .ok_or_else(|| format!("'{text}' is no time; write a whole number of ms, s, min or h (30s)"))
+}
+
+/// A whole number of some unit, if it is within these nanoseconds.
+fn parse(text: &str, within: std::ops::RangeInclusive<u64>) -> Option<u64> {
+    const UNITS: [(&str, u64); 7] = [
+        ("ns", 1),
+        ("us", 1_000),
+        ("µs", 1_000),
+        ("ms", 1_000_000),
+        ("s", SECOND),
+        ("min", 60 * SECOND),
+        ("h", 3600 * SECOND),
+    ];
     let text = text.trim();
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let number: u64 = text[..digits].parse().map_err(|_| wrong())?;
+    let number: u64 = text[..digits].parse().ok()?;
     let unit = text[digits..].trim_start();
-    if unit.is_empty() && number == 0 {
-        return Ok(0);
-    }
-    let (_, factor) = *UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(wrong)?;
-    number.checked_mul(factor).filter(|time| *time <= 1_000_000_000).ok_or_else(wrong)
+    let time = if unit.is_empty() && number == 0 {
+        0
+    } else {
+        let (_, factor) = *UNITS.iter().find(|(name, _)| *name == unit)?;
+        number.checked_mul(factor)?
+    };
+    within.contains(&time).then_some(time)
 }
 
 #[cfg(test)]
@@ -56,6 +91,19 @@ mod tests {
         ] {
             let why = parse_duration(text).expect_err(text);
             assert!(!why.contains('\n'), "{why}");
+        }
+    }
+
+    #[test]
+    fn intervals_and_long_times_have_bounds() {
+        assert_eq!((parse_interval("100ms"), parse_interval("1h")), (Ok(SECOND / 10), Ok(3600 * SECOND)));
+        assert_eq!((parse_long("0"), parse_long("5min")), (Ok(0), Ok(300 * SECOND)));
+        for text in ["0", "99ms", "2h", "", "1d", "fast"] {
+            let why = parse_interval(text).expect_err(text);
+            assert!(!why.contains('\n'), "{why}");
+        }
+        for text in ["9000h", "30", "-1s", "99999999999999999999s"] {
+            assert!(parse_long(text).is_err(), "{text}");
         }
     }
 }

@@ -57,6 +57,7 @@ fn run() -> Result<ExitCode, Fault> {
         Request::Check(args) => return capture::check(&args),
         Request::Diff(args) => capture::diff(&args)?,
         Request::Export(args) => capture::export(&args)?,
+        Request::Top(args) => return capture::top(&args),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -10,6 +10,8 @@
 //!
 //! With the feature `export`, `export` writes a recording as other tools read them.
 //!
+//! [`Follow`] reads a capture while it is being written, for a display.
+//!
 //! ```no_run
 //! use arenite_inspect::{Capture, Live};
 //!
@@ -21,10 +23,12 @@
 //! # Ok::<(), arenite_inspect::ReadError>(())
 //! ```
 
+mod chunks;
 mod detail;
 mod estimate;
 #[cfg(feature = "export")]
 pub mod export;
+mod follow;
 mod live;
 mod reader;
 mod summary;
@@ -36,6 +40,7 @@ pub use detail::{
     SiteUse,
 };
 pub use estimate::Estimate;
+pub use follow::{Activity, Board, Follow, FollowError, FollowState, Rate, TagRow, ThreadRow, Tick};
 pub use live::{Block, Live};
 pub use reader::{Capture, ReadError, ReadSummary};
 pub use summary::{

@@ -10,25 +10,21 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use arenite::record::format::events::{Event, Memory, What};
-use arenite::record::format::{
-    CHUNK_HEADER, CHUNK_MAGIC, ChunkHeader, ChunkKind, Codec, FILE_HEADER, FileHeader, FormatError,
-    LARGEST_PAYLOAD, SEGMENT,
-};
-use lz4_flex::block::decompress_into;
+use arenite::record::format::events::{Event, What};
+use arenite::record::format::{ChunkKind, FILE_HEADER, FileHeader, FormatError};
+
+use crate::chunks::{Cursor, Found, Place, look_at, next_magic, payload, read_at};
 
 /// The most chunks that a capture may have: some 256 GiB of events. A list of so many takes 200 MB.
-const MOST_CHUNKS: usize = 1 << 22;
+pub(crate) const MOST_CHUNKS: usize = 1 << 22;
 /// The most threads that a capture may tell of.
 const MOST_THREADS: usize = 1 << 20;
 /// The most threads whose events are merged at the same time; chunks of more are left out. A real program has fewer that live at
 /// once; what is told of more is no capture that a recorder wrote.
-const MOST_OPEN: usize = 1 << 12;
-/// Bytes that are read at a time when the next chunk is looked for.
-const STRIDE: usize = 64 << 10;
+pub(crate) const MOST_OPEN: usize = 1 << 12;
 
 /// The thread under whose number the recorder itself tells of tags.
-const RECORDER: u32 = u32::MAX;
+pub(crate) const RECORDER: u32 = u32::MAX;
 /// The most tags whose names are kept.
 const MOST_TAGS: usize = 1 << 16;
 
@@ -87,16 +83,6 @@ pub struct ReadSummary {
     /// Chunks that could not be read: their bytes are not those that were written, or what was before them in their segment is
     /// missing.
     pub damaged: u64,
-}
-
-/// Where a chunk is.
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    at: u64,
-    segment: u64,
-    start: u64,
-    stored_len: u32,
-    offset: u32,
 }
 
 /// A file that a recorder wrote.
@@ -174,20 +160,19 @@ impl<F: Read + Seek> Capture<F> {
         let mut at = FILE_HEADER as u64;
         let mut payload = Vec::new();
         while at < end {
-            let Some(header) = self.look_at(at, end, &mut payload)? else {
-                let next = self.next_magic(at + 1)?.unwrap_or(end);
+            let Found::Whole(header) = look_at(&mut self.file, at, end, &mut payload)? else {
+                let next = next_magic(&mut self.file, at + 1)?.unwrap_or(end);
                 self.skipped += next - at;
                 at = next;
                 continue;
             };
-            let ChunkHeader { kind, thread, segment, start, stored_len, offset, .. } = header;
             if self.chunks == MOST_CHUNKS || self.threads.len() == MOST_THREADS {
                 return Err(ReadError::TooManyChunks);
             }
             self.chunks += 1;
-            let place = Place { at, segment, start, stored_len, offset };
-            match kind {
-                ChunkKind::Events => self.threads.entry(thread).or_default().push(place),
+            let place = Place::new(at, &header);
+            match header.kind {
+                ChunkKind::Events => self.threads.entry(header.thread).or_default().push(place),
                 ChunkKind::Modules => self.modules.push(place),
                 ChunkKind::End => self.ended = true,
                 _ => {}
@@ -197,67 +182,6 @@ impl<F: Read + Seek> Capture<F> {
         Ok(())
     }
 
-    /// The header of the chunk here, if it is one, and whole.
-    fn look_at(
-        &mut self,
-        at: u64,
-        end: u64,
-        payload: &mut Vec<u8>,
-    ) -> Result<Option<ChunkHeader>, ReadError> {
-        let mut bytes = [0; CHUNK_HEADER];
-        let len = read_at(&mut self.file, at, &mut bytes)?;
-        let Ok((header, sum)) = ChunkHeader::parse(&bytes[..len]) else { return Ok(None) };
-        if at + header.span() as u64 > end {
-            return Ok(None);
-        }
-        payload.resize(header.stored_len as usize, 0);
-        let fits = header.kind != ChunkKind::Events
-            || u64::from(header.offset) + u64::from(header.raw_len) <= SEGMENT as u64;
-        let whole = fits
-            && read_at(&mut self.file, at + CHUNK_HEADER as u64, payload)? == payload.len()
-            && ChunkHeader::check(&bytes, payload, sum).is_ok();
-        Ok(whole.then_some(header))
-    }
-
-    /// Where the next chunk may begin.
-    fn next_magic(&mut self, from: u64) -> Result<Option<u64>, ReadError> {
-        let magic = CHUNK_MAGIC.to_le_bytes();
-        let mut bytes = vec![0; STRIDE];
-        let mut at = from;
-        loop {
-            let len = read_at(&mut self.file, at, &mut bytes)?;
-            if let Some(found) = bytes[..len].windows(magic.len()).position(|four| four == magic) {
-                return Ok(Some(at + found as u64));
-            }
-            if len < bytes.len() {
-                return Ok(None);
-            }
-            at += (len - magic.len() + 1) as u64;
-        }
-    }
-
-    /// The payload of a chunk.
-    fn payload(&mut self, place: &Place) -> Result<Option<Vec<u8>>, ReadError> {
-        let mut bytes = [0; CHUNK_HEADER];
-        let len = read_at(&mut self.file, place.at, &mut bytes)?;
-        let Ok((header, sum)) = ChunkHeader::parse(&bytes[..len]) else { return Ok(None) };
-        let mut stored = vec![0; place.stored_len as usize];
-        let len = read_at(&mut self.file, place.at + CHUNK_HEADER as u64, &mut stored)?;
-        if len < stored.len() || ChunkHeader::check(&bytes, &stored, sum).is_err() {
-            return Ok(None);
-        }
-        match header.codec {
-            Codec::Raw => Ok(Some(stored)),
-            Codec::Lz4 => {
-                debug_assert!(header.raw_len as usize <= LARGEST_PAYLOAD);
-                let mut raw = vec![0; header.raw_len as usize];
-                let len = decompress_into(&stored, &mut raw);
-                Ok(len.is_ok_and(|len| len == raw.len()).then_some(raw))
-            }
-            _ => Ok(None),
-        }
-    }
-
     /// The lines that tell which modules the process had loaded: at the start of the recording, and at its end.
     ///
     /// # Errors
@@ -265,7 +189,7 @@ impl<F: Read + Seek> Capture<F> {
     pub fn modules(&mut self) -> Result<Vec<String>, ReadError> {
         let mut texts: Vec<(u64, Vec<u8>)> = Vec::new();
         for place in self.modules.clone() {
-            let Some(part) = self.payload(&place)? else { continue };
+            let Some(part) = payload(&mut self.file, &place)? else { continue };
             match texts.last_mut() {
                 Some((segment, text)) if *segment == place.segment && text.len() == place.offset as usize => {
                     text.extend(part);
@@ -316,8 +240,9 @@ impl<F: Read + Seek> Capture<F> {
         let threads: Vec<(u32, &[Place])> =
             threads.iter().map(|(thread, places)| (*thread, &places[..])).collect();
         let (mut open, mut summary) = (0, ReadSummary::default());
-        let mut cursors: Vec<Cursor> = threads.iter().map(|_| Cursor::default()).collect();
-        // When the next event of a thread is, or may be.
+        // The next chunk of each thread, and how far the one before was read.
+        let mut cursors: Vec<(usize, Cursor)> = threads.iter().map(|_| Default::default()).collect();
+        // When the next event of a thread is, or may be. Of events at the same time, those of the thread of the lower number are first.
         let mut next: BinaryHeap<Reverse<(u64, usize)>> = threads
             .iter()
             .enumerate()
@@ -325,35 +250,33 @@ impl<F: Read + Seek> Capture<F> {
             .collect();
         while let Some(Reverse((_, number))) = next.pop() {
             let (thread, places) = &threads[number];
-            let cursor = &mut cursors[number];
+            let (chunk, cursor) = &mut cursors[number];
             // Until another thread's turn comes.
-            let until = next.peek().map_or(u64::MAX, |Reverse((time, _))| *time);
+            let until = next.peek().map_or((u64::MAX, usize::MAX), |Reverse(turn)| *turn);
             loop {
                 if cursor.left() == 0 {
-                    let Some(place) = places.get(cursor.chunk) else {
-                        open -= usize::from(cursor.memory.is_some());
-                        *cursor = Cursor { chunk: cursor.chunk, ..Cursor::default() };
+                    let Some(place) = places.get(*chunk) else {
+                        open -= usize::from(cursor.is_open());
+                        cursor.spoil();
                         break;
                     };
-                    if !cursor.goes_on(place) && place.start > until {
-                        next.push(Reverse((place.start, number)));
+                    let starts = cursor.starts(place);
+                    if (starts, number) > until {
+                        next.push(Reverse((starts, number)));
                         break;
                     }
-                    open -= usize::from(cursor.memory.is_some());
-                    if open == MOST_OPEN {
-                        cursor.chunk += 1;
+                    open -= usize::from(cursor.is_open());
+                    *chunk += 1;
+                    let opened = open < MOST_OPEN && cursor.open(&mut self.file, place)?;
+                    if !opened {
                         cursor.spoil();
                         summary.damaged += 1;
-                        continue;
                     }
-                    if !self.advance(cursor, place)? {
-                        summary.damaged += 1;
-                    }
-                    open += usize::from(cursor.memory.is_some());
+                    open += usize::from(cursor.is_open());
                     continue;
                 }
                 match cursor.peek() {
-                    Some(time) if time > until => {
+                    Some(time) if (time, number) > until => {
                         next.push(Reverse((time, number)));
                         break;
                     }
@@ -367,7 +290,7 @@ impl<F: Read + Seek> Capture<F> {
                     }
                     None => {
                         summary.damaged += 1;
-                        open -= usize::from(cursor.memory.is_some());
+                        open -= usize::from(cursor.is_open());
                         cursor.spoil();
                     }
                 }
@@ -375,94 +298,4 @@ impl<F: Read + Seek> Capture<F> {
         }
         Ok(summary)
     }
-
-    /// Opens the next chunk of a thread. False if it can not be read.
-    fn advance(&mut self, cursor: &mut Cursor, place: &Place) -> Result<bool, ReadError> {
-        cursor.chunk += 1;
-        if !cursor.goes_on(place) {
-            if place.offset != 0 {
-                // What was before it in its segment is missing.
-                cursor.spoil();
-                return Ok(false);
-            }
-            cursor.memory = Some(Box::new(Memory::new(place.start)));
-            (cursor.segment, cursor.offset) = (place.segment, 0);
-        }
-        let Some(raw) = self.payload(place)? else {
-            cursor.spoil();
-            return Ok(false);
-        };
-        cursor.offset += raw.len() as u64;
-        (cursor.raw, cursor.at) = (raw, 0);
-        Ok(true)
-    }
-}
-
-/// How far a thread was read.
-#[derive(Debug, Default)]
-struct Cursor {
-    /// The next chunk.
-    chunk: usize,
-    raw: Vec<u8>,
-    at: usize,
-    /// None if the segment can not be read on.
-    memory: Option<Box<Memory>>,
-    segment: u64,
-    /// Bytes of the segment that were opened.
-    offset: u64,
-}
-
-impl Cursor {
-    fn left(&self) -> usize {
-        self.raw.len() - self.at
-    }
-
-    /// Whether a chunk is the next piece of the segment that is open.
-    fn goes_on(&self, place: &Place) -> bool {
-        self.memory.is_some()
-            && place.offset != 0
-            && (self.segment, self.offset) == (place.segment, place.offset.into())
-    }
-
-    /// The time of the next event; None if it can not be read.
-    fn peek(&self) -> Option<u64> {
-        self.memory.as_ref()?.peek_time(&self.raw[self.at..])
-    }
-
-    /// Whether there was an event; if not, nothing more of the segment can be read.
-    fn show(&mut self, show: impl FnOnce(Event<'_>)) -> bool {
-        let mut left = &self.raw[self.at..];
-        match self.memory.as_mut().map(|memory| memory.read(&mut left)) {
-            Some(Ok(Some(event))) => {
-                show(event);
-                self.at = self.raw.len() - left.len();
-                true
-            }
-            _ => {
-                self.spoil();
-                false
-            }
-        }
-    }
-
-    /// Nothing more of this segment can be read.
-    fn spoil(&mut self) {
-        self.memory = None;
-        (self.raw, self.at) = (Vec::new(), 0);
-    }
-}
-
-/// Reads from a place on, as far as there is something; answers how much.
-fn read_at<F: Read + Seek>(file: &mut F, at: u64, bytes: &mut [u8]) -> io::Result<usize> {
-    file.seek(SeekFrom::Start(at))?;
-    let mut filled = 0;
-    while filled < bytes.len() {
-        match file.read(&mut bytes[filled..]) {
-            Ok(0) => break,
-            Ok(got) => filled += got,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
 }

@@ -1,5 +1,6 @@
-//! Options of `report`, `check`, `diff` and `export`.
+//! Options of `report`, `check`, `diff`, `export` and `top`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use arenite_inspect::export::{Format, Measure};
@@ -173,4 +174,24 @@ impl MeasureName {
             Self::ChurnCalls => Measure::ChurnCalls,
         }
     }
+}
+
+/// Options of `top`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct TopArgs {
+    /// Time from one picture to the next, for example 500ms; not less than 100ms.
+    #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = crate::duration::parse_interval)]
+    pub(crate) interval: u64,
+    /// End after this time, for example 30s or 5min.
+    #[arg(long = "for", value_name = "TIME", value_parser = crate::duration::parse_long, conflicts_with = "once")]
+    pub(crate) during: Option<u64>,
+    /// Print one snapshot as text, and end.
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// What a tag, with the tags below it, is allowed, for example render=64MiB; may be given more than once. Its bar is of that.
+    #[arg(long = "budget", value_name = "TAG=SIZE", value_parser = parse_budget)]
+    pub(crate) budgets: Vec<(String, u64)>,
+    /// The number of a process that is recorded, or a recording.
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "PID|FILE")]
+    pub(crate) target: Vec<OsString>,
 }

@@ -1,9 +1,9 @@
-//! What is done with a recording: `report`, `check`, `diff` and `export`.
+//! What is done with a recording: `report`, `check`, `diff`, `export` and `top`.
 //!
 //! ```text
-//!   args    options of the four
+//!   args    options of all
 //!   sites   a call stack as a person wants to read it: without the insides of allocators and the runtime's beginning
-//!   report ─ json, text, page    check    diff    export
+//!   report ─ json, text, page    check    diff    export    top, a room of its own
 //! ```
 
 pub(crate) mod args;
@@ -15,6 +15,7 @@ mod page;
 mod report;
 mod sites;
 mod text;
+mod top;
 
 use std::fmt;
 use std::fs::{self, File};
@@ -27,6 +28,7 @@ pub(crate) use diff::diff;
 pub(crate) use export::export;
 pub(crate) use report::report;
 use sites::Sites;
+pub(crate) use top::top;
 
 use crate::fault::Fault;
 

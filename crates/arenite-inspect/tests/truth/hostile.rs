@@ -3,7 +3,7 @@
 use std::io::Cursor;
 
 use arenite::record::format::events::{Memory, ROOM_FOR_STACK, ROOM_FOR_TEXT, What};
-use arenite::record::format::{ChunkHeader, ChunkKind, Codec, FileHeader, SEGMENT, VERSION};
+use arenite::record::format::{ChunkHeader, ChunkKind, Codec, FILE_HEADER, FileHeader, SEGMENT, VERSION};
 use arenite_inspect::{Capture, Detail, DetailOptions, Summary, SummaryOptions};
 
 use super::programs::Numbers;
@@ -44,6 +44,18 @@ fn event<'a>(numbers: &mut Numbers) -> What<'a> {
 
 /// A chunk with all events of a thread.
 fn append(file: &mut Vec<u8>, thread: u32, start: u64, taken: u64, raw: &[u8]) {
+    append_segment(file, thread, 0, start, taken, raw);
+}
+
+/// A chunk with all events of a segment.
+pub(super) fn append_segment(
+    file: &mut Vec<u8>,
+    thread: u32,
+    segment: u64,
+    start: u64,
+    taken: u64,
+    raw: &[u8],
+) {
     assert!(raw.len() <= SEGMENT);
     let chunk = ChunkHeader {
         kind: ChunkKind::Events,
@@ -52,7 +64,7 @@ fn append(file: &mut Vec<u8>, thread: u32, start: u64, taken: u64, raw: &[u8]) {
         raw_len: raw.len() as u32,
         stored_len: raw.len() as u32,
         offset: 0,
-        segment: 0,
+        segment,
         start,
         taken,
     };
@@ -61,17 +73,27 @@ fn append(file: &mut Vec<u8>, thread: u32, start: u64, taken: u64, raw: &[u8]) {
     file.resize(file.len().next_multiple_of(8), 0);
 }
 
-fn capture(numbers: &mut Numbers) -> Vec<u8> {
+/// The beginning of a file, with so many units of time in a second.
+pub(super) fn header(units_per_second: u64) -> [u8; FILE_HEADER] {
+    header_of(units_per_second, 1)
+}
+
+/// The same, of this process.
+pub(super) fn header_of(units_per_second: u64, process: u32) -> [u8; FILE_HEADER] {
     let header = FileHeader {
         version: VERSION,
         pointer_bits: 64,
         page_shift: 12,
-        process: 1,
+        process,
         sample_bytes: 0,
         wall_ns: 0,
-        units_per_second: [1, 1 << 30, u64::MAX][numbers.below(3) as usize],
+        units_per_second,
     };
-    let mut file = header.to_bytes().to_vec();
+    header.to_bytes()
+}
+
+pub(super) fn capture(numbers: &mut Numbers) -> Vec<u8> {
+    let mut file = header([1, 1 << 30, u64::MAX][numbers.below(3) as usize]).to_vec();
     for thread in [0, 1, 7, u32::MAX] {
         let start = number(numbers);
         let (mut memory, mut time, mut raw) = (Memory::new(start), start, Vec::new());
@@ -150,17 +172,7 @@ fn memory_is_told_with_that_of_tags_below_and_marks_and_names_have_bounds() {
         told(9, 7),
         What::Before { tag: 2, blocks: 3, bytes: 300 },
     ];
-    let mut file = FileHeader {
-        version: VERSION,
-        pointer_bits: 64,
-        page_shift: 12,
-        process: 1,
-        sample_bytes: 0,
-        wall_ns: 0,
-        units_per_second: 1,
-    }
-    .to_bytes()
-    .to_vec();
+    let mut file = header(1).to_vec();
     let (mut memory, mut raw) = (Memory::new(5), Vec::new());
     for event in events.into_iter().chain([What::Mark { text: "m" }; 5000]) {
         let mut bytes = [0; ROOM_FOR_TEXT];

@@ -3,6 +3,7 @@
 
 mod cut;
 mod detail;
+mod follow;
 mod heaps;
 mod hostile;
 #[path = "../made_up/mod.rs"]
