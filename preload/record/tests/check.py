@@ -132,6 +132,17 @@ def operators():
             agrees(Recorded([FOLDER / program], *options))
 
 
+def dashboards():
+    """`arenite top` starts a program, shows it until it ends, and ends with its status."""
+    for command, status in ([PROGRAMS, "truth", "4"], 0), ([PROGRAMS, "leave"], 7):
+        base = [ARENITE, "top", "--interval", "100ms", "--library", RECORDER, "--heap-library", HEAP, "--", *command]
+        done = subprocess.run(base, capture_output=True, text=True, timeout=120)
+        check(done.returncode == status, f"it ended with {done.returncode}, not {status}: {done.stderr[-2000:]}")
+        check("programs" in done.stdout and "per second" in done.stdout, f"it shows {done.stdout[-2000:]}")
+    done = subprocess.run([ARENITE, "top", "--library", RECORDER, "--", FOLDER / "static"], capture_output=True, text=True, timeout=60)
+    check(done.returncode == 2 and "nothing was recorded" in done.stderr and done.stderr.count("\n") == 1, f"{done}")
+
+
 def refused():
     """One line, and status 2."""
     def line(*command, environment=()):
@@ -162,7 +173,7 @@ def refused():
 
 def main():
     failures = 0
-    tests = [truth, sample, edges, exits, threads, forks, each_process, execs, plugins, leaves, operators, refused]
+    tests = [truth, sample, edges, exits, threads, forks, each_process, execs, plugins, leaves, operators, dashboards, refused]
     for test in tests:
         try:
             test()

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use arenite_inspect::export::{Format, Measure};
 use clap::{Args, ValueEnum};
 
+use crate::record::args::HowArgs;
 use crate::size::{parse_budget, parse_size};
 
 /// Options of `report`.
@@ -191,7 +192,14 @@ pub(crate) struct TopArgs {
     /// What a tag, with the tags below it, is allowed, for example render=64MiB; may be given more than once. Its bar is of that.
     #[arg(long = "budget", value_name = "TAG=SIZE", value_parser = parse_budget)]
     pub(crate) budgets: Vec<(String, u64)>,
-    /// The number of a process that is recorded, or a recording.
-    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "PID|FILE")]
+    #[command(flatten)]
+    pub(crate) how: HowArgs,
+    /// A program to start and record, with its arguments (its output goes nowhere); the number of a process that is recorded; or a recording.
+    #[arg(
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "PROGRAM|PID|FILE"
+    )]
     pub(crate) target: Vec<OsString>,
 }

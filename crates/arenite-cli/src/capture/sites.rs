@@ -23,12 +23,12 @@ const ALLOCATORS: [&str; 13] = [
     "memalign",
     "aligned_alloc",
     "posix_memalign",
+    "valloc",
+    "pvalloc",
     "strdup",
     "__rust_alloc",
     "__rust_alloc_zeroed",
     "__rust_realloc",
-    "operator new(unsigned long)",
-    "operator new[](unsigned long)",
 ];
 /// Crates of the standard library.
 const LIBRARY: [&str; 3] = ["std", "core", "alloc"];
@@ -168,9 +168,12 @@ fn crate_of_name(function: &str) -> &str {
     }
 }
 
-/// The crate whose source file this is: the folder that has `src`, without a version. Of a library of the compiler's only if it is
+/// The crate whose source file this is, if it is one of Rust: the folder that has `src`, without a version. Of a library of the compiler's only if it is
 /// there; a game may have a folder named `core`, too.
 fn crate_of_file(path: &str) -> &str {
+    if !path.ends_with(".rs") {
+        return "";
+    }
     let mut parts = path.rsplit(['/', '\\']).skip(1).skip_while(|part| *part != "src").skip(1);
     let (Some(folder), above) = (parts.next(), parts.next()) else { return "" };
     if LIBRARY.contains(&folder) {
@@ -199,6 +202,9 @@ fn is_door(frame: &Frame) -> bool {
 fn is_inside(frame: &Frame) -> bool {
     let function = frame.function.as_str();
     ALLOCATORS.contains(&function)
+        // In all its forms: of one or many, aligned, without exceptions.
+        || function.starts_with("operator new(")
+        || function.starts_with("operator new[](")
         || function.contains(" as core::alloc::global::GlobalAlloc>::")
         || INSIDES.contains(&crate_of(frame))
 }
@@ -216,6 +222,7 @@ mod tests {
         let insides = [
             "malloc",
             "operator new(unsigned long)",
+            "operator new[](unsigned long, std::align_val_t, std::nothrow_t const&)",
             "__rustc::__rust_alloc",
             "alloc::raw_vec::RawVec<T,A>::grow_one",
             "<alloc::vec::Vec<T> as core::iter::traits::collect::FromIterator<T>>::from_iter",
@@ -273,6 +280,7 @@ mod tests {
         assert_eq!(places, ["load", "alloc"], "{shown:?}");
         assert_eq!(crate_of_file("heap.rs"), "");
         assert_eq!(crate_of_file("/game/src/heap.rs"), "game");
+        assert_eq!(crate_of_file("/people/arenite/src/heap.c"), "");
         assert_eq!(crate_of_file("/games/library/core/src/x.rs"), "");
     }
 

@@ -14,7 +14,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf, absolute};
-use std::process::{Child, Command, ExitCode};
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::SystemTime;
 
 use arenite::base::Bytes;
@@ -39,11 +39,16 @@ pub(crate) struct Launched {
 }
 
 /// Starts a program, and has it recorded into a file; if the file's name has a `%p` in it, every process that the program starts, too.
-/// Standard input, output and error are the program's.
+/// It has our standard input, output and error, or, if it is to be mute, none.
 ///
 /// # Errors
 /// The file cannot be written, a library is not there, or the program cannot be started.
-pub(crate) fn launch(how: &HowArgs, file: &Path, command: &[OsString]) -> Result<Launched, Fault> {
+pub(crate) fn launch(
+    how: &HowArgs,
+    file: &Path,
+    command: &[OsString],
+    mute: bool,
+) -> Result<Launched, Fault> {
     if !cfg!(target_os = "linux") {
         return Err(Fault::new("programs that nobody recompiled can be recorded on Linux only"));
     }
@@ -76,6 +81,9 @@ pub(crate) fn launch(how: &HowArgs, file: &Path, command: &[OsString]) -> Result
                 StacksArg::Unwind => "unwind",
             },
         );
+    if mute {
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    }
     let child = command.spawn().map_err(|error| {
         Fault::new(format!("'{}' cannot be started: {error}", Path::new(program).display()))
     })?;
@@ -108,7 +116,7 @@ pub(crate) fn record(args: &RecordArgs) -> Result<ExitCode, Fault> {
         None => PathBuf::from(default_name(&args.command, args.children)),
     };
     let began = SystemTime::now();
-    let Launched { mut child, file } = launch(&args.how, &file, &args.command)?;
+    let Launched { mut child, file } = launch(&args.how, &file, &args.command, false)?;
     let status =
         child.wait().map_err(|error| Fault::new(format!("the program cannot be waited for: {error}")))?;
     let line = if args.children { said_of_all(&file, began) } else { said_of_one(&file, child.id()) };

@@ -1,4 +1,4 @@
-//! Which recording is meant: a file, or the one that a process is writing.
+//! Which recording is meant: a file, the one that a process is writing, or that of a program which is to be started.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -7,8 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::Child;
 
 use arenite::record::format::MAGIC;
+use tempfile::TempDir;
 
 use crate::fault::Fault;
+use crate::record::args::HowArgs;
+use crate::record::{Launched, launch};
 
 /// What is watched.
 #[derive(Debug)]
@@ -21,32 +24,71 @@ pub(super) struct Source {
     pub(super) process: Option<u32>,
     /// The same, if this program has started it.
     pub(super) child: Option<Child>,
+    /// Where its recording is, which goes when the dashboard does.
+    pub(super) folder: Option<TempDir>,
 }
 
-/// What the words behind `top` mean.
-pub(super) fn source(words: &[OsString]) -> Result<Source, Fault> {
-    let (first, rest) = words.split_first().ok_or_else(|| Fault::new("no process and no file was named"))?;
+/// What the words behind `top` mean. A number is a process, what can be executed or is found where programs are is a program; anything else
+/// is a recording.
+pub(super) fn source(how: &HowArgs, words: &[OsString]) -> Result<Source, Fault> {
+    let (first, rest) =
+        words.split_first().ok_or_else(|| Fault::new("no process, program or file was named"))?;
     let shown = Path::new(first).display();
+    let path = Path::new(first);
+    if is_program(path) {
+        return started(how, words);
+    }
     if let Some(word) = rest.first() {
         let word = Path::new(word).display();
         return Err(Fault::new(format_args!(
             "'{word}' is one too many: options stand before the process or file (arenite top --once {shown})"
         )));
     }
-    let path = Path::new(first);
     // A file of digits can be named as ./123.
     if let Some(process) = first.to_str().and_then(|word| word.parse::<u32>().ok()) {
         return of_process(process);
     }
     match fs::metadata(path) {
         Ok(found) if found.is_file() => {
-            Ok(Source { path: path.to_owned(), name: shown.to_string(), process: None, child: None })
+            let name = shown.to_string();
+            Ok(Source { path: path.to_owned(), name, process: None, child: None, folder: None })
         }
         Ok(_) => Err(Fault::new(format_args!("{shown}: this is not a file"))),
         Err(error) => Err(Fault::new(format_args!(
-            "{shown}: this is neither the number of a process nor a file that can be read: {error}"
+            "{shown}: this is neither the number of a process nor a program nor a file that can be read: {error}"
         ))),
     }
+}
+
+/// Starts a program that is recorded into a folder of its own. Its output would be written over the dashboard: it has none.
+fn started(how: &HowArgs, words: &[OsString]) -> Result<Source, Fault> {
+    let folder = tempfile::tempdir()
+        .map_err(|error| Fault::new(format_args!("no folder for the recording can be made: {error}")))?;
+    let Launched { child, file } = launch(how, &folder.path().join("top.arec"), words, true)?;
+    let name = Path::new(&words[0]).display().to_string();
+    Ok(Source { path: file, name, process: Some(child.id()), child: Some(child), folder: Some(folder) })
+}
+
+/// Whether a word names a program: a file that can be executed, or, of a word without a folder that is no file here, one where programs are.
+fn is_program(path: &Path) -> bool {
+    if path.exists() {
+        return can_be_executed(path) && !is_capture(path);
+    }
+    let alone = path.parent().is_some_and(|folder| folder.as_os_str().is_empty());
+    let number = path.to_str().is_some_and(|word| word.parse::<u32>().is_ok());
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    alone && !number && std::env::split_paths(&folders).any(|folder| can_be_executed(&folder.join(path)))
+}
+
+#[cfg(unix)]
+fn can_be_executed(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(not(unix))]
+fn can_be_executed(_: &Path) -> bool {
+    false
 }
 
 /// The recording that a process writes.
@@ -71,11 +113,11 @@ fn of_process(process: u32) -> Result<Source, Fault> {
     written.sort_unstable();
     let (_, path) = written.pop().ok_or_else(|| {
         Fault::new(format_args!(
-            "process {process} writes no recording: start it with one (arenite --record FILE, arenite::record::start)"
+            "process {process} writes no recording: start it with one (arenite record, arenite --record FILE, arenite::record::start)"
         ))
     })?;
     let name = fs::read_link(&path).unwrap_or_else(|_| path.clone()).display().to_string();
-    Ok(Source { path, name, process: Some(process), child: None })
+    Ok(Source { path, name, process: Some(process), child: None, folder: None })
 }
 
 /// Whether a process has this file open for writing.
@@ -121,6 +163,7 @@ fn id(_: &Path) -> Option<(u64, u64)> {
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
+    use crate::record::args::{HeapArg, StacksArg};
 
     #[test]
     fn the_file_that_a_process_writes_is_found() {
@@ -150,11 +193,36 @@ mod tests {
             (&["/"], "not a file"),
             (&["no/such/file"], "neither"),
             (&["a.arec", "--once"], "stand before"),
+            (&["no-such-program-anywhere"], "nor a program"),
             (&[], "named"),
         ] {
             let words: Vec<OsString> = words.iter().map(OsString::from).collect();
-            let why = source(&words).expect_err(part).to_string();
+            let why = source(&how(), &words).expect_err(part).to_string();
             assert!(why.contains(part), "{why}");
         }
+    }
+
+    fn how() -> HowArgs {
+        let (stacks, heap) = (StacksArg::Auto, HeapArg::System);
+        HowArgs { sample: None, depth: 64, stacks, heap, library: None, heap_library: None }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn programs_are_told_from_recordings() {
+        use std::os::unix::fs::PermissionsExt as _;
+        assert!(is_program(Path::new("sh")) && is_program(Path::new("/bin/sh")));
+        assert!(
+            !is_program(Path::new("no/sh")) && !is_program(Path::new("/")) && !is_program(Path::new("12"))
+        );
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("game.arec");
+        for (bytes, program) in [(&b"#!/bin/sh\n"[..], true), (&MAGIC[..], false)] {
+            fs::write(&path, bytes).expect("a file");
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("its rights");
+            assert_eq!(is_program(&path), program);
+        }
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("its rights");
+        assert!(!is_program(&path));
     }
 }

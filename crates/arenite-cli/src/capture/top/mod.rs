@@ -1,7 +1,7 @@
 //! `arenite top`: a dashboard of a recording that is being made.
 //!
 //! ```text
-//!   find      which file: the one that was named, or the one that a process writes
+//!   find      which file: the one that was named, the one that a process writes, or that of a program which it starts (crate::record)
 //!   watch     Watched: follows it (arenite_inspect::Follow), names call sites (names, a thread), takes pictures
 //!   picture   all figures of one moment, and nothing else
 //!   state     what the person has chosen: view, order, filter, page; a pure function of keys
@@ -49,13 +49,12 @@ impl Pace {
 /// # Errors
 /// There is no such process or file, the process writes no recording, the file is none; the terminal refuses.
 pub(crate) fn top(args: &TopArgs) -> Result<ExitCode, Fault> {
-    let source = find::source(&args.target)?;
+    let source = find::source(&args.how, &args.target)?;
     let budgets = args.budgets.clone();
     show(Watched::new(source, budgets)?, args)
 }
 
-/// Shows what is watched. Whoever starts the program that is recorded gives it as the source's child: it is waited for when the
-/// dashboard has ended, and what it ended with is answered.
+/// Shows what is watched. A program that was started for it is waited for when the dashboard has ended, and what it ended with is answered.
 fn show(mut watched: Watched, args: &TopArgs) -> Result<ExitCode, Fault> {
     let ends = args.during.map(|during| Instant::now() + Duration::from_nanos(during));
     let pace = Pace { interval: Duration::from_nanos(args.interval), ends };

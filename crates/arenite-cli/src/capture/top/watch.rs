@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use arenite::record::format::FormatError;
 use arenite_demo::report::units::{count, counted};
 use arenite_inspect::{Follow, FollowState, ReadError};
+use tempfile::TempDir;
 
 use super::draw::site_figure;
 use super::find::{Source, is_written};
@@ -15,6 +16,7 @@ use super::names::Names;
 use super::picture::{MOST_ROWS, Picture, SiteRow, Status};
 use super::state::{State, View};
 use crate::fault::Fault;
+use crate::run::code_of;
 
 /// A file that is not there, or has no header yet, is waited for so long if this program has started the one that writes it.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -30,6 +32,8 @@ pub(super) struct Watched {
     name: String,
     process: u32,
     child: Option<Child>,
+    /// Where the recording of that program is.
+    _folder: Option<TempDir>,
     budgets: Vec<(String, u64)>,
     status: Status,
     /// The file's length, and when it changed or was looked at for the last time.
@@ -41,7 +45,7 @@ impl Watched {
     /// It is no recording.
     pub(super) fn new(mut source: Source, budgets: Vec<(String, u64)>) -> Result<Self, Fault> {
         let follow = open(&mut source)?;
-        let Source { name, process, child, .. } = source;
+        let Source { name, process, child, folder, .. } = source;
         let process = process.unwrap_or(follow.header().process);
         Ok(Self {
             follow,
@@ -49,6 +53,7 @@ impl Watched {
             name,
             process,
             child,
+            _folder: folder,
             budgets,
             status: Status::Reading,
             seen: (0, Instant::now()),
@@ -207,11 +212,7 @@ impl Watched {
         let status = child
             .wait()
             .map_err(|error| Fault::new(format!("the program can not be waited for: {error}")))?;
-        #[cfg(unix)]
-        if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
-            return Ok(ExitCode::from(128u8.wrapping_add(signal as u8)));
-        }
-        Ok(ExitCode::from(status.code().map_or(1, |code| code as u8)))
+        Ok(code_of(status))
     }
 }
 
@@ -227,7 +228,10 @@ fn open(source: &mut Source) -> Result<Follow, Fault> {
             (ReadError::Format(FormatError::CutOff), None) => FOR_HEADER,
             (ReadError::Format(FormatError::CutOff) | ReadError::File(_), Some(child)) => {
                 if let Ok(Some(status)) = child.try_wait() {
-                    return Err(Fault::new(format_args!("the program ended without a recording: {status}")));
+                    return Err(Fault::new(format_args!(
+                        "the program has ended ({status}), and nothing was recorded: a program that is linked statically, or runs with another \
+                         user's rights, does not load the library"
+                    )));
                 }
                 PATIENCE
             }
