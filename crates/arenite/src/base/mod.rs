@@ -7,6 +7,7 @@ pub mod align;
 pub mod bytes;
 mod free_error;
 mod prefetch;
+#[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
 pub(crate) mod recording;
 pub mod sync;
 pub(crate) mod thread;
