@@ -142,14 +142,14 @@ fn outside(frames: Vec<Frame>) -> Vec<Frame> {
 ///
 /// Optimised programs may have names without paths (`with_capacity_in`), and always have files.
 fn crate_of(frame: &Frame) -> &str {
-    let path = crate_of_name(&frame.function);
-    if frame.function.contains("::") {
-        return path;
+    match crate_of_name(&frame.function) {
+        "" => frame.file.as_deref().map_or("", crate_of_file),
+        name => name,
     }
-    frame.file.as_deref().map_or("", crate_of_file)
 }
 
 /// The crate that a function is of, or, of a type that has none, the crate of the trait: `alloc` for `<u8 as alloc::vec::FromElem>::from`.
+/// Nothing for a name without a path: `new<alloc::sync::ArcInner<u8>>`.
 fn crate_of_name(function: &str) -> &str {
     let mut path = function.trim_start_matches(['<', '&', '*', '[', '(']);
     for prefix in ["mut ", "const ", "dyn "] {
@@ -164,7 +164,7 @@ fn crate_of_name(function: &str) -> &str {
     }
     match function.strip_prefix('<').and_then(|rest| rest.split_once(" as ")) {
         Some((_, of)) => &of[..end(of)],
-        None => own,
+        None => "",
     }
 }
 
@@ -266,6 +266,14 @@ mod tests {
             ("alloc", "/src/arenite/crates/arenite/src/global/heap.rs"),
             ("alloc<arenite::GlobalHeap>", "/src/arenite/crates/arenite-demo/src/heap_count.rs"),
             ("alloc", "/rustc/59807616e1fa2540724bfbac14d7976d7e4a3860/library/alloc/src/alloc.rs"),
+            (
+                "new<alloc::sync::ArcInner<game::Level>>",
+                "/rustup/lib/rustlib/src/rust/library/alloc/src/boxed.rs",
+            ),
+            (
+                "<u8 as <[_]>::to_vec_in::ConvertVec>::to_vec",
+                "/rustc/59807616e1fa2540724b/library/alloc/src/slice.rs",
+            ),
             ("with_capacity_in", "/rustup/lib/rustlib/src/rust/library/alloc/src/raw_vec/mod.rs"),
             ("reserve_rehash", "/cargo/src/index-1/hashbrown-0.15.5/src/raw/mod.rs"),
             ("allocate", "C:\\cargo\\src\\index-1\\allocator-api2-0.2.21\\src\\stable\\alloc.rs"),
