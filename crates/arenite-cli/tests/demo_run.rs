@@ -11,7 +11,9 @@ const SHORT: [&str; 6] = ["--frames", "60", "--scenes", "2", "--agents", "48"];
 
 fn arenite(arguments: &[&str]) -> Output {
     let program = env!("CARGO_BIN_EXE_arenite");
-    Command::new(program).args(arguments).stdin(Stdio::null()).output().expect("the program starts")
+    // As a person starts it: `cargo run` has the plain game built anew, which is here already.
+    let mut program = Command::new(program);
+    program.env_remove("CARGO").args(arguments).stdin(Stdio::null()).output().expect("the program starts")
 }
 
 /// What the program prints; panics unless it succeeds and has nothing to complain about.

@@ -41,7 +41,7 @@ pub use detail::{
 };
 pub use estimate::Estimate;
 pub use follow::{Activity, Board, Follow, FollowError, FollowState, Rate, TagRow, ThreadRow, Tick};
-pub use live::{Block, Live};
+pub use live::{Block, Change, Live};
 pub use reader::{Capture, ReadError, ReadSummary};
 pub use summary::{
     Figures, FrameRow, Frames, Held, MarkFigures, Moment, SizeClass, Snapshot, Summary, SummaryError,

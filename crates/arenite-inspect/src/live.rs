@@ -32,12 +32,39 @@ pub struct Block {
     pub thread: u32,
 }
 
+/// What an event did to the blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// None was made, and none went.
+    None,
+    /// One was made. It lives, unless another thread's free of it was told first, or there is no room for it.
+    Made {
+        /// It.
+        block: Block,
+        /// Whether it lives.
+        lives: bool,
+    },
+    /// One went; `None` if it is not known.
+    Gone(Option<Block>),
+    /// One has another size, and perhaps another place: the end of one block and the beginning of another.
+    Resized {
+        /// As it was; `None` if it is not known.
+        before: Option<Block>,
+        /// As it is.
+        block: Block,
+        /// Whether it lives, as of [`Made`](Self::Made).
+        lives: bool,
+    },
+}
+
 /// What lives, as far as the recording knows: what was made before it is not among it.
 #[derive(Debug, Default)]
 pub struct Live {
     blocks: HashMap<u64, Block>,
     /// Blocks at places that others have now, whose free was not told yet.
     displaced: HashMap<u64, VecDeque<Block>>,
+    /// Blocks that a thread is moving, and their places, which others may have.
+    moving: HashMap<u32, (u64, Option<Block>)>,
     /// Frees of blocks that are not known, of late.
     early: VecDeque<(u64, u64)>,
     /// The tag that each thread is under.
@@ -98,16 +125,8 @@ impl Live {
     pub fn iter(&self) -> impl Iterator<Item = (u64, &Block)> {
         let displaced =
             self.displaced.iter().flat_map(|(address, blocks)| blocks.iter().map(|block| (*address, block)));
-        self.blocks.iter().map(|(address, block)| (*address, block)).chain(displaced)
-    }
-
-    /// The block that a free of this address would end now.
-    #[must_use]
-    pub fn get(&self, address: u64) -> Option<&Block> {
-        match self.displaced.get(&address) {
-            Some(waiting) => waiting.front(),
-            None => self.blocks.get(&address),
-        }
+        let moving = self.moving.values().filter_map(|(address, block)| Some((*address, block.as_ref()?)));
+        self.blocks.iter().map(|(address, block)| (*address, block)).chain(displaced).chain(moving)
     }
 
     /// The tag that a thread is under; 0 for none.
@@ -116,16 +135,16 @@ impl Live {
         self.tags.get(&thread).copied().unwrap_or(0)
     }
 
-    /// Takes the next event.
-    pub fn take(&mut self, thread: u32, event: &Event<'_>) {
+    /// Takes the next event. O(1).
+    pub fn take(&mut self, thread: u32, event: &Event<'_>) -> Change {
         let time = event.time;
         match event.what {
             What::Tag { tag } if self.tags.len() < MOST_THREADS || self.tags.contains_key(&thread) => {
                 self.tags.insert(thread, tag);
             }
             What::Alloc { address, size, stack } => {
-                let tag = self.tags.get(&thread).copied().unwrap_or(0);
-                self.made(address, Block { size, time, stack, tag, thread });
+                let block = Block { size, time, stack, tag: self.tag(thread), thread };
+                return Change::Made { block, lives: self.made(address, block) };
             }
             What::Committed { tag, bytes }
                 if self.committed.len() < MOST_THREADS || self.committed.contains_key(&tag) =>
@@ -133,20 +152,58 @@ impl Live {
                 let sum = self.committed.entry(tag).or_default();
                 *sum = sum.saturating_add(bytes);
             }
-            What::Free { address } => {
-                let _ = self.gone(address, time);
-            }
+            What::Free { address } => return Change::Gone(self.gone(address, time)),
+            What::Moving { address } => self.moves(thread, address, time),
             What::Realloc { before, address, size, stack } => {
+                let older = match self.moving.remove(&thread) {
+                    Some((place, block)) if place == before => block.inspect(|block| self.uncount(block)),
+                    lost => {
+                        self.put_back(lost);
+                        self.gone(before, time)
+                    }
+                };
                 // It keeps its tag.
-                let tag = self.gone(before, time).map(|block| block.tag);
-                let tag = tag.or_else(|| self.tags.get(&thread).copied()).unwrap_or(0);
-                self.made(address, Block { size, time, stack, tag, thread });
+                let tag = older.map_or_else(|| self.tag(thread), |block| block.tag);
+                let block = Block { size, time, stack, tag, thread };
+                return Change::Resized { before: older, block, lives: self.made(address, block) };
             }
             _ => {}
         }
+        Change::None
     }
 
-    fn made(&mut self, address: u64, block: Block) {
+    /// A block leaves its place, and lives on.
+    fn moves(&mut self, thread: u32, address: u64, time: u64) {
+        let lost = self.moving.remove(&thread);
+        self.put_back(lost);
+        if self.moving.len() < MOST_THREADS {
+            let block = self.gone(address, time);
+            if let Some(block) = block {
+                (self.bytes, self.count) = (self.bytes.saturating_add(block.size), self.count + 1);
+            }
+            self.moving.insert(thread, (address, block));
+        }
+    }
+
+    /// Where a block moved to was lost: as far as anybody knows it is where it was, even if another one is there.
+    fn put_back(&mut self, moved: Option<(u64, Option<Block>)>) {
+        if let Some((address, Some(block))) = moved {
+            self.place(address, block);
+        }
+    }
+
+    fn place(&mut self, address: u64, block: Block) {
+        if let Some(older) = self.blocks.insert(address, block) {
+            self.displaced.entry(address).or_default().push_back(older);
+        }
+    }
+
+    fn uncount(&mut self, block: &Block) {
+        (self.bytes, self.count) = (self.bytes.saturating_sub(block.size), self.count - 1);
+    }
+
+    /// Whether it lives.
+    fn made(&mut self, address: u64, block: Block) -> bool {
         while self.early.front().is_some_and(|(_, time)| time.saturating_add(EARLY) < block.time) {
             self.early.pop_front();
         }
@@ -155,19 +212,18 @@ impl Live {
             self.early.remove(place);
             self.unknown_frees -= 1;
             self.peak = self.peak.max(self.bytes.saturating_add(block.size));
-            return;
+            return false;
         }
         if self.count == MOST_BLOCKS {
             self.left_out += 1;
-            return;
+            return false;
         }
         // Sizes of a file that was made up may be anything.
         self.bytes = self.bytes.saturating_add(block.size);
         self.count += 1;
         self.peak = self.peak.max(self.bytes);
-        if let Some(older) = self.blocks.insert(address, block) {
-            self.displaced.entry(address).or_default().push_back(older);
-        }
+        self.place(address, block);
+        true
     }
 
     fn gone(&mut self, address: u64, time: u64) -> Option<Block> {
@@ -183,10 +239,7 @@ impl Live {
             Entry::Vacant(_) => self.blocks.remove(&address),
         };
         match block {
-            Some(block) => {
-                self.bytes = self.bytes.saturating_sub(block.size);
-                self.count -= 1;
-            }
+            Some(block) => self.uncount(&block),
             None => {
                 self.unknown_frees += 1;
                 if self.early.len() == WAITING {
@@ -196,5 +249,69 @@ impl Live {
             }
         }
         block
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(live: &mut Live, events: &[(u32, u64, What<'_>)]) {
+        for (thread, time, what) in events {
+            live.take(*thread, &Event { time: *time, what: *what });
+        }
+    }
+
+    fn sorted(live: &Live) -> Vec<(u64, u64, u32)> {
+        let mut blocks: Vec<_> =
+            live.iter().map(|(address, block)| (address, block.size, block.tag)).collect();
+        blocks.sort_unstable();
+        blocks
+    }
+
+    fn alloc(address: u64, size: u64) -> What<'static> {
+        What::Alloc { address, size, stack: 0 }
+    }
+
+    fn moved(before: u64, address: u64, size: u64) -> What<'static> {
+        What::Realloc { before, address, size, stack: 0 }
+    }
+
+    #[test]
+    fn the_place_of_a_block_that_moves_may_be_anothers_before_it_is_told_where_it_went() {
+        let mut live = Live::new();
+        told(
+            &mut live,
+            &[(1, 0, What::Tag { tag: 1 }), (2, 0, What::Tag { tag: 2 }), (1, 1, alloc(16, 100))],
+        );
+        told(&mut live, &[(1, 2, What::Moving { address: 16 })]);
+        assert_eq!((sorted(&live), live.bytes(), live.blocks()), (vec![(16, 100, 1)], 100, 1));
+        // The second thread gets the place, and moves on from there, before the first one tells.
+        told(
+            &mut live,
+            &[(2, 3, alloc(16, 7)), (2, 4, What::Moving { address: 16 }), (2, 5, moved(16, 48, 8))],
+        );
+        assert_eq!((sorted(&live), live.bytes()), (vec![(16, 100, 1), (48, 8, 2)], 108));
+        told(&mut live, &[(2, 6, alloc(16, 9)), (1, 7, moved(16, 32, 200))]);
+        assert_eq!(sorted(&live), [(16, 9, 2), (32, 200, 1), (48, 8, 2)]);
+        told(&mut live, &[(1, 8, What::Free { address: 16 }), (2, 9, What::Free { address: 32 })]);
+        assert_eq!((sorted(&live), live.bytes(), live.unknown_frees()), (vec![(48, 8, 2)], 8, 0));
+    }
+
+    #[test]
+    fn where_a_block_moved_to_may_be_lost() {
+        let mut live = Live::new();
+        told(
+            &mut live,
+            &[(1, 1, alloc(16, 100)), (1, 2, What::Moving { address: 16 }), (1, 3, alloc(32, 5))],
+        );
+        assert_eq!((live.bytes(), live.blocks()), (105, 2), "it lives on, as far as anybody knows");
+        // It is another block whose end of the way is told. The first one is where it was.
+        told(&mut live, &[(1, 4, moved(32, 64, 6))]);
+        assert_eq!((sorted(&live), live.bytes()), (vec![(16, 100, 0), (64, 6, 0)], 106));
+        told(&mut live, &[(1, 5, What::Moving { address: 64 }), (1, 6, What::Moving { address: 80 })]);
+        assert_eq!((live.bytes(), live.blocks(), live.unknown_frees()), (106, 2, 1));
+        told(&mut live, &[(1, 7, What::Free { address: 64 }), (1, 8, What::Free { address: 16 })]);
+        assert_eq!((live.bytes(), live.blocks(), live.unknown_frees()), (0, 0, 1));
     }
 }

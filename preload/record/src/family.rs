@@ -60,10 +60,9 @@ unsafe fn resize(
         inside.came(made, size, caller);
         return made;
     }
+    let resizing = inside.changes(block);
     let moved = call();
-    if moved != 0 {
-        inside.changed(block, moved, size, caller);
-    }
+    inside.changed(resizing, block, moved, size, caller);
     moved
 }
 

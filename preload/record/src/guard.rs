@@ -8,7 +8,7 @@ use core::arch::{asm, global_asm};
 use core::ffi::c_void;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use arenite::record::interposer::{self, Caller};
+use arenite::record::interposer::{self, Caller, Resizing};
 
 /// The thread is in the program's code. (At first the word is 0: nothing was told of it.)
 const OUTSIDE: usize = 1;
@@ -112,10 +112,29 @@ impl Inside {
         }
     }
 
-    /// A block has another size, and perhaps another place.
+    /// A block is about to get another size, and perhaps another place.
     #[inline(always)]
-    pub(crate) fn changed(&self, before: usize, block: usize, size: usize, caller: Caller) {
-        keeping_errno(|| interposer::resized(before, block, size, caller));
+    pub(crate) fn changes(&self, block: usize) -> Resizing {
+        keeping_errno(|| interposer::resizing(block))
+    }
+
+    /// It has them; or, if it is nowhere, it is as it was.
+    #[inline(always)]
+    pub(crate) fn changed(
+        &self,
+        resizing: Resizing,
+        before: usize,
+        block: usize,
+        size: usize,
+        caller: Caller,
+    ) {
+        keeping_errno(|| {
+            if block == 0 {
+                interposer::stays(resizing, before);
+            } else {
+                interposer::resized(resizing, before, block, size, caller);
+            }
+        });
     }
 
     /// The thread has another name.

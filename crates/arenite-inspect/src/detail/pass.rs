@@ -11,7 +11,7 @@ use super::moments::{DetailMoment, MomentKind, Plan};
 use super::rows::{DetailRow, RowKind, Uses};
 use super::{Detail, DetailOptions, DetailSite};
 use crate::summary::{Figures, FrameRow, Held, Moment, Summary};
-use crate::{Block, Capture, Live, ReadError};
+use crate::{Block, Capture, Change, Live, ReadError};
 
 pub(super) fn read<F: Read + Seek>(
     capture: &mut Capture<F>,
@@ -116,34 +116,31 @@ impl<'a> Pass<'a> {
         if !self.has_frames() {
             self.slice(time);
         }
-        match event.what {
-            What::Alloc { size, stack, .. } => {
-                let block = Block { size, time, stack, tag: self.live.tag(thread), thread };
-                let lived = self.live.blocks();
-                self.live.take(thread, event);
+        match self.live.take(thread, event) {
+            Change::Made { block, lives } => {
                 self.frame.allocs += 1;
-                self.made(&block, self.live.blocks() > lived);
+                self.made(&block, lives);
             }
-            What::Free { address } => {
-                let block = self.live.get(address).copied();
-                self.live.take(thread, event);
+            Change::Gone(block) => {
                 self.frame.frees += 1;
                 if let Some(block) = block {
                     self.freed(&block);
                 }
             }
-            What::Realloc { before, size, stack, .. } => {
-                let older = self.live.get(before).copied();
-                let tag = older.map_or_else(|| self.live.tag(thread), |older| older.tag);
-                let block = Block { size, time, stack, tag, thread };
-                let lived = self.live.blocks() - u64::from(older.is_some());
-                self.live.take(thread, event);
-                if let Some(older) = older {
-                    self.gone(&older);
+            Change::Resized { before, block, lives } => {
+                if let Some(before) = before {
+                    self.gone(&before);
                 }
                 self.frame.reallocs += 1;
-                self.made(&block, self.live.blocks() > lived);
+                self.made(&block, lives);
             }
+            Change::None => self.tell(time, &event.what),
+        }
+    }
+
+    /// What neither makes a block nor ends one.
+    fn tell(&mut self, time: u64, what: &What<'_>) {
+        match *what {
             What::Frame { number } => self.frame(number, time),
             What::Mark { text } => {
                 if self.plan.has_mark(self.marks) {
@@ -151,7 +148,7 @@ impl<'a> Pass<'a> {
                 }
                 self.marks += 1;
             }
-            _ => self.live.take(thread, event),
+            _ => {}
         }
     }
 

@@ -4,7 +4,7 @@ use std::io::{Read, Seek};
 
 use arenite::record::format::events::{Event, What};
 
-use crate::{Block, Capture, Live, ReadError, Summary};
+use crate::{Block, Capture, Change, Live, ReadError, Summary};
 
 /// Something that happened.
 pub(super) enum Step<'a> {
@@ -30,35 +30,17 @@ pub(super) fn flow<F: Read + Seek>(
 
 fn step(live: &mut Live, thread: u32, event: &Event<'_>, show: &mut impl FnMut(Step<'_>)) {
     let time = event.time;
-    match event.what {
-        What::Alloc { size, stack, .. } => {
-            let block = Block { size, time, stack, tag: live.tag(thread), thread };
-            let lived = live.blocks();
-            live.take(thread, event);
-            made(block, live.blocks() > lived, show);
-        }
-        What::Free { address } => {
-            let block = live.get(address).copied();
-            live.take(thread, event);
-            if let Some(block) = block {
-                show(Step::Gone(block, time));
+    match live.take(thread, event) {
+        Change::Made { block, lives } => made(block, lives, show),
+        Change::Gone(Some(block)) => show(Step::Gone(block, time)),
+        Change::Gone(None) => {}
+        Change::Resized { before, block, lives } => {
+            if let Some(before) = before {
+                show(Step::Gone(before, time));
             }
+            made(block, lives, show);
         }
-        What::Realloc { before, size, stack, .. } => {
-            let older = live.get(before).copied();
-            let tag = older.map_or_else(|| live.tag(thread), |older| older.tag);
-            let block = Block { size, time, stack, tag, thread };
-            let lived = live.blocks() - u64::from(older.is_some());
-            live.take(thread, event);
-            if let Some(older) = older {
-                show(Step::Gone(older, time));
-            }
-            made(block, live.blocks() > lived, show);
-        }
-        ref what => {
-            live.take(thread, event);
-            show(Step::Told(time, what));
-        }
+        Change::None => show(Step::Told(time, &event.what)),
     }
 }
 

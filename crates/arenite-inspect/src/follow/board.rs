@@ -9,7 +9,7 @@ use hashbrown::HashMap;
 use super::recent::{History, Rate, Recent, STEPS, Tick};
 use super::stacks::{MOST_STACKS, Stacks};
 use super::tags::{TagRow, Tags};
-use crate::{Block, FrameRow, Live, MarkFigures, SizeClass};
+use crate::{Block, Change, FrameRow, Live, MarkFigures, SizeClass};
 
 /// The most threads that figures are kept of; what others do is told of number 0.
 const MOST_THREADS: usize = 1 << 16;
@@ -410,16 +410,9 @@ impl Board {
         self.passes(time);
         self.events += 1;
         self.late += u64::from(late);
-        match event.what {
-            What::Alloc { size, stack, .. } => {
-                let block = Block { size, time, stack, tag: self.live.tag(thread), thread };
-                let lived = self.live.blocks();
-                self.live.take(thread, event);
-                self.made(&block, Made::New, self.live.blocks() > lived);
-            }
-            What::Free { address } => {
-                let block = self.live.get(address).copied();
-                self.live.take(thread, event);
+        match self.live.take(thread, event) {
+            Change::Made { block, lives } => self.made(&block, Made::New, lives),
+            Change::Gone(block) => {
                 let second = self.second();
                 let (row, recent) = self.thread(thread);
                 row.frees += 1;
@@ -430,21 +423,13 @@ impl Board {
                     self.freed(&block);
                 }
             }
-            What::Realloc { before, size, stack, .. } => {
-                let older = self.live.get(before).copied();
-                let tag = older.map_or_else(|| self.live.tag(thread), |older| older.tag);
-                let block = Block { size, time, stack, tag, thread };
-                let lived = self.live.blocks() - u64::from(older.is_some());
-                self.live.take(thread, event);
-                if let Some(older) = older {
-                    self.gone(&older, Gone::Resized);
+            Change::Resized { before, block, lives } => {
+                if let Some(before) = before {
+                    self.gone(&before, Gone::Resized);
                 }
-                self.made(&block, Made::Resized, self.live.blocks() > lived);
+                self.made(&block, Made::Resized, lives);
             }
-            _ => {
-                self.live.take(thread, event);
-                self.tell(thread, time, &event.what);
-            }
+            Change::None => self.tell(thread, time, &event.what),
         }
     }
 

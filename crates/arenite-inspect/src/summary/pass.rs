@@ -10,7 +10,7 @@ use super::frames::FrameTable;
 use super::tally::{Gone, Made, Tally};
 use super::window::{Moment, Snapshot, Watch};
 use super::{MarkFigures, SizeClass, Summary, SummaryError, SummaryOptions, TagFigures, ThreadFigures};
-use crate::{Block, Capture, Live};
+use crate::{Block, Capture, Change, Live};
 
 /// The most call stacks that figures are kept of.
 const MOST_SITES: usize = 1 << 21;
@@ -217,18 +217,13 @@ impl<'a> Pass<'a> {
         let time = event.time;
         let times = self.times.get_or_insert((time, time));
         *times = (times.0.min(time), times.1.max(time));
-        match event.what {
-            What::Alloc { size, stack, .. } => {
-                let block = Block { size, time, stack, tag: self.live.tag(thread), thread };
-                let lived = self.live.blocks();
-                self.live.take(thread, event);
-                self.made(&block, Made::New, self.live.blocks() > lived);
+        match self.live.take(thread, event) {
+            Change::Made { block, lives } => {
+                self.made(&block, Made::New, lives);
                 self.thread(thread).allocs += 1;
                 self.frames.row().allocs += 1;
             }
-            What::Free { address } => {
-                let block = self.live.get(address).copied();
-                self.live.take(thread, event);
+            Change::Gone(block) => {
                 self.thread(thread).frees += 1;
                 self.frames.row().frees += 1;
                 if let Some(block) = block {
@@ -236,23 +231,15 @@ impl<'a> Pass<'a> {
                     self.freed(&block, time);
                 }
             }
-            What::Realloc { before, size, stack, .. } => {
-                let older = self.live.get(before).copied();
-                let tag = older.map_or_else(|| self.live.tag(thread), |older| older.tag);
-                let block = Block { size, time, stack, tag, thread };
-                let lived = self.live.blocks() - u64::from(older.is_some());
-                self.live.take(thread, event);
-                if let Some(older) = older {
-                    self.gone(&older, Gone::Resized);
+            Change::Resized { before, block, lives } => {
+                if let Some(before) = before {
+                    self.gone(&before, Gone::Resized);
                 }
-                self.made(&block, Made::Resized, self.live.blocks() > lived);
+                self.made(&block, Made::Resized, lives);
                 self.thread(thread).reallocs += 1;
                 self.frames.row().reallocs += 1;
             }
-            _ => {
-                self.live.take(thread, event);
-                self.tell(thread, time, &event.what);
-            }
+            Change::None => self.tell(thread, time, &event.what),
         }
     }
 

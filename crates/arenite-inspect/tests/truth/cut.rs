@@ -25,7 +25,7 @@ fn capture() -> Vec<u8> {
 fn read(bytes: &[u8]) -> (u64, usize, bool) {
     let mut capture = Capture::read(Cursor::new(bytes)).expect("its header is whole");
     let mut live = Live::new();
-    let read = capture.events(|thread, event| live.take(thread, &event)).expect("read");
+    let read = capture.events(|thread, event| _ = live.take(thread, &event)).expect("read");
     (read.events, capture.chunks(), capture.is_complete())
 }
 

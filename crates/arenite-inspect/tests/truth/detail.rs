@@ -9,6 +9,7 @@ use arenite_inspect::{
 };
 
 use super::made_up::{RECORDER, Random, Writer, game};
+use super::turn;
 
 /// What the model keeps of an event.
 #[derive(Clone, Copy, Debug)]
@@ -191,6 +192,7 @@ fn read(file: &[u8], rows: usize, options: &DetailOptions) -> (Summary, Detail) 
 
 #[test]
 fn every_figure_is_that_of_a_plain_model() {
+    let _turn = turn();
     let mut random = Random(8);
     for round in 0..120 {
         let (events, file) = program(&mut random, round % 3 != 0);
@@ -276,6 +278,7 @@ fn compare_frames(round: usize, model: &Model, summary: &Summary, detail: &Detai
 
 #[test]
 fn tables_keep_their_bounds_and_lose_nothing() {
+    let _turn = turn();
     let mut file = Vec::new();
     let events = game::write(&mut file, 60_000).expect("memory");
     assert!((60_000..90_000).contains(&events));

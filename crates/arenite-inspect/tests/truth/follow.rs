@@ -270,6 +270,7 @@ pub(super) fn chunk_ends(bytes: &[u8]) -> Vec<usize> {
 
 #[test]
 fn senseless_captures_are_followed_without_a_panic() {
+    let _turn = turn();
     let mut numbers = Numbers(4711);
     for round in 0..200 {
         let mut bytes = hostile::capture(&mut numbers);
@@ -324,6 +325,7 @@ fn alloc(address: u64) -> What<'static> {
 
 #[test]
 fn a_silent_thread_holds_nothing_up_and_what_comes_late_is_counted() {
+    let _turn = turn();
     // A unit is a millisecond.
     let early = told(&[(1, &[(1000, alloc(16))], 1080), (2, &[(1040, alloc(32)), (1990, alloc(48))], 2000)]);
     let late: &[(u64, What<'_>)] = &[(1100, What::Free { address: 32 }), (2100, alloc(64))];
@@ -351,6 +353,7 @@ fn a_silent_thread_holds_nothing_up_and_what_comes_late_is_counted() {
 
 #[test]
 fn rates_are_those_of_the_last_second() {
+    let _turn = turn();
     let events: Vec<(u64, What<'_>)> = (0..100).map(|step| (1000 + step * 50, alloc(16 * step))).collect();
     let bytes = told(&[(1, &events, 5990), (1, &[(7900, alloc(9999 * 16))], 8000)]);
     let mut follow = Follow::read(Growing::new(&bytes, bytes.len())).expect("its header");
@@ -371,6 +374,7 @@ fn rates_are_those_of_the_last_second() {
 
 #[test]
 fn damage_is_passed_over_and_a_wrong_length_holds_nothing_up_for_long() {
+    let _turn = turn();
     let chunk = |thread: u32| {
         told(&[(thread, &[(1000, alloc(16 * u64::from(thread)))], 1000)])[FILE_HEADER..].to_vec()
     };
@@ -403,6 +407,7 @@ fn damage_is_passed_over_and_a_wrong_length_holds_nothing_up_for_long() {
 
 #[test]
 fn a_file_that_shrinks_or_is_replaced_is_told() {
+    let _turn = turn();
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("game.arec");
     let bytes = told(&[(1, &[(1000, alloc(16))], 1000)]);

@@ -7,6 +7,7 @@ use arenite::record::format::{ChunkHeader, ChunkKind, Codec, FILE_HEADER, FileHe
 use arenite_inspect::{Capture, Detail, DetailOptions, Summary, SummaryOptions};
 
 use super::programs::Numbers;
+use super::turn;
 
 const NAMES: [&str; 9] = ["a", "a/b", "a/b/c", "", "/", "a//b", "untagged", "untagged", "\u{1b}[31m/ä"];
 
@@ -25,7 +26,7 @@ fn event<'a>(numbers: &mut Numbers) -> What<'a> {
     };
     let address = 16 * numbers.below(40);
     let stack = if numbers.below(9) == 0 { number(numbers) as u32 } else { numbers.below(20) as u32 };
-    match numbers.below(24) {
+    match numbers.below(26) {
         0..6 => What::Alloc { address, size: number(numbers), stack },
         6..11 => What::Free { address },
         11..14 => What::Realloc { before: 16 * numbers.below(40), address, size: number(numbers), stack },
@@ -37,7 +38,8 @@ fn event<'a>(numbers: &mut Numbers) -> What<'a> {
         19 => What::ThreadNamed { name: text },
         20 => What::Committed { tag, bytes: number(numbers) as i64 * [1, -1][numbers.below(2) as usize] },
         21 => What::Lost { events: number(numbers) },
-        22 => [What::Paused, What::Resumed][numbers.below(2) as usize],
+        22 | 23 => What::Moving { address },
+        24 => [What::Paused, What::Resumed][numbers.below(2) as usize],
         _ => What::Before { tag, blocks: number(numbers), bytes: number(numbers) },
     }
 }
@@ -119,6 +121,7 @@ pub(super) fn capture(numbers: &mut Numbers) -> Vec<u8> {
 
 #[test]
 fn senseless_events_are_summed_up_without_a_panic_and_sums_agree() {
+    let _turn = turn();
     let (mut numbers, mut blocks, mut temporary) = (Numbers(2026), 0, 0);
     for round in 0..300 {
         let file = capture(&mut numbers);
@@ -161,6 +164,7 @@ fn senseless_events_are_summed_up_without_a_panic_and_sums_agree() {
 
 #[test]
 fn memory_is_told_with_that_of_tags_below_and_marks_and_names_have_bounds() {
+    let _turn = turn();
     let told = |tag, bytes| What::Committed { tag, bytes };
     let events = [
         What::TagNamed { tag: 1, name: "a" },

@@ -17,7 +17,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 #[global_allocator]
 static HEAP: arenite::GlobalHeap = arenite::GlobalHeap;
 
-/// One recording is made at a time.
+/// One recording is made at a time; and no other test is at the heap while its figures are compared.
 static TURN: Mutex<()> = Mutex::new(());
 
 fn turn() -> MutexGuard<'static, ()> {

@@ -39,6 +39,21 @@ pub(crate) fn is_on() -> bool {
     }
 }
 
+/// A block that is about to be resized, as the recorder knows it.
+#[cfg(feature = "record")]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Resizing {
+    /// When: before another thread can have got the place.
+    pub(crate) time: u64,
+    /// It was one of the sample.
+    pub(crate) chosen: bool,
+}
+
+/// As with the feature `record`, of which this knows nothing.
+#[cfg(not(feature = "record"))]
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Resizing;
+
 /// Switches recording on or off. Whether it was on. What the caller did before, those see who find it on and look closer.
 #[cfg(feature = "record")]
 pub(crate) fn switch(on: bool) -> bool {

@@ -205,19 +205,12 @@ mod recorded {
         }
     }
 
-    #[cfg(feature = "allocator-api2")]
-    #[cold]
-    #[inline(never)]
-    pub(super) fn resized(before: *mut u8, block: *mut u8, size: usize) {
-        record::resized(before.addr(), block.addr(), size, Caller::here());
-    }
-
     /// # Safety
     /// As `GlobalAlloc::realloc`.
     #[cold]
     #[inline(never)]
     pub(super) unsafe fn realloc(block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        let caller = Caller::here();
+        let (caller, resizing) = (Caller::here(), record::resizing(block.addr()));
         // SAFETY: by the contract a block of this heap, asked for with this layout.
         let moved = unsafe {
             let block = NonNull::new_unchecked(block);
@@ -225,8 +218,10 @@ mod recorded {
             bucket::check(block, Some(layout.size()), layout.align());
             raw(bucket::realloc::<StdThreads>(block, size, layout.align()))
         };
-        if !moved.is_null() {
-            record::resized(block.addr(), moved.addr(), size, caller);
+        if moved.is_null() {
+            record::stays(resizing, block.addr());
+        } else {
+            record::resized(resizing, block.addr(), moved.addr(), size, caller);
         }
         moved
     }
@@ -265,15 +260,14 @@ mod face {
                 return Ok(NonNull::slice_from_raw_parts(nowhere(new), 0));
             }
             if old.size() != 0 && new.align() <= old.align() {
-                // SAFETY: the caller's promise; a block that moves keeps the larger alignment.
-                let moved = unsafe { bucket::realloc::<StdThreads>(block, new.size(), old.align()) };
                 #[cfg(feature = "record")]
-                if record::is_on()
-                    && let Some(moved) = moved
-                {
-                    recorded::resized(block.as_ptr(), moved.as_ptr(), new.size());
+                if record::is_on() {
+                    // SAFETY: the caller's promise.
+                    let moved = unsafe { recorded::realloc(block.as_ptr(), old, new.size()) };
+                    return sized(NonNull::new(moved), new);
                 }
-                return sized(moved, new);
+                // SAFETY: the caller's promise; a block that moves keeps the larger alignment.
+                return sized(unsafe { bucket::realloc::<StdThreads>(block, new.size(), old.align()) }, new);
             }
             let moved = self.allocate(new)?;
             // SAFETY: both have so many bytes, and the old one is still the caller's.

@@ -63,9 +63,12 @@ fn told_free(block: *mut u8, free: impl FnOnce()) {
 #[inline(never)]
 fn told_realloc(block: *mut u8, size: usize, resize: impl FnOnce() -> *mut u8) -> *mut u8 {
     let (caller, before) = (Caller::here(), block.addr());
+    let resizing = record::resizing(before);
     let (moved, inside) = record::quietly(resize);
-    if !moved.is_null() && !inside {
-        record::resized(before, moved.addr(), size, caller);
+    if moved.is_null() || inside {
+        record::stays(resizing, before);
+    } else {
+        record::resized(resizing, before, moved.addr(), size, caller);
     }
     moved
 }

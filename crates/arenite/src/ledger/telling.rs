@@ -5,6 +5,7 @@
 mod told {
     use std::sync::OnceLock;
 
+    use crate::base::recording::Resizing;
     use crate::ledger::Tag;
 
     /// Who listens. Called with no lock of the caller's held, but [`freed`](Self::freed).
@@ -16,8 +17,12 @@ mod told {
         pub(crate) allocated: fn(Tag, usize, usize),
         /// Such a heap is about to take a block back. Its locks may be held.
         pub(crate) freed: fn(usize),
-        /// Such a heap's block, which was at the first address, is at the second one now, and so large.
-        pub(crate) resized: fn(Tag, usize, usize, usize),
+        /// Such a heap is about to give a block another size, and perhaps another place.
+        pub(crate) resizing: fn(usize) -> Resizing,
+        /// Its block, which was at the first address, is at the second one now, and so large.
+        pub(crate) resized: fn(Resizing, Tag, usize, usize, usize),
+        /// It could not: the block is as it was.
+        pub(crate) stays: fn(Resizing, usize),
     }
 
     static RECORDER: OnceLock<Recorder> = OnceLock::new();
@@ -46,15 +51,27 @@ mod told {
         }
     }
 
-    pub(crate) fn resized(tag: Tag, before: usize, address: usize, size: usize) {
+    pub(crate) fn resizing(address: usize) -> Resizing {
+        RECORDER.get().map_or_else(Resizing::default, |recorder| (recorder.resizing)(address))
+    }
+
+    pub(crate) fn resized(resizing: Resizing, tag: Tag, before: usize, address: usize, size: usize) {
         if let Some(recorder) = RECORDER.get() {
-            (recorder.resized)(tag, before, address, size);
+            (recorder.resized)(resizing, tag, before, address, size);
+        }
+    }
+
+    pub(crate) fn stays(resizing: Resizing, address: usize) {
+        if let Some(recorder) = RECORDER.get() {
+            (recorder.stays)(resizing, address);
         }
     }
 }
 
 #[cfg(not(all(feature = "record", not(loom), target_pointer_width = "64")))]
 mod told {
+    #[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
+    use crate::base::recording::Resizing;
     use crate::ledger::Tag;
 
     #[inline(always)]
@@ -67,7 +84,15 @@ mod told {
     pub(crate) fn freed(_address: usize) {}
     #[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
     #[inline(always)]
-    pub(crate) fn resized(_tag: Tag, _before: usize, _address: usize, _size: usize) {}
+    pub(crate) fn resizing(_address: usize) -> Resizing {
+        Resizing::default()
+    }
+    #[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
+    #[inline(always)]
+    pub(crate) fn resized(_resizing: Resizing, _tag: Tag, _before: usize, _address: usize, _size: usize) {}
+    #[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
+    #[inline(always)]
+    pub(crate) fn stays(_resizing: Resizing, _address: usize) {}
 }
 
 pub(crate) use told::*;

@@ -256,8 +256,30 @@ impl Desk<'_> {
         self.event::<ROOM>(|memory, bytes, now| memory.write_free(bytes, now, address));
     }
 
+    /// As [`free`](Self::free), at a time that has passed.
     #[inline(always)]
-    pub(super) fn realloc(&mut self, before: u64, address: u64, size: u64, caller: Caller) {
+    pub(super) fn free_at(&mut self, time: u64, address: u64) {
+        let now = self.goes_back(time);
+        self.free(address);
+        self.now = now;
+    }
+
+    /// What is told next has happened at that time, but after what this thread told. Answers what time it is.
+    #[inline(always)]
+    fn goes_back(&mut self, time: u64) -> u64 {
+        let time = time.max(self.own.memory.time());
+        core::mem::replace(&mut self.now, time)
+    }
+
+    /// `start`: when it was not resized yet.
+    #[inline(always)]
+    pub(super) fn realloc(&mut self, start: u64, before: u64, address: u64, size: u64, caller: Caller) {
+        if address != before {
+            // Since then another thread may have got the place, and told so.
+            let now = self.goes_back(start);
+            self.event::<ROOM>(|memory, bytes, now| memory.write_moving(bytes, now, before));
+            self.now = now;
+        }
         let stack = self.stack(caller);
         self.event::<ROOM>(|memory, bytes, now| {
             memory.write_realloc(bytes, now, before, address, size, stack)

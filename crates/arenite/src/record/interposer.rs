@@ -7,7 +7,7 @@
 use super::desk;
 use super::session;
 pub use super::stack::Caller;
-pub use crate::base::recording::STATE;
+pub use crate::base::recording::{Resizing, STATE};
 use crate::base::thread;
 
 /// A block was handed out, to whoever called there.
@@ -22,10 +22,23 @@ pub fn freed(address: usize) {
     session::freed(address);
 }
 
-/// A block got another size, and perhaps another place.
+/// A block is about to get another size, and perhaps another place.
 #[inline]
-pub fn resized(before: usize, address: usize, size: usize, caller: Caller) {
-    session::resized(before, address, size, caller);
+#[must_use]
+pub fn resizing(address: usize) -> Resizing {
+    session::resizing(address)
+}
+
+/// It got it.
+#[inline]
+pub fn resized(resizing: Resizing, before: usize, address: usize, size: usize, caller: Caller) {
+    session::resized(resizing, before, address, size, caller);
+}
+
+/// It did not get it: it is as it was.
+#[inline]
+pub fn stays(resizing: Resizing, address: usize) {
+    session::stays(resizing, address);
 }
 
 /// The calling thread is a new one. If it is to be told from others, [`thread_ends`] is called on it when it ends.

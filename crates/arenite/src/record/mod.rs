@@ -32,7 +32,8 @@
 //! - *Nothing waits.* When no segment is free, events are dropped, and the next segment begins with how many.
 //! - *Nothing is allocated from what is watched.* Memory is a region under the tag `recorder`; what the recorder's own thread does is
 //!   left out, and what system calls or thread-locals ask for while an event is written, too.
-//! - *A free is told before the block is given back*, an allocation after it was handed out. So in the order of time nobody has a
+//! - *A free is told before the block is given back*, an allocation after it was handed out; of a block that moves both: that it leaves
+//!   its place, with the time before, and where it is, with the time after. So in the order of time nobody has a
 //!   block that another one still has, but for the moment that a processor may read its clock early; a reader allows for that.
 
 mod chain;
@@ -52,5 +53,5 @@ mod writer;
 pub use session::{
     RecordError, RecordOptions, RecordSummary, Recording, Stacks, frame, is_on, mark, note, start,
 };
-pub(crate) use session::{allocated, freed, quietly, resized};
+pub(crate) use session::{allocated, freed, quietly, resized, resizing, stays};
 pub(crate) use stack::Caller;

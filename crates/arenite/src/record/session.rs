@@ -17,6 +17,7 @@ use super::room::Room;
 use super::sample::rings;
 use super::stack::{Caller, frame_pointers_do};
 use super::writer::{Capture, Written};
+use crate::base::recording::Resizing;
 use crate::base::sync::Lock;
 use crate::base::{Bytes, recording};
 use crate::ledger::telling::{Recorder, set_recorder};
@@ -260,7 +261,14 @@ fn try_start(options: RecordOptions) -> Result<Recording, RecordError> {
     while !shared.there.load(Ordering::Acquire) && since.elapsed() < PATIENCE {
         thread::sleep(Duration::from_micros(20));
     }
-    set_recorder(Recorder { committed, allocated: block_made, freed, resized: block_resized });
+    set_recorder(Recorder {
+        committed,
+        allocated: block_made,
+        freed,
+        resizing,
+        resized: block_resized,
+        stays,
+    });
     fork::look_out();
     let lost_before = room.logs().map(super::room::Log::lost).sum();
     recording::switch(true);
@@ -306,8 +314,8 @@ fn block_made(tag: Tag, address: usize, size: usize) {
 }
 
 /// A heap's block got another size.
-fn block_resized(tag: Tag, before: usize, address: usize, size: usize) {
-    tell_of_resizing(before, address, size, Caller::here(), Some(number_of(tag)));
+fn block_resized(resizing: Resizing, tag: Tag, before: usize, address: usize, size: usize) {
+    tell_of_resizing(resizing, before, address, size, Caller::here(), Some(number_of(tag)));
 }
 
 /// The process is a fork's child: nobody here writes down what is told. Another recording may begin.
@@ -454,12 +462,16 @@ fn sampled(address: u64, size: u64, mean: u64) -> bool {
 #[inline(always)]
 pub(crate) fn freed(address: usize) {
     let address = address as u64;
-    if MEAN.load(Ordering::Relaxed) != 0
-        && !ROOM_OF_ALL.get().is_some_and(|room| room.chosen.may_have(address) && room.chosen.remove(address))
-    {
+    if MEAN.load(Ordering::Relaxed) != 0 && !no_longer_sampled(address) {
         return;
     }
     desk::with(|desk| desk.free(address));
+}
+
+/// Takes a block off the list of the sample; whether it was there.
+#[inline(always)]
+fn no_longer_sampled(address: u64) -> bool {
+    ROOM_OF_ALL.get().is_some_and(|room| room.chosen.may_have(address) && room.chosen.remove(address))
 }
 
 /// Runs something of which nothing is recorded. Whether this thread was already at such a thing is told, too.
@@ -468,18 +480,43 @@ pub(crate) fn quietly<R>(run: impl FnOnce() -> R) -> (R, bool) {
     desk::quietly(run)
 }
 
-/// A block got another size.
+/// A block is about to get another size. Where it is now another thread's may be before it is told how this one ends.
 #[inline(always)]
-pub(crate) fn resized(before: usize, address: usize, size: usize, caller: Caller) {
-    tell_of_resizing(before, address, size, caller, None);
+pub(crate) fn resizing(address: usize) -> Resizing {
+    let chosen = MEAN.load(Ordering::Relaxed) != 0 && no_longer_sampled(address as u64);
+    Resizing { time: clock::now(), chosen }
+}
+
+/// A block has got another size.
+#[inline(always)]
+pub(crate) fn resized(resizing: Resizing, before: usize, address: usize, size: usize, caller: Caller) {
+    tell_of_resizing(resizing, before, address, size, caller, None);
+}
+
+/// A block has not got another size: it is as it was.
+pub(crate) fn stays(resizing: Resizing, address: usize) {
+    if resizing.chosen && !ROOM_OF_ALL.get().is_some_and(|room| room.chosen.insert(address as u64)) {
+        // No room in the list any more: for the recording it goes.
+        desk::with(|desk| desk.free(address as u64));
+    }
 }
 
 #[inline(always)]
-fn tell_of_resizing(before: usize, address: usize, size: usize, caller: Caller, tag: Option<u32>) {
+fn tell_of_resizing(
+    resizing: Resizing,
+    before: usize,
+    address: usize,
+    size: usize,
+    caller: Caller,
+    tag: Option<u32>,
+) {
+    let (before, time) = (before as u64, resizing.time);
     if MEAN.load(Ordering::Relaxed) != 0 {
         // Each of both is in the sample, or not.
-        freed(before);
+        if resizing.chosen {
+            desk::with(|desk| desk.free_at(time, before));
+        }
         return tell_of(address, size, caller, tag);
     }
-    desk::with(|desk| desk.realloc(before as u64, address as u64, size as u64, caller));
+    desk::with(|desk| desk.realloc(time, before, address as u64, size as u64, caller));
 }

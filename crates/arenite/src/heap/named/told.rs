@@ -45,9 +45,13 @@ impl Heap {
         size: usize,
         resize: impl FnOnce() -> Result<NonNull<u8>, E>,
     ) -> Result<NonNull<u8>, E> {
-        let moved = resize()?;
-        telling::resized(self.tag(), block.addr(), moved.addr().get(), size);
-        Ok(moved)
+        let resizing = telling::resizing(block.addr());
+        let moved = resize();
+        match &moved {
+            Ok(moved) => telling::resized(resizing, self.tag(), block.addr(), moved.addr().get(), size),
+            Err(_) => telling::stays(resizing, block.addr()),
+        }
+        moved
     }
 }
 

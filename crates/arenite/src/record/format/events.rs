@@ -11,6 +11,7 @@
 //! | 1 free | address |
 //! | 2 realloc | address before, address now, size, stack |
 //! | 3 other | by the flags, which are a number here; see the constants |
+//! | 4 moving | address |
 //!
 //! Both sides remember the same: the address of the last event (the next one is told as the difference, of addresses turned
 //! right by four bits, since nearly all are multiples of 16); the last address of each of 256 kinds of address (one byte then
@@ -33,6 +34,7 @@ const ALLOC: u8 = 0;
 const FREE: u8 = 1;
 const REALLOC: u8 = 2;
 const OTHER: u8 = 3;
+const MOVING: u8 = 4;
 const KINDS: u8 = 0b111;
 
 /// The address is one of the 256 that are remembered; which, says a byte.
@@ -83,6 +85,12 @@ pub enum What<'a> {
     },
     /// A block is given back.
     Free {
+        /// Where it was.
+        address: u64,
+    },
+    /// A block leaves its place, which another thread may get from now on. Where it is, and how large, says the thread's next event:
+    /// a [`Realloc`](Self::Realloc).
+    Moving {
         /// Where it was.
         address: u64,
     },
@@ -358,9 +366,20 @@ impl Memory {
     /// Writes a block that is given back. Answers how many bytes that is.
     #[inline]
     pub fn write_free(&mut self, bytes: &mut [u8; ROOM], time: u64, address: u64) -> usize {
+        self.write_leaving(FREE, bytes, time, address)
+    }
+
+    /// Writes a block that leaves its place. Answers how many bytes that is.
+    #[inline]
+    pub fn write_moving(&mut self, bytes: &mut [u8; ROOM], time: u64, address: u64) -> usize {
+        self.write_leaving(MOVING, bytes, time, address)
+    }
+
+    #[inline(always)]
+    fn write_leaving(&mut self, kind: u8, bytes: &mut [u8; ROOM], time: u64, address: u64) -> usize {
         let seen = self.meets(address);
         let mut out = Out::new(bytes);
-        out.byte(FREE | if seen { SEEN } else { 0 });
+        out.byte(kind | if seen { SEEN } else { 0 });
         out.number(self.passes(time));
         self.write_address(&mut out, address, seen);
         out.len()
@@ -428,6 +447,7 @@ impl Memory {
         let kind = match *what {
             What::Alloc { address, size, stack } => return self.write_alloc(hot, time, address, size, stack),
             What::Free { address } => return self.write_free(hot, time, address),
+            What::Moving { address } => return self.write_moving(hot, time, address),
             What::Realloc { before, address, size, stack } => {
                 return self.write_realloc(hot, time, before, address, size, stack);
             }
@@ -467,7 +487,7 @@ impl Memory {
                 out.number(blocks);
                 out.number(bytes);
             }
-            What::Alloc { .. } | What::Free { .. } | What::Realloc { .. } => {}
+            What::Alloc { .. } | What::Free { .. } | What::Moving { .. } | What::Realloc { .. } => {}
             What::Stack { .. } | What::Paused | What::Resumed => {}
         }
         out.len()
@@ -507,6 +527,7 @@ impl Memory {
                 What::Alloc { address, size, stack }
             }
             FREE => What::Free { address: self.read_address(input, seen)? },
+            MOVING => What::Moving { address: self.read_address(input, seen)? },
             REALLOC => {
                 let before = self.read_address(input, seen)?;
                 let address =
