@@ -112,6 +112,14 @@ fn a_report_names_a_deliberate_leak() {
     assert_eq!(report["marks"].as_array().map(Vec::len), Some(4));
     // The last frame has no end.
     assert_eq!(report["frames"]["count"].as_u64(), Some(2 * FRAMES - 1));
+    let memory = |name: &str| report["memory"][name].as_u64().expect("a figure");
+    assert!(memory("resident") > 0 && memory("resident") <= memory("peak_resident"));
+    assert_eq!(memory("untracked"), memory("resident").saturating_sub(memory("committed")));
+    assert!(
+        text.contains("of the machine's memory") && tag(&report, "frame")["most_used"].as_u64() > Some(0)
+    );
+    let rows = report["frames"]["rows"].as_array().expect("rows");
+    assert!(rows.iter().all(|row| row["used_bytes"].as_u64() > Some(0)), "each frame uses its arena");
     let total = &report["total"];
     let figure = |name: &str| total[name].as_u64().expect("a figure");
     assert!(figure("peak_bytes") >= figure("live_bytes") && figure("bytes") >= figure("peak_bytes"));

@@ -44,8 +44,8 @@ pub use follow::{Activity, Board, Follow, FollowError, FollowState, Rate, TagRow
 pub use live::{Block, Change, Live};
 pub use reader::{Capture, ReadError, ReadSummary};
 pub use summary::{
-    Figures, FrameRow, Frames, Held, MarkFigures, Moment, SizeClass, Snapshot, Summary, SummaryError,
-    SummaryOptions, TagFigures, ThreadFigures, Window,
+    BudgetFigures, Figures, FrameRow, Frames, Held, MarkFigures, Moment, ProcessFigures, SizeClass, Snapshot,
+    Summary, SummaryError, SummaryOptions, TagFigures, ThreadFigures, Window,
 };
 #[cfg(feature = "symbols")]
 pub use symbols::{Frame, Mapped, Symbols};

@@ -189,7 +189,8 @@ pub(crate) struct TopArgs {
     /// Print one snapshot as text, and end.
     #[arg(long)]
     pub(crate) once: bool,
-    /// What a tag, with the tags below it, is allowed, for example render=64MiB; may be given more than once. Its bar is of that.
+    /// What a tag, with the tags below it, is allowed of live bytes, for example render=64MiB; may be given more than once. Its bar is of
+    /// that, instead of the program's own budget, which is of memory.
     #[arg(long = "budget", value_name = "TAG=SIZE", value_parser = parse_budget)]
     pub(crate) budgets: Vec<(String, u64)>,
     #[command(flatten)]

@@ -1,6 +1,6 @@
 //! A report for machines. Times are seconds since the first event, sizes bytes.
 
-use arenite_inspect::{Figures, Frame, FrameRow, Summary};
+use arenite_inspect::{BudgetFigures, Figures, Frame, FrameRow, ProcessFigures, Summary};
 use serde_json::{Value, json};
 
 use super::Opened;
@@ -21,7 +21,8 @@ pub(super) fn report(opened: &mut Opened, top: usize) -> Result<String, Fault> {
             json!({
                 "name": row.name, "live_bytes": row.live_bytes, "live_blocks": row.live_blocks, "peak_bytes": row.peak_bytes,
                 "bytes": row.bytes, "calls": row.calls, "temporaries": row.temporaries, "before_bytes": row.before_bytes,
-                "committed": row.committed, "peak_committed": row.peak_committed,
+                "committed": row.committed, "peak_committed": row.peak_committed, "budget": row.budget.map(budget),
+                "most_used": row.most_used,
             })
         })
         .collect();
@@ -59,6 +60,7 @@ pub(super) fn report(opened: &mut Opened, top: usize) -> Result<String, Fault> {
         "total": figures(&summary.total),
         "peak": { "seconds": summary.seconds(summary.peak_time), "frame": summary.peak_frame },
         "before": { "blocks": before.blocks, "bytes": before.bytes, "unknown_frees": summary.unknown_frees },
+        "memory": memory(&summary.process),
         "tags": tags,
         "sites": {
             "count": summary.sites.len(),
@@ -94,11 +96,26 @@ fn figures(figures: &Figures) -> Value {
     })
 }
 
+pub(super) fn budget(budget: BudgetFigures) -> Value {
+    json!({ "limit": budget.limit, "hard": budget.hard, "warning": budget.warning })
+}
+
+/// `null` if the recording does not tell it.
+pub(super) fn memory(process: &ProcessFigures) -> Option<Value> {
+    (process.resident > 0).then(|| {
+        json!({
+            "resident": process.resident, "peak_resident": process.peak_resident, "committed": process.committed,
+            "peak_committed": process.peak_committed, "untracked": process.untracked(),
+        })
+    })
+}
+
 fn frame(summary: &Summary, row: &FrameRow) -> Value {
     json!({
         "number": row.number, "frames": row.frames, "start": summary.seconds(row.start), "end": summary.seconds(row.end),
         "allocs": row.allocs, "reallocs": row.reallocs, "frees": row.frees, "bytes": row.bytes,
         "temporaries": row.temporaries, "live_bytes": row.live_bytes, "peak_bytes": row.peak_bytes,
+        "used_bytes": row.used_bytes,
     })
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 
-use arenite_inspect::{Figures, Summary, SummaryOptions};
+use arenite_inspect::{BudgetFigures, Figures, Summary, SummaryOptions};
 
 use super::args::ReportArgs;
 use super::{Opened, json, page, text};
@@ -55,11 +55,13 @@ pub(super) struct TagRow {
     pub(super) before_bytes: u64,
     pub(super) committed: i64,
     pub(super) peak_committed: i64,
+    pub(super) budget: Option<BudgetFigures>,
+    pub(super) most_used: u64,
 }
 
 impl TagRow {
     fn is_some(&self) -> bool {
-        self.calls > 0 || self.before_bytes > 0 || self.peak_committed > 0
+        self.calls > 0 || self.before_bytes > 0 || self.peak_committed > 0 || self.budget.is_some()
     }
 }
 
@@ -82,6 +84,7 @@ pub(super) fn tags(summary: &Summary) -> Vec<TagRow> {
         row.name.clone_from(&tag.name);
         (row.live_bytes, row.peak_bytes) = (tag.live_bytes, tag.peak_bytes);
         (row.committed, row.peak_committed) = (tag.committed, tag.peak_committed);
+        (row.budget, row.most_used) = (tag.budget, tag.most_used);
     }
     let mut rows: Vec<TagRow> = rows.into_values().filter(TagRow::is_some).collect();
     rows.sort_by(|a, b| {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use arenite_demo::report::units::{bytes, count, counted, millis};
 use arenite_inspect::{Figures, FrameRow, Summary};
 
-use super::report::{most, tags};
+use super::report::{TagRow, most, tags};
 use super::sites::Sites;
 use super::{Opened, seconds};
 use crate::table::Table;
@@ -93,6 +93,19 @@ fn head(opened: &Opened) -> String {
             format!("{blocks} of {}, {share:.0} % of all", bytes(total.temporary_bytes)),
         );
     }
+    let memory = &summary.process;
+    if memory.resident > 0 {
+        line(
+            "of the machine's memory",
+            format!(
+                "{}, at most {}; tags have {}, so {} is no tag's",
+                bytes(memory.resident),
+                bytes(memory.peak_resident),
+                bytes(memory.committed),
+                bytes(memory.untracked())
+            ),
+        );
+    }
     let before = summary.before();
     if before.blocks > 0 || summary.unknown_frees > 0 {
         line(
@@ -138,6 +151,30 @@ fn tag_table(text: &mut String, summary: &Summary) {
         table.row(cells);
     }
     let _ = writeln!(text, "{table}{}", more(rows.len(), "tags"));
+    budgets(text, &rows);
+}
+
+/// What tags were allowed, and how near they came.
+fn budgets(text: &mut String, rows: &[TagRow]) {
+    let mut table =
+        Table::new(&["budget of", "may have", "beyond it", "warns from", "has", "at most", "of it"]);
+    let limited: Vec<_> = rows.iter().filter_map(|row| Some((row, row.budget?))).collect();
+    if limited.is_empty() {
+        return;
+    }
+    for (row, budget) in limited.iter().take(MOST_ROWS) {
+        let [now, most] = [row.committed, row.peak_committed].map(|size| u64::try_from(size).unwrap_or(0));
+        table.row(vec![
+            row.name.clone(),
+            bytes(budget.limit),
+            if budget.hard { "refused" } else { "told" }.to_owned(),
+            budget.warning.map_or("–".to_owned(), bytes),
+            bytes(now),
+            bytes(most),
+            format!("{:.0} %", 100.0 * most as f64 / budget.limit.max(1) as f64),
+        ]);
+    }
+    let _ = writeln!(text, "{table}{}", more(limited.len(), "budgets"));
 }
 
 /// A line for rows that are not shown.

@@ -176,6 +176,8 @@ fn a_recording_of_the_game_is_shown_and_its_figures_are_those_of_the_report() {
         "2",
         "--leak",
         "1KiB",
+        "--budget",
+        "scene=512MiB",
         "--quiet",
         "--record",
     ];
@@ -238,7 +240,21 @@ fn overview_and_tags(page: &Page<'_>, report: &Value) {
             assert_eq!(number(&row[place]), number(&tag[key]), "{key} of {}", tag["name"]);
         }
     }
-    assert!(page.text("document.getElementById('untold').textContent").contains("is not known here"));
+    let untracked = page.text("document.getElementById('untracked').textContent");
+    for key in ["resident", "peak_resident", "committed", "untracked"] {
+        let figure = bytes(number(&report["memory"][key]));
+        assert!(untracked.contains(&figure), "{key}, {figure}, is not in {untracked}");
+    }
+    let budgets: Vec<&Value> = tags.iter().filter(|tag| !tag["budget"].is_null()).collect();
+    let rows = page.table("tags", "budgets");
+    assert_eq!(rows.len(), budgets.len());
+    for tag in budgets {
+        let row = rows.iter().find(|row| row[0] == tag["name"]).expect("a budget");
+        let expected = [&tag["budget"]["limit"], &tag["committed"], &tag["peak_committed"]];
+        assert_eq!([1, 4, 5].map(|place| number(&row[place])), expected.map(number), "{}", tag["name"]);
+    }
+    let scene = rows.iter().find(|row| row[0] == "scene").expect("the budget that was asked for");
+    assert_eq!(number(&scene[1]), 512 << 20);
 }
 
 /// A click in the middle of a column of a chart.

@@ -148,6 +148,7 @@ impl<'a> Pass<'a> {
                 }
                 self.marks += 1;
             }
+            What::Used { bytes, .. } => self.frame.used_bytes = self.frame.used_bytes.saturating_add(bytes),
             _ => {}
         }
     }

@@ -9,7 +9,7 @@ use hashbrown::HashMap;
 use super::recent::{History, Rate, Recent, STEPS, Tick};
 use super::stacks::{MOST_STACKS, Stacks};
 use super::tags::{TagRow, Tags};
-use crate::{Block, Change, FrameRow, Live, MarkFigures, SizeClass};
+use crate::{Block, BudgetFigures, Change, FrameRow, Live, MarkFigures, ProcessFigures, SizeClass};
 
 /// The most threads that figures are kept of; what others do is told of number 0.
 const MOST_THREADS: usize = 1 << 16;
@@ -179,6 +179,7 @@ pub struct Board {
     since_mark: (u64, u64),
     sizes: [SizeClass; 65],
     history: History,
+    process: ProcessFigures,
     start: Option<u64>,
     clock: u64,
     events: u64,
@@ -208,6 +209,7 @@ impl Board {
             since_mark: (0, 0),
             sizes: [SizeClass::default(); 65],
             history: History::default(),
+            process: ProcessFigures::default(),
             start: None,
             clock: 0,
             events: 0,
@@ -317,6 +319,12 @@ impl Board {
     #[must_use]
     pub fn history(&self) -> &VecDeque<Tick> {
         self.history.over()
+    }
+
+    /// The process's memory; 0 in the machine's memory as long as nothing is told.
+    #[must_use]
+    pub fn process(&self) -> ProcessFigures {
+        self.process
     }
 
     /// Units of time in a second.
@@ -446,7 +454,17 @@ impl Board {
             What::Paused => (self.pauses, self.paused) = (self.pauses + 1, true),
             What::Resumed => self.paused = false,
             What::Before { tag, blocks, bytes } => self.tags.before(tag, blocks, bytes),
-            What::Committed { tag, bytes } => self.tags.committed(tag, bytes),
+            What::Committed { tag, bytes } => {
+                self.process.commits(bytes);
+                self.tags.committed(tag, bytes);
+            }
+            What::Budget { tag, limit, hard, warning } => {
+                self.tags.budget(tag, BudgetFigures::told(limit, hard, warning));
+            }
+            What::Resident { bytes } => self.process.resident(bytes),
+            What::Used { bytes, .. } => {
+                self.frame.used_bytes = self.frame.used_bytes.saturating_add(bytes);
+            }
             _ => {}
         }
     }

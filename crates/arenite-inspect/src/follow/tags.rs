@@ -3,6 +3,7 @@
 use hashbrown::HashMap;
 
 use super::board::{Activity, Gone, Made, Tally};
+use crate::BudgetFigures;
 
 /// The most tags that figures are kept of; what others do is told of number 0.
 const MOST_TAGS: usize = 1 << 16;
@@ -31,6 +32,8 @@ pub struct TagRow {
     pub before_blocks: u64,
     /// Bytes of those.
     pub before_bytes: u64,
+    /// What it, with all below it, may have of memory now, as the program says; `None` without a limit.
+    pub budget: Option<BudgetFigures>,
 }
 
 #[derive(Debug, Default)]
@@ -39,6 +42,7 @@ struct Tag {
     committed: i64,
     peak_committed: i64,
     before: (u64, u64),
+    budget: Option<BudgetFigures>,
     /// Its path, and those above it; none if its name is not known.
     paths: Vec<usize>,
 }
@@ -169,6 +173,10 @@ impl Tags {
         *before = (before.0.saturating_add(blocks), before.1.saturating_add(bytes));
     }
 
+    pub(super) fn budget(&mut self, number: u32, budget: Option<BudgetFigures>) {
+        self.tag(number).0.budget = budget;
+    }
+
     /// All, by name. O(tags · log tags).
     pub(super) fn rows(&self, second: u64) -> Vec<TagRow> {
         let mut rows: Vec<TagRow> = self
@@ -198,6 +206,7 @@ impl Tags {
                 rows.len() - 1
             });
             let row = &mut rows[place];
+            row.budget = row.budget.or(tag.budget);
             row.own = row.own.and(&tag.own.at(second));
             row.before_blocks = row.before_blocks.saturating_add(tag.before.0);
             row.before_bytes = row.before_bytes.saturating_add(tag.before.1);

@@ -29,6 +29,8 @@ pub struct FrameRow {
     pub live_bytes: u64,
     /// The most bytes that lived meanwhile.
     pub peak_bytes: u64,
+    /// Bytes that the manager's arenas handed out in it; of several, the most.
+    pub used_bytes: u64,
 }
 
 impl FrameRow {
@@ -52,6 +54,7 @@ impl FrameRow {
             temporaries: self.temporaries + next.temporaries,
             live_bytes: next.live_bytes,
             peak_bytes: self.peak_bytes.max(next.peak_bytes),
+            used_bytes: self.used_bytes.max(next.used_bytes),
         }
     }
 }

@@ -136,6 +136,60 @@ pub struct TagFigures {
     pub committed: i64,
     /// The most that they had.
     pub peak_committed: i64,
+    /// What it, with all below it, may have of memory, as it was last; `None` if no budget was ever told.
+    pub budget: Option<BudgetFigures>,
+    /// The most that its arenas handed out in one frame; 0 if none said so.
+    pub most_used: u64,
+}
+
+/// What a tag and all below it may have of memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BudgetFigures {
+    /// Bytes.
+    pub limit: u64,
+    /// What goes beyond is refused.
+    pub hard: bool,
+    /// Bytes from which on it warns.
+    pub warning: Option<u64>,
+}
+
+impl BudgetFigures {
+    /// What an event says; `None` if there is no limit.
+    pub(crate) fn told(limit: Option<u64>, hard: bool, warning: Option<u64>) -> Option<Self> {
+        limit.map(|limit| Self { limit, hard, warning })
+    }
+}
+
+/// What the process had of the machine's memory, and the ledger's part of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProcessFigures {
+    /// Bytes in the machine's memory, whoever has them: code, libraries and threads' stacks, too.
+    pub resident: u64,
+    /// The most, as far as it was looked.
+    pub peak_resident: u64,
+    /// Bytes of memory that tags have, all together.
+    pub committed: u64,
+    /// The most.
+    pub peak_committed: u64,
+}
+
+impl ProcessFigures {
+    /// Bytes in memory that no tag has: at the least, since memory that tags have may not be in the machine's.
+    #[must_use]
+    pub fn untracked(&self) -> u64 {
+        self.resident.saturating_sub(self.committed)
+    }
+
+    pub(crate) fn commits(&mut self, bytes: i64) {
+        self.committed = self.committed.saturating_add_signed(bytes);
+        self.peak_committed = self.peak_committed.max(self.committed);
+    }
+
+    pub(crate) fn resident(&mut self, bytes: u64) {
+        (self.resident, self.peak_resident) = (bytes, self.peak_resident.max(bytes));
+    }
 }
 
 /// A thread, and what it did.
@@ -224,6 +278,8 @@ pub struct Summary {
     /// Blocks that were given back, by how long they had lived since they were made or last resized: at place `n` those of less than
     /// 2ⁿ nanoseconds, and not of less than half.
     pub lifetimes: [u64; 65],
+    /// The process; its resident memory is 0 if it was never told.
+    pub process: ProcessFigures,
     /// Two moments, and what was made between them and stayed.
     pub window: Window,
     /// Events that the recorder dropped, because they were not written in time.

@@ -9,7 +9,10 @@ use hashbrown::HashMap;
 use super::frames::FrameTable;
 use super::tally::{Gone, Made, Tally};
 use super::window::{Moment, Snapshot, Watch};
-use super::{MarkFigures, SizeClass, Summary, SummaryError, SummaryOptions, TagFigures, ThreadFigures};
+use super::{
+    BudgetFigures, MarkFigures, ProcessFigures, SizeClass, Summary, SummaryError, SummaryOptions, TagFigures,
+    ThreadFigures,
+};
 use crate::{Block, Capture, Change, Live};
 
 /// The most call stacks that figures are kept of.
@@ -93,6 +96,7 @@ struct Pass<'a> {
     since_mark: (u64, u64),
     sizes: [SizeClass; 65],
     lifetimes: [u64; 65],
+    process: ProcessFigures,
     units_per_second: u64,
     times: Option<(u64, u64)>,
     stacks: Stacks,
@@ -139,6 +143,7 @@ impl<'a> Pass<'a> {
             since_mark: (0, 0),
             sizes: [SizeClass::default(); 65],
             lifetimes: [0; 65],
+            process: ProcessFigures::default(),
             units_per_second,
             times: None,
             stacks: Stacks::default(),
@@ -263,7 +268,18 @@ impl<'a> Pass<'a> {
                 figures.before_blocks = figures.before_blocks.saturating_add(blocks);
                 figures.before_bytes = figures.before_bytes.saturating_add(bytes);
             }
+            What::Budget { tag, limit, hard, warning } => {
+                self.tag(tag).figures.budget = BudgetFigures::told(limit, hard, warning);
+            }
+            What::Resident { bytes } => self.process.resident(bytes),
+            What::Used { tag, bytes } => {
+                let most = &mut self.tag(tag).figures.most_used;
+                *most = bytes.max(*most);
+                let row = self.frames.row();
+                row.used_bytes = row.used_bytes.saturating_add(bytes);
+            }
             What::Committed { tag, bytes } => {
+                self.process.commits(bytes);
                 self.tag(tag);
                 self.change_nodes(tag, |node| {
                     node.committed = node.committed.saturating_add(bytes);
@@ -429,6 +445,7 @@ impl<'a> Pass<'a> {
             marks_left_out: self.marks_left_out,
             sizes: self.sizes,
             lifetimes: self.lifetimes,
+            process: self.process,
             window: self.window.end(),
             lost: self.lost,
             unknown_frees: self.live.unknown_frees(),

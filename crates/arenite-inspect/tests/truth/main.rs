@@ -8,6 +8,7 @@ mod heaps;
 mod hostile;
 #[path = "../made_up/mod.rs"]
 mod made_up;
+mod memory;
 mod programs;
 mod samples;
 mod summary;

@@ -182,6 +182,11 @@ impl<'m> Frame<'m> {
         memory.jobs.publish();
         memory.jobs_last = memory.jobs.stats();
         let arena = memory.arena.stats();
+        #[cfg(all(feature = "record", not(loom), target_pointer_width = "64"))]
+        {
+            crate::record::used(memory.arena.tag(), arena.used);
+            crate::record::used(memory.jobs.tag(), memory.jobs_last.used);
+        }
         if let Some(verdict) = verdict {
             verdict.carry_out();
         }

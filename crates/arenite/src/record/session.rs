@@ -435,6 +435,13 @@ pub fn frame(number: u64) {
     }
 }
 
+/// What arenas of a tag have handed out in the frame that ends.
+pub(crate) fn used(tag: Tag, bytes: usize) {
+    if is_on() && bytes > 0 && number_of(tag) != 0 {
+        tell(&What::Used { tag: number_of(tag), bytes: bytes as u64 });
+    }
+}
+
 /// A block was handed out, to those who called there, under the tag of the thread.
 #[inline(always)]
 pub(crate) fn allocated(address: usize, size: usize, caller: Caller) {

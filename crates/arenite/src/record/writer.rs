@@ -2,8 +2,9 @@
 //!
 //! ```text
 //!   every 2 ms:    full segments of all logs ─► compressed ─► a chunk each
-//!   every 80 ms:   also what is in segments that are still written to, so that a crash loses no more than that
-//!   at the end:    the rest; names of tags; modules; the index; the header again, now that time was measured
+//!   every 80 ms:   also what is in segments that are still written to, so that a crash loses no more than that; names of tags, budgets
+//!                  and resident memory, if they changed
+//!   at the end:    the rest; modules; the index; the header again, now that time was measured
 //! ```
 #![expect(unsafe_code, reason = "reads what other threads have published")]
 
@@ -24,7 +25,7 @@ use super::format::{
 };
 use super::room::Room;
 use super::session::{Shared, give_up};
-use crate::ledger::Ledger;
+use crate::ledger::{Budget, Ledger, Tag};
 use crate::os;
 
 /// How long it sleeps when there is little to do.
@@ -37,6 +38,8 @@ const WORTH_IT: usize = 16;
 const PATIENCE_WITH_CODEC: u32 = 15;
 /// Chunks that one index tells of.
 const INDEXED: usize = 1024;
+/// Memory of the process is told again when it has changed by such a part.
+const RESIDENT_STEPS: u64 = 256;
 /// The thread whose events the writer makes itself, and its segments; no other has it.
 const WRITER: u32 = u32::MAX;
 
@@ -66,6 +69,9 @@ pub(super) struct Capture {
     segments: u64,
     /// Tags whose names are written.
     tags: usize,
+    /// What was written of their budgets, by their places, and of the process's memory.
+    budgets: [Budget; Ledger::CAPACITY],
+    resident: u64,
 }
 
 impl Capture {
@@ -104,6 +110,8 @@ impl Capture {
             indexed: 0,
             segments: 0,
             tags: 0,
+            budgets: [Budget::NONE; Ledger::CAPACITY],
+            resident: 0,
         };
         capture.modules()?;
         Ok(capture)
@@ -127,7 +135,7 @@ impl Capture {
             let partly = now.saturating_sub(last) >= PATIENCE_NS;
             let some = self.drain(partly)?;
             if partly {
-                self.name_tags()?;
+                self.tell_state()?;
                 last = now;
             }
             if !some {
@@ -137,7 +145,7 @@ impl Capture {
         // Threads that were in the middle of an event come to its end.
         thread::sleep(NAP);
         self.drain(true)?;
-        self.name_tags()?;
+        self.tell_state()?;
         self.modules()?;
         self.finish()
     }
@@ -236,20 +244,46 @@ impl Capture {
         Ok(())
     }
 
-    /// Names of tags that are new.
-    fn name_tags(&mut self) -> io::Result<()> {
+    /// Tells what is told of no thread: names of tags that are new, budgets that changed, how much of the process is in memory.
+    fn tell_state(&mut self) -> io::Result<()> {
         let ledger = Ledger::process();
-        let mut bytes = [0; SEGMENT];
-        while self.tags < ledger.len() {
+        let (named, mut changed) = (self.tags, [false; Ledger::CAPACITY]);
+        self.tags = ledger.len();
+        for (place, known) in self.budgets.iter_mut().enumerate().take(self.tags) {
+            let budget = ledger.at(place).map_or(Budget::NONE, Tag::budget);
+            changed[place] = core::mem::replace(known, budget) != budget;
+        }
+        let resident = os::process_memory().resident as u64;
+        let moved = resident.abs_diff(self.resident) > self.resident / RESIDENT_STEPS;
+        if moved {
+            self.resident = resident;
+        }
+        let names = (named..self.tags)
+            .filter_map(|place| ledger.at(place))
+            .map(|tag| What::TagNamed { tag: tag.place() as u32 + 1, name: tag.name() });
+        let budgets = self.budgets;
+        let budgets = (0..self.tags).filter(|place| changed[*place]).map(|place| What::Budget {
+            tag: place as u32 + 1,
+            limit: budgets[place].limit().map(|bytes| bytes as u64),
+            hard: budgets[place].is_hard(),
+            warning: budgets[place].warning().map(|bytes| bytes as u64),
+        });
+        let resident = moved.then_some(What::Resident { bytes: resident });
+        self.own_events(names.chain(budgets).chain(resident))
+    }
+
+    /// Writes events of this thread itself.
+    fn own_events<'a>(&mut self, mut events: impl Iterator<Item = What<'a>>) -> io::Result<()> {
+        let (mut bytes, mut next) = ([0; SEGMENT], events.next());
+        while next.is_some() {
             let start = clock::now();
             let (mut memory, mut len) = (Memory::new(start), 0);
             while len + ROOM_FOR_TEXT <= SEGMENT
-                && let Some(tag) = ledger.at(self.tags)
+                && let Some(what) = next
             {
                 let room = bytes[len..].first_chunk_mut().expect("so much room is left");
-                let what = What::TagNamed { tag: tag.place() as u32 + 1, name: tag.name() };
                 len += memory.write(room, start, &what);
-                self.tags += 1;
+                next = events.next();
             }
             let purpose = Purpose { session: self.session, thread: WRITER, number: self.segments, start };
             self.segments += 1;

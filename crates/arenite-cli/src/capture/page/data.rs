@@ -11,6 +11,7 @@ use arenite_inspect::{
 use serde_json::{Value, json};
 
 use super::super::Opened;
+use super::super::json::{budget, memory};
 use super::super::report::{TagRow, tags};
 use super::stacks::Tree;
 
@@ -69,6 +70,7 @@ pub(super) fn data(opened: &mut Opened, detail: &Detail) -> Value {
         "total": figures(&summary.total),
         "peak": { "seconds": summary.seconds(summary.peak_time), "frame": summary.peak_frame },
         "before": { "blocks": before.blocks, "bytes": before.bytes, "unknown_frees": summary.unknown_frees },
+        "memory": memory(&summary.process),
         "frames": { "count": frames.count, "per_row": frames.per_row, "slices": frames.last.is_none() },
         "tags": tag_rows(summary),
         "tags_left_out": tags(summary).len().saturating_sub(MOST_TAGS),
@@ -107,8 +109,8 @@ fn tag_rows(summary: &Summary) -> Vec<Value> {
         json!({
             "name": row.name, "live": row.live_bytes, "peak": row.peak_bytes, "blocks": row.live_blocks,
             "bytes": row.bytes, "calls": row.calls, "temporaries": row.temporaries, "before": row.before_bytes,
-            "committed": row.committed, "peak_committed": row.peak_committed,
-            "peak_seconds": summary.seconds(peak_time),
+            "committed": row.committed, "peak_committed": row.peak_committed, "budget": row.budget.map(budget),
+            "most_used": row.most_used, "peak_seconds": summary.seconds(peak_time),
         })
     };
     tags(summary).into_iter().take(MOST_TAGS).map(row).collect()
@@ -186,6 +188,7 @@ fn rows(summary: &Summary, tree: &Tree, rows: &[DetailRow]) -> Value {
         "temporaries": column(|row| row.temporaries),
         "live": column(|row| row.live_bytes),
         "peak": column(|row| row.peak_bytes),
+        "used": column(|row| row.used_bytes),
         "sites": rows.iter().map(sites).collect::<Vec<_>>(),
         "others": rows.iter().map(others).collect::<Vec<_>>(),
     })

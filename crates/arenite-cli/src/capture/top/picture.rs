@@ -1,6 +1,6 @@
 //! All figures of one moment: what is drawn.
 
-use arenite_inspect::{Activity, FrameRow, MarkFigures, SizeClass, TagRow, ThreadRow, Tick};
+use arenite_inspect::{Activity, FrameRow, MarkFigures, ProcessFigures, SizeClass, TagRow, ThreadRow, Tick};
 
 /// Rows of a list that are shown at the most.
 pub(super) const MOST_ROWS: usize = 1000;
@@ -52,7 +52,7 @@ pub(super) struct Picture {
     pub(super) history: Vec<Tick>,
     /// By name.
     pub(super) tags: Vec<TagRow>,
-    /// What is allowed, by name of the tag.
+    /// What is allowed of live bytes, by name of the tag: as whoever looks says. What the program says is in the tags.
     pub(super) budgets: Vec<(String, u64)>,
     /// As they were asked for: see [`State::sort`](super::state::State).
     pub(super) sites: Vec<SiteRow>,
@@ -65,6 +65,7 @@ pub(super) struct Picture {
     /// The last ones, in order, with their seconds.
     pub(super) marks: Vec<(f64, MarkFigures)>,
     pub(super) sizes: Vec<SizeClass>,
+    pub(super) memory: ProcessFigures,
     /// What a reader of the figures must know: a line each.
     pub(super) warnings: Vec<String>,
 }
@@ -75,8 +76,11 @@ impl Picture {
         units as f64 * 1e3 / self.units_per_second.max(1) as f64
     }
 
-    /// What a tag is allowed.
-    pub(super) fn budget(&self, tag: &str) -> Option<u64> {
-        self.budgets.iter().find(|(name, _)| name == tag).map(|(_, bytes)| *bytes)
+    /// What a tag has of what it is allowed, and what that is: of live bytes if whoever looks has said so, or else of memory, as the
+    /// program has.
+    pub(super) fn budget(&self, tag: &TagRow) -> Option<(u64, u64)> {
+        let said = self.budgets.iter().find(|(name, _)| *name == tag.name);
+        let own = || Some((u64::try_from(tag.committed).unwrap_or(0), tag.budget?.limit));
+        said.map(|(_, bytes)| (tag.live_bytes, *bytes)).or_else(own)
     }
 }

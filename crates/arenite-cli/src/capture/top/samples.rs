@@ -1,6 +1,8 @@
 //! Pictures of which tests know every figure.
 
-use arenite_inspect::{Activity, FrameRow, MarkFigures, Rate, SizeClass, TagRow, ThreadRow, Tick};
+use arenite_inspect::{
+    Activity, FrameRow, MarkFigures, ProcessFigures, Rate, SizeClass, TagRow, ThreadRow, Tick,
+};
 
 use super::picture::{Picture, SiteRow, Status};
 
@@ -89,8 +91,16 @@ pub(super) fn game() -> Picture {
         threads: vec![thread(1, Some("main"), 5000), thread(2, None, 9000)],
         marks: vec![(3.0, mark("level loaded"))],
         sizes: [0, 0, 0, 40, 80].map(size).to_vec(),
+        memory: memory(90 << 20, 64 << 20),
         warnings: Vec::new(),
     }
+}
+
+fn memory(resident: u64, committed: u64) -> ProcessFigures {
+    let mut memory = ProcessFigures::default();
+    (memory.resident, memory.peak_resident) = (resident, resident);
+    (memory.committed, memory.peak_committed) = (committed, committed);
+    memory
 }
 
 /// Names that no program should have, and figures that none can have.
@@ -117,6 +127,7 @@ pub(super) fn hostile() -> Picture {
     picture.warnings = names.iter().map(|name| (*name).to_owned()).collect();
     picture.sizes = vec![picture.sizes[4]; 65];
     picture.sizes[0].blocks = most;
+    picture.memory = memory(most, most / 2);
     picture.status = Status::Failed(names[0].to_owned());
     for tick in &mut picture.history {
         (tick.calls, tick.bytes, tick.peak_bytes) = (most, most, most);

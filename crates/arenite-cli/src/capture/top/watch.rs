@@ -143,6 +143,7 @@ impl Watched {
             threads: board.threads(),
             marks: board.marks().iter().map(|mark| (board.seconds(mark.time), mark.clone())).collect(),
             sizes: board.sizes().to_vec(),
+            memory: board.process(),
             warnings: self.warnings(),
         }
     }

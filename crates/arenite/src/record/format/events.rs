@@ -60,6 +60,14 @@ const LOST: u8 = 8;
 const PAUSED: u8 = 9;
 const RESUMED: u8 = 10;
 const BEFORE: u8 = 11;
+const BUDGET: u8 = 12;
+const RESIDENT: u8 = 13;
+const USED: u8 = 14;
+
+/// Of a budget: there is a limit; it is hard; there is a warning mark.
+const LIMITED: u8 = 1;
+const HARD: u8 = 2;
+const WARNS: u8 = 4;
 
 /// Something that a thread did, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,6 +175,29 @@ pub enum What<'a> {
         /// Blocks.
         blocks: u64,
         /// Their bytes.
+        bytes: u64,
+    },
+    /// What a tag, and all below it, may have of memory from now on.
+    Budget {
+        /// The number of the tag.
+        tag: u32,
+        /// Bytes; `None` if there is no limit.
+        limit: Option<u64>,
+        /// What goes beyond is refused.
+        hard: bool,
+        /// Bytes from which on it warns.
+        warning: Option<u64>,
+    },
+    /// So much of the process is in the machine's memory, whoever has it.
+    Resident {
+        /// Bytes.
+        bytes: u64,
+    },
+    /// What arenas of a tag have handed out in the frame that ends.
+    Used {
+        /// The number of the tag.
+        tag: u32,
+        /// Bytes, at most at once.
         bytes: u64,
     },
 }
@@ -462,6 +493,9 @@ impl Memory {
             What::Paused => PAUSED,
             What::Resumed => RESUMED,
             What::Before { .. } => BEFORE,
+            What::Budget { .. } => BUDGET,
+            What::Resident { .. } => RESIDENT,
+            What::Used { .. } => USED,
             What::Stack { .. } => return 0,
         };
         let mut out = Out::new(bytes);
@@ -485,6 +519,19 @@ impl Memory {
             What::Before { tag, blocks, bytes } => {
                 out.number(tag.into());
                 out.number(blocks);
+                out.number(bytes);
+            }
+            What::Budget { tag, limit, hard, warning } => {
+                out.number(tag.into());
+                let flag = |is: bool, flag: u8| if is { flag } else { 0 };
+                out.byte(flag(limit.is_some(), LIMITED) | flag(hard, HARD) | flag(warning.is_some(), WARNS));
+                for bytes in [limit, warning].into_iter().flatten() {
+                    out.number(bytes);
+                }
+            }
+            What::Resident { bytes } => out.number(bytes),
+            What::Used { tag, bytes } => {
+                out.number(tag.into());
                 out.number(bytes);
             }
             What::Alloc { .. } | What::Free { .. } | What::Moving { .. } | What::Realloc { .. } => {}
@@ -564,6 +611,16 @@ fn read_other<'a>(input: &mut In<'a>, kind: u8) -> Option<What<'a>> {
         PAUSED => What::Paused,
         RESUMED => What::Resumed,
         BEFORE => What::Before { tag: number32(input)?, blocks: input.number()?, bytes: input.number()? },
+        BUDGET => {
+            let (tag, flags) = (number32(input)?, input.byte()?);
+            let mut bytes = |flag: u8| match flags & flag {
+                0 => Some(None),
+                _ => input.number().map(Some),
+            };
+            What::Budget { tag, limit: bytes(LIMITED)?, hard: flags & HARD != 0, warning: bytes(WARNS)? }
+        }
+        RESIDENT => What::Resident { bytes: input.number()? },
+        USED => What::Used { tag: number32(input)?, bytes: input.number()? },
         _ => return None,
     })
 }

@@ -47,6 +47,10 @@ fn told() -> impl Strategy<Value = Told> {
         1 => any::<bool>().prop_map(|pauses| if pauses { What::Paused } else { What::Resumed }),
         1 => (any::<u32>(), any::<u64>(), any::<u64>())
             .prop_map(|(tag, blocks, bytes)| What::Before { tag, blocks, bytes }),
+        1 => (any::<u32>(), any::<Option<u64>>(), any::<bool>(), any::<Option<u64>>())
+            .prop_map(|(tag, limit, hard, warning)| What::Budget { tag, limit, hard, warning }),
+        1 => any::<u64>().prop_map(|bytes| What::Resident { bytes }),
+        1 => (any::<u32>(), any::<u64>()).prop_map(|(tag, bytes)| What::Used { tag, bytes }),
     ];
     prop_oneof![
         20 => plain.prop_map(Told::Plain),

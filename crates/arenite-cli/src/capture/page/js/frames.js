@@ -62,8 +62,9 @@ function rowDetail(rows, row) {
     `from ${seconds(rows.start[row])}, for ${seconds(rows.end[row] - rows.start[row])}`,
     `${counted(rows.calls[row], 'call', 'calls')} for ${bytes(rows.bytes[row])}`, counted(rows.frees[row], 'free', 'frees'),
     `${bytes(rows.live[row])} live at its end, ${bytes(rows.peak[row])} at most`,
+    rows.used[row] > 0 ? `${bytes(rows.used[row])} from frame and job arenas` : null,
   ];
-  const cards = [card(`Call sites: ${rowName(rows, row)}`, element('p', { class: 'facts', id: 'row-figures' }, head.join(' · ')), table({
+  const cards = [card(`Call sites: ${rowName(rows, row)}`, element('p', { class: 'facts', id: 'row-figures' }, head.filter(Boolean).join(' · ')), table({
     name: 'row-sites', rows: asking, sorted: 1, empty: 'Nobody asked for memory.',
     columns: [columnOf.site(), columnOf.bytes('bytes', 'bytes', rows.bytes[row]), columnOf.count('calls', 'calls')],
   }), rest)];

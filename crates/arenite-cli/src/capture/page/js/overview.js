@@ -20,6 +20,10 @@ view('overview', 'Overview', 'What the recording came to, and where to look firs
     cards.push(figure('Before the recording', bytes(before.bytes),
       `in ${counted(before.blocks, 'block', 'blocks')}, of which nothing else is known${before.unknown_frees ? `; ${counted(before.unknown_frees, 'free', 'frees')} of blocks that were never told` : ''}`));
   }
+  if (data.memory) {
+    cards.push(figure('In the machine\'s memory', bytes(data.memory.resident),
+      `at most ${bytes(data.memory.peak_resident)}; tags have ${bytes(data.memory.committed)}, so at least ${bytes(data.memory.untracked)} is no tag's`));
+  }
   section.append(element('div', { class: 'cards' }, cards));
   const { charts } = timeline((row) => go(`frames/${row}`), true);
   section.append(card('Over time', charts, note(`Click on a column to see what happened there.${data.marks.length ? ' Dashed lines are marks.' : ''}`)));

@@ -46,7 +46,7 @@ fn chosen_tags<'a>(picture: &'a Picture, state: &State) -> Vec<&'a TagRow> {
         .iter()
         .filter(|tag| {
             let used = tag.peak_bytes > 0 || tag.peak_committed > 0 || tag.before_blocks > 0;
-            (used || picture.budget(&tag.name).is_some()) && state.shows(&tag.name)
+            (used || picture.budget(tag).is_some()) && state.shows(&tag.name)
         })
         .collect();
     match state.order() {
@@ -61,8 +61,9 @@ fn chosen_tags<'a>(picture: &'a Picture, state: &State) -> Vec<&'a TagRow> {
 pub(super) fn tags(picture: &Picture, state: &State, area: Rect, buffer: &mut Buffer) {
     let all = picture.total.live_bytes.max(1);
     let rows = seen(chosen_tags(picture, state), state, View::Tags, area).map(|tag| {
-        let budget = picture.budget(&tag.name);
-        let share = tag.live_bytes as f64 / budget.unwrap_or(all).max(1) as f64;
+        let budget = picture.budget(tag);
+        let (has, of) = budget.unwrap_or((tag.live_bytes, all));
+        let share = has as f64 / of.max(1) as f64;
         let colour = match budget {
             Some(_) if share > 1.0 => Color::Red,
             Some(_) if share > 0.8 => Color::Yellow,

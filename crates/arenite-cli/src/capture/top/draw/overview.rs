@@ -104,6 +104,19 @@ pub(super) fn draw(picture: &Picture, area: Rect, buffer: &mut Buffer) {
         ),
         plain,
     );
+    let memory = &picture.memory;
+    if memory.resident > 0 {
+        lines.line(
+            "memory",
+            &format!(
+                "{} in RAM · tags have {} · {} is no tag's",
+                bytes(memory.resident),
+                bytes(memory.committed),
+                bytes(memory.untracked())
+            ),
+            plain,
+        );
+    }
     for warning in picture.warnings.iter().take(MOST) {
         lines.line("note", &clean(warning), Style::new().fg(Color::Yellow));
     }

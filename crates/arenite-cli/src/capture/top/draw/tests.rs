@@ -1,5 +1,6 @@
 //! Pictures against the cells that they are drawn as.
 
+use arenite_inspect::BudgetFigures;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
@@ -92,6 +93,7 @@ fn the_overview() {
         "per second   1,500 calls · 3 MiB · 1,400 frees",
         "per frame    4.5 calls · 450 B · frame 99 took 16 ms",
         "asked for    47.7 MiB by 13,574 calls · 11,106 frees",
+        "memory       90 MiB in RAM · tags have 64 MiB · 26 MiB is no tag's",
         "",
         "live         up to 7.63 MiB",
         "                                                                              ▄█",
@@ -125,6 +127,7 @@ fn the_overview() {
         "per second   1,500 c",
         "per frame    4.5 cal",
         "asked for    47.7 Mi",
+        "memory       90 MiB ",
         "note         3 event",
         "",
         " q quit  1-5 tab vie",
@@ -145,6 +148,13 @@ fn tags_with_their_budgets() {
         " q quit  1-5 tab view  s order: live  p pause  ↑↓ page scroll  / filter",
     ];
     assert_drawn(&game(), "2", 100, &expected);
+    // What the program allows is of memory; what the reader says comes before it.
+    let mut picture = game();
+    let mut budget = BudgetFigures::default();
+    budget.limit = 5 << 20;
+    picture.tags.iter_mut().for_each(|tag| tag.budget = Some(budget));
+    let found = lines(&drawn(&picture, &state("2"), 100, 8));
+    assert!(found[3].contains("  80 % bud.") && found[4].contains("  50 % bud."), "{found:?}");
     let buffer = drawn(&game(), &state("2"), 120, 8);
     let found = lines(&buffer);
     let bar = |row: usize| found[row].chars().filter(|symbol| ('█'..='▏').contains(symbol)).count();
