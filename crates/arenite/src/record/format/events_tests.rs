@@ -1,6 +1,7 @@
 //! Events come back as they were written, however they follow each other.
 
 use std::string::String;
+use std::vec;
 use std::vec::Vec;
 
 use proptest::prelude::*;

@@ -127,7 +127,7 @@ fn the_overview() {
         "per second   1,500 c",
         "per frame    4.5 cal",
         "asked for    47.7 Mi",
-        "memory       90 MiB ",
+        "memory       90 MiB",
         "note         3 event",
         "",
         " q quit  1-5 tab vie",
