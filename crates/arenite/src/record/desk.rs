@@ -197,37 +197,56 @@ impl Desk<'_> {
         }
         let place = caller.place();
         let there = (self.own.low..self.own.high).contains(&place) || self.find_stack(place);
-        let stack = if UNWINDS.load(Ordering::Relaxed) {
-            self.unwind(caller, there, depth, seed)
-        } else if there {
-            // SAFETY: from where this thread stands to the end of the pages that are its stack.
-            unsafe { Stack::walk(caller, self.own.high, depth, seed) }
-        } else {
-            return 0;
-        };
-        let hash = stack.hash();
-        match self.room.numbers.find(hash) {
-            Found::Number(number) => number,
-            Found::New => self.new_stack(&stack, hash),
-            Found::Full => 0,
+        if UNWINDS.load(Ordering::Relaxed) {
+            return self.unwound(caller, there, depth, seed);
         }
+        if !there {
+            return 0;
+        }
+        // SAFETY: from where this thread stands to the end of the pages that are its stack.
+        let stack = unsafe { Stack::walk(caller, self.own.high, depth, seed) };
+        self.number(stack.hash(), || stack.frames().iter().copied())
     }
 
-    /// `there`: it is known where the stack is.
+    /// As [`stack`](Self::stack), without frame pointers. `there`: it is known where the stack is.
     #[inline(never)]
-    fn unwind(&self, caller: Caller, there: bool, depth: usize, seed: u64) -> Stack {
+    fn unwound(&mut self, caller: Caller, there: bool, depth: usize, seed: u64) -> u32 {
         let tables = TABLES.get().filter(|_| there);
-        // SAFETY: from where this thread stands to the end of the pages that are its stack; the row is this thread's, as its log is.
-        let stack =
+        // SAFETY: from where this thread stands to the end of the pages that are its stack; the row is this thread's, as its log is, and
+        // what it walked before is not in use any more.
+        let walked =
             tables.and_then(|tables| unsafe { tables.walk(self.row, caller, self.own.high, depth, seed) });
-        stack.unwrap_or_else(|| Stack::unwind(caller, depth, seed))
+        match walked {
+            Some(walked) => self.number(walked.hash(), || walked.frames()),
+            None => self.unwound_by_library(caller, depth, seed),
+        }
     }
 
     #[cold]
     #[inline(never)]
-    fn new_stack(&mut self, stack: &Stack, hash: u64) -> u32 {
+    fn unwound_by_library(&mut self, caller: Caller, depth: usize, seed: u64) -> u32 {
+        let stack = Stack::unwind(caller, depth, seed);
+        self.number(stack.hash(), || stack.frames().iter().copied())
+    }
+
+    /// The number of the stack with this hash.
+    #[inline(always)]
+    fn number<Frames: ExactSizeIterator<Item = u64>>(
+        &mut self,
+        hash: u64,
+        frames: impl FnOnce() -> Frames,
+    ) -> u32 {
+        match self.room.numbers.find(hash) {
+            Found::Number(number) => number,
+            Found::New => self.new_stack(frames(), hash),
+            Found::Full => 0,
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn new_stack(&mut self, frames: impl ExactSizeIterator<Item = u64>, hash: u64) -> u32 {
         let Some(number) = self.room.numbers.draw() else { return 0 };
-        let frames = stack.frames().iter().copied();
         let told =
             self.event::<ROOM_FOR_STACK>(|memory, bytes, now| memory.write_stack(bytes, now, number, frames));
         if !told {

@@ -126,6 +126,19 @@ pub(super) struct Stack {
 /// An odd number with bits all over.
 const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
 
+/// One address more.
+#[inline(always)]
+fn mix(sum: u64, address: usize) -> u64 {
+    (sum ^ address as u64).wrapping_mul(SPREAD).rotate_left(29)
+}
+
+/// What so many addresses come to. Never 0.
+#[inline(always)]
+fn finish(sum: u64, len: usize) -> u64 {
+    let wide = u128::from(sum ^ len as u64) * u128::from(SPREAD);
+    ((wide >> 64) as u64 ^ wide as u64).max(1)
+}
+
 impl Stack {
     #[inline(always)]
     fn new(seed: u64) -> Self {
@@ -139,7 +152,7 @@ impl Stack {
             return false;
         }
         self.frames[self.len].write(address as u64);
-        self.hash = (self.hash ^ address as u64).wrapping_mul(SPREAD).rotate_left(29);
+        self.hash = mix(self.hash, address);
         self.len += 1;
         true
     }
@@ -173,8 +186,7 @@ impl Stack {
     /// Differs for stacks that differ, as far as 64 bits can. Never 0.
     #[inline(always)]
     pub(super) fn hash(&self) -> u64 {
-        let wide = u128::from(self.hash ^ self.len as u64) * u128::from(SPREAD);
-        ((wide >> 64) as u64 ^ wide as u64).max(1)
+        finish(self.hash, self.len)
     }
 
     /// From the innermost call outwards.

@@ -1,20 +1,19 @@
-//! Who called, by the tables that compilers leave behind for exceptions, remembered: for programs without frame pointers. One or two
-//! nanoseconds a frame that was there the last time, some five for one that is new, some microseconds for a call that was never met.
+//! Who called, by the tables that compilers leave behind for exceptions, remembered: for programs without frame pointers. Some
+//! nanoseconds a frame, some microseconds for a call that was never met.
 //!
 //! ```text
-//!   Tables::walk   from frame to frame: is it one of the thread's last stack? ─ yes: do the frames further out still
-//!                    │                                                             say the same? ─► the rest is as it was
+//!   Tables::walk   from frame to frame: was the thread there in its last stack? ─ yes: its caller's frame is where it was then
 //!                    └ no: the rule for its return address (rule) ─ not known: read it (modules, which asks the linker)
 //! ```
 //!
-//! A thread's last stack is used for what it says only after all words that lead from one of its frames to the next were compared with what
-//! is there now; so the answer is the same as without.
+//! What is remembered of the last stack is where things are, not what they are: which follows from a return address, a stack pointer and
+//! perhaps a frame pointer alone. So the answer is the same as without.
 #![expect(unsafe_code, reason = "reads the stack, and memory of its own")]
 
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 
-use super::{Caller, Stack, word};
+use super::{Caller, finish, mix, word};
 use crate::base::sync::UnsafeCell;
 use crate::base::thread::ROWS;
 use crate::ledger::Tag;
@@ -27,41 +26,61 @@ mod rule;
 mod tests;
 
 use modules::ASKING;
-use rule::{Base, Rules, Step, Up};
+use rule::{Rule, Rules, Up};
 
 const WORD: usize = size_of::<usize>();
-/// Frames that are remembered: more than are recorded, so that those further out are known when a deep stack becomes less deep.
-const FRAMES: usize = DEEPEST_STACK + 32;
+/// What the rule of a frame asks for beside its stack pointer, in the last bits of a place, which is a multiple of a word: its frame
+/// pointer,
+const FRAME: usize = 1;
+/// and what that points to.
+const MORE: usize = 2;
+const ASKS: usize = FRAME | MORE; // as `Base::bits`
 
 /// A call on the stack.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Frame {
     /// The address it returns to, and where that was read.
     code: usize,
     code_at: usize,
     /// The stack pointer behind the return.
     stack: usize,
-    /// The frame pointer behind the return, and where that was read; 0: it is as it is further in.
+    /// The frame pointer behind the return, and where that was read (0: it is as it is further in); and [`ASKS`].
     frame: usize,
     frame_at: usize,
-    /// The caller's stack pointer, or that of one further out, is told from that frame pointer.
-    matters: bool,
 }
 
 /// What is known of a thread's last stack. All zeros: nothing yet.
 #[derive(Debug)]
 struct Last {
-    /// It was read by rules of this generation.
-    generation: u32,
-    /// There may be more frames, further out.
-    cut: bool,
-    /// Frames that are there, in `frames`, from the outermost call inwards.
-    len: usize,
     /// The end of the stack.
     high: usize,
-    frames: [Frame; FRAMES],
-    /// Frames of the stack that is walked now, from the innermost call outwards.
-    fresh: [Frame; FRAMES],
+    /// It was read by rules of this generation.
+    generation: u32,
+    /// Which half it is in. The other one is for the next stack.
+    half: u32,
+    len: usize,
+    /// From the innermost call outwards.
+    frames: [[Frame; DEEPEST_STACK]; 2],
+}
+
+/// A stack that was walked.
+#[derive(Debug)]
+pub(in super::super) struct Walked<'a> {
+    frames: &'a [Frame],
+    hash: u64,
+}
+
+impl Walked<'_> {
+    /// As [`Stack::hash`](super::Stack::hash).
+    #[inline(always)]
+    pub(in super::super) fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    /// From the innermost call outwards.
+    pub(in super::super) fn frames(&self) -> impl ExactSizeIterator<Item = u64> {
+        self.frames.iter().map(|frame| frame.code as u64)
+    }
 }
 
 /// What is remembered for all threads. Made once; it stays.
@@ -118,7 +137,7 @@ impl Tables {
     ///
     /// # Safety
     /// Everything from the caller's place to `high` is readable now, and stays so meanwhile: the stack of this thread. The `row`, one of
-    /// [`ROWS`], is this thread's, or whose lock it has.
+    /// [`ROWS`], is this thread's, or whose lock it has, and what was walked for it before is not in use.
     #[inline(always)]
     pub(in super::super) unsafe fn walk(
         &self,
@@ -127,27 +146,111 @@ impl Tables {
         high: usize,
         depth: usize,
         seed: u64,
-    ) -> Option<Stack> {
+    ) -> Option<Walked<'_>> {
         assert!(row < ROWS, "no such row");
-        let mut stack = Stack::new(seed);
         // SAFETY: within the region, zero at first, of which all fields have a value; nobody else has it, by the caller's promise.
         let last = unsafe { &mut *self.rows.add(row).as_ref().with_mut(|last| last) };
+        let walk = Walk { rules: &self.rules, generation: self.rules.generation(), high };
         // SAFETY: the caller's promise.
-        let done = unsafe { Walk { rules: &self.rules, high }.all(last, caller, depth, &mut stack) };
-        if done.is_none() {
-            last.len = 0;
-        }
-        done.map(|()| stack)
+        unsafe { walk.all(last, caller, depth, seed) }
     }
 }
 
-/// A stack that ends at `high`.
+/// A stack that ends at `high`, by rules of a generation.
 struct Walk<'a> {
     rules: &'a Rules,
+    generation: u32,
     high: usize,
 }
 
+/// Where a step has led.
+#[derive(PartialEq, Eq)]
+enum Way {
+    /// To the caller.
+    On,
+    /// There is none.
+    End,
+    /// Nobody here knows.
+    Lost,
+}
+
 impl Walk<'_> {
+    /// # Safety
+    /// As [`Tables::walk`]; `last` is this thread's.
+    #[inline(always)]
+    unsafe fn all<'l>(
+        &self,
+        last: &'l mut Last,
+        caller: Caller,
+        depth: usize,
+        seed: u64,
+    ) -> Option<Walked<'l>> {
+        if (last.generation, last.high) != (self.generation, self.high) {
+            (last.generation, last.high, last.len) = (self.generation, self.high, 0);
+        }
+        let [one, two] = &mut last.frames;
+        let (known, fresh) = if last.half == 0 { (one, two) } else { (two, one) };
+        let mut known = known[..last.len.min(DEEPEST_STACK)].iter();
+        // SAFETY: the caller's promise.
+        let mut here = unsafe { self.first(caller)? };
+        let (mut len, mut sum) = (0, seed);
+        let fresh_places = &mut fresh[..depth.min(DEEPEST_STACK)];
+        for place in fresh_places.iter_mut() {
+            sum = mix(sum, here.code);
+            *place = here;
+            len += 1;
+            while known.as_slice().first().is_some_and(|frame| frame.stack < here.stack) {
+                known.next();
+            }
+            if let [same, further, ..] = known.as_slice()
+                && same.is(&here)
+            {
+                place.frame_at |= same.frame_at & ASKS;
+                // SAFETY: places of this stack, further out than the frame that leads there, as they were then.
+                unsafe { here.follow(further) };
+                known.next();
+                if here.code >= 4096 {
+                    continue;
+                }
+                break;
+            }
+            // SAFETY: the caller's promise; the frame is on the stack.
+            match unsafe { self.up(&mut here, &mut place.frame_at) } {
+                Way::On => {}
+                Way::End => break,
+                // What is not recorded need not be known.
+                Way::Lost if len == depth => break,
+                Way::Lost => return None,
+            }
+        }
+        last.half ^= 1;
+        last.len = len;
+        Some(Walked { frames: &last.frames[last.half as usize & 1][..len], hash: finish(sum, len) })
+    }
+
+    /// The first call that is recorded.
+    ///
+    /// # Safety
+    /// As [`Tables::walk`].
+    #[inline(always)]
+    unsafe fn first(&self, caller: Caller) -> Option<Frame> {
+        let at = caller.frame;
+        if caller.code == 0 {
+            // SAFETY: the caller's promise.
+            let (frame, code) = unsafe { (self.read(at, at)?, self.read(at, at + WORD)?) };
+            let (code, code_at, stack) = (plain(code), at + WORD, at + 2 * WORD);
+            return (code >= 4096).then_some(Frame { code, code_at, stack, frame, frame_at: at });
+        }
+        if !caller.stack.is_multiple_of(WORD) {
+            return None;
+        }
+        // Addresses of code are looked up as those that are returned to, which are behind the call.
+        let mut own =
+            Frame { code: caller.code + 1, code_at: 0, stack: caller.stack, frame: at, frame_at: 0 };
+        // SAFETY: the caller's promise.
+        (unsafe { self.up(&mut own, &mut 0) } == Way::On).then_some(own)
+    }
+
     /// A word of the stack. None: it is not there.
     ///
     /// # Safety
@@ -159,191 +262,98 @@ impl Walk<'_> {
         there.then(|| unsafe { word(address) })
     }
 
-    /// # Safety
-    /// As [`Tables::walk`]; `last` is this thread's.
-    #[inline(always)]
-    unsafe fn all(&self, last: &mut Last, caller: Caller, depth: usize, stack: &mut Stack) -> Option<()> {
-        let generation = self.rules.generation();
-        if last.generation != generation || last.high != self.high {
-            (last.generation, last.high, last.len) = (generation, self.high, 0);
-        }
-        // SAFETY: the caller's promise.
-        let mut here = unsafe { self.first(caller, generation)? }?;
-        let (mut known, mut fresh) = (last.len, 0);
-        let cut = loop {
-            while known > 0 && last.frames[known - 1].stack < here.stack {
-                known -= 1;
-            }
-            if known > 0 && last.frames[known - 1].is(&here) {
-                let enough = fresh + known <= FRAMES && (!last.cut || fresh + known >= depth);
-                // SAFETY: they are further out than this one, and before the same end as when they were read.
-                if enough && unsafe { last.is_still_so(known) } {
-                    last.take_over(known, fresh, &here);
-                    for frame in last.frames[..known].iter().rev() {
-                        if !stack.push(frame.code, depth) {
-                            break;
-                        }
-                    }
-                    return Some(());
-                }
-                // Once is enough: from here on it is unwound.
-                known = 0;
-            }
-            stack.push(here.code, depth);
-            let rule = self.rules.find(here.code, generation).or_else(|| self.learn(here.code, generation));
-            let next = match rule?.step() {
-                // SAFETY: the caller's promise; the frame is on the stack.
-                Step::Up(up) => unsafe { self.up(&here, up) },
-                Step::End => Some(None),
-                Step::Hard => None,
-            };
-            here.matters = matches!(rule?.step(), Step::Up(Up { base: Base::Frame | Base::AtFrame, .. }));
-            last.fresh[fresh] = here;
-            fresh += 1;
-            match next {
-                Some(None) => break false,
-                Some(Some(next)) if fresh < FRAMES => here = next,
-                Some(_) => break true,
-                // What is not recorded need not be known.
-                None if fresh >= depth => break true,
-                None => return None,
-            }
-        };
-        last.replace(fresh, cut);
-        Some(())
-    }
-
-    /// The first call that is recorded. `Some(None)` is not: a stack with none is left to the unwinding library, too.
-    ///
-    /// # Safety
-    /// As [`Tables::walk`].
-    #[inline(always)]
-    unsafe fn first(&self, caller: Caller, generation: u32) -> Option<Option<Frame>> {
-        if caller.code == 0 {
-            let at = caller.frame;
-            // SAFETY: the caller's promise.
-            let (frame, code) = unsafe { (self.read(at, at)?, self.read(at, at + WORD)?) };
-            let code = plain(code);
-            let stack = at + 2 * WORD;
-            return Some((code >= 4096).then_some(Frame {
-                code,
-                code_at: at + WORD,
-                stack,
-                frame,
-                frame_at: at,
-                matters: false,
-            }));
-        }
-        let own = Frame {
-            // Addresses of code are looked up as those that are returned to, which are behind the call.
-            code: caller.code + 1,
-            code_at: 0,
-            stack: caller.stack,
-            frame: caller.frame,
-            frame_at: 0,
-            matters: false,
-        };
-        let rule = self.rules.find(own.code, generation).or_else(|| self.learn(own.code, generation))?;
-        match rule.step() {
-            // SAFETY: the caller's promise.
-            Step::Up(up) => unsafe { self.up(&own, up) },
-            Step::End | Step::Hard => None,
-        }
-    }
-
-    /// One call further out. `Some(None)`: there is none. None: it is not on this stack.
+    /// One call further out, by the rule for the frame; what that asks for is told to `frame_at`.
     ///
     /// # Safety
     /// The stack is readable from the frame's stack pointer on.
     #[inline(always)]
-    unsafe fn up(&self, from: &Frame, up: Up) -> Option<Option<Frame>> {
-        let low = from.stack;
-        let base = match up.base {
-            Base::Stack => from.stack,
-            Base::Frame | Base::AtFrame => from.frame,
+    unsafe fn up(&self, here: &mut Frame, frame_at: &mut usize) -> Way {
+        let rule = match self.rules.find(here.code, self.generation) {
+            Some(rule) => rule,
+            None => match self.learn(here.code) {
+                Some(rule) => rule,
+                None => return Way::Lost,
+            },
         };
-        let mut stack = base.wrapping_add_signed(up.offset as isize);
-        if up.base == Base::AtFrame {
+        let Some(up) = rule.up() else { return if rule == Rule::END { Way::End } else { Way::Lost } };
+        *frame_at |= up.base.bits();
+        // SAFETY: the caller's promise.
+        match unsafe { self.go(here, up) } {
+            Some(next) if next.code >= 4096 => {
+                *here = next;
+                Way::On
+            }
+            Some(_) => Way::End,
+            None => Way::Lost,
+        }
+    }
+
+    /// The frame that a rule leads to. None: it is not on this stack.
+    ///
+    /// # Safety
+    /// As [`up`](Self::up).
+    #[inline(always)]
+    unsafe fn go(&self, from: &Frame, up: Up) -> Option<Frame> {
+        let low = from.stack;
+        let base = if up.base.is_frame() { from.frame } else { from.stack };
+        let mut stack = base.wrapping_add_signed(up.offset);
+        if up.base.is_read() {
             // SAFETY: the caller's promise.
             stack = unsafe { self.read(low, stack)? };
         }
-        if stack <= low || stack > self.high {
+        if stack <= low || stack > self.high || !stack.is_multiple_of(WORD) {
             return None;
         }
-        let code_at = stack.wrapping_add_signed(up.address as isize);
-        // SAFETY: the caller's promise.
-        let code = plain(unsafe { self.read(low, code_at)? });
-        if code < 4096 {
-            return Some(None);
-        }
+        let code_at = stack.wrapping_add_signed(up.address);
+        // SAFETY: the caller's promise; the word before the caller's stack pointer, which is aligned, as this one is, and further out.
+        let code = plain(unsafe {
+            if up.address == -(WORD as isize) { word(code_at) } else { self.read(low, code_at)? }
+        });
         let (mut frame, mut frame_at) = (from.frame, 0);
         if let Some(offset) = up.frame {
-            let base = if up.base == Base::AtFrame { base } else { stack };
-            frame_at = base.wrapping_add_signed(offset as isize);
+            let base = if up.base.is_read() { base } else { stack };
+            frame_at = base.wrapping_add_signed(offset);
             // SAFETY: the caller's promise.
             frame = unsafe { self.read(low, frame_at)? };
         }
-        Some(Some(Frame { code, code_at, stack, frame, frame_at, matters: false }))
+        Some(Frame { code, code_at, stack, frame, frame_at })
     }
 
     /// The rule for an address that was not met before, or was forgotten.
     #[cold]
     #[inline(never)]
-    fn learn(&self, code: usize, generation: u32) -> Option<rule::Rule> {
+    fn learn(&self, code: usize) -> Option<Rule> {
         // SAFETY: the calling thread will return there, so whatever is loaded there stays.
         let rule = unsafe { modules::rule_at(code - 1)? };
-        self.rules.keep(code, generation, rule);
+        self.rules.keep(code, self.generation, rule);
         Some(rule)
     }
 }
 
 impl Frame {
-    /// Whether this one, of the last stack, is that call.
+    /// Whether all that the next frame's place follows from is as it was in this one, of the last stack.
     #[inline(always)]
-    fn is(&self, other: &Self) -> bool {
-        self.stack == other.stack && self.code == other.code && (!self.matters || self.frame == other.frame)
+    fn is(&self, now: &Self) -> bool {
+        self.code == now.code
+            && self.stack == now.stack
+            && (self.frame_at & ASKS == 0 || self.frame_at & MORE == 0 && self.frame == now.frame)
     }
-}
 
-impl Last {
-    /// Whether the words that led from the outermost `known` frames but one to the next are what they were.
+    /// One call further out, where that was in the last stack.
     ///
     /// # Safety
-    /// The stack is readable from the innermost of them to the end, which is the one it had.
+    /// Its places are readable.
     #[inline(always)]
-    unsafe fn is_still_so(&self, known: usize) -> bool {
-        // SAFETY: read before, between the innermost one and the end.
-        self.frames[..known - 1].iter().all(|frame| unsafe {
-            plain(word(frame.code_at)) == frame.code
-                && (!frame.matters || frame.frame_at == 0 || word(frame.frame_at) == frame.frame)
-        })
-    }
-
-    /// The stack is now the outermost `known` frames, the innermost of which is `here`, and the `fresh` ones.
-    #[inline(always)]
-    fn take_over(&mut self, known: usize, fresh: usize, here: &Frame) {
-        let met = &mut self.frames[known - 1];
-        // It may have been called by another way, which kept its frame pointer elsewhere.
-        *met = Frame { matters: met.matters, ..*here };
-        self.append(known, fresh);
-    }
-
-    /// The stack is now the `fresh` frames.
-    fn replace(&mut self, fresh: usize, cut: bool) {
-        self.cut = cut;
-        self.append(0, fresh);
-    }
-
-    #[inline(always)]
-    fn append(&mut self, known: usize, fresh: usize) {
-        let mut len = known;
-        for frame in self.fresh[..fresh].iter().rev() {
-            let further = len.checked_sub(1).map(|last| &self.frames[last]);
-            let kept = further.is_some_and(|further| further.matters && further.frame_at == 0);
-            self.frames[len] = Frame { matters: frame.matters || kept, ..*frame };
-            len += 1;
+    unsafe fn follow(&mut self, further: &Self) {
+        let frame_at = further.frame_at & !ASKS;
+        // SAFETY: the caller's promise.
+        unsafe {
+            self.code = plain(word(further.code_at));
+            if frame_at != 0 {
+                self.frame = word(frame_at);
+            }
         }
-        self.len = len;
+        (self.code_at, self.stack, self.frame_at) = (further.code_at, further.stack, frame_at);
     }
 }
 

@@ -147,16 +147,16 @@ fn rule(row: &UnwindTableRow<usize, OnStack>, frames: &EhFrame<Bytes>) -> Option
     };
     let (base, offset) = match row.cfa() {
         CfaRule::RegisterAndOffset { register, offset } => match *register {
-            number::STACK => (Base::Stack, *offset),
-            number::FRAME => (Base::Frame, *offset),
+            number::STACK => (Base::STACK, *offset),
+            number::FRAME => (Base::FRAME, *offset),
             _ => return None,
         },
-        CfaRule::Expression(told) => (Base::AtFrame, at_frame(told, frames, &[DEREF])?),
+        CfaRule::Expression(told) => (Base::AT_FRAME, at_frame(told, frames, &[DEREF])?),
     };
     let frame = match (row.register(number::FRAME), base) {
         (None | Some(RegisterRule::SameValue), _) => None,
-        (Some(RegisterRule::Offset(offset)), Base::Stack | Base::Frame) => Some(offset),
-        (Some(RegisterRule::Expression(told)), Base::AtFrame) => Some(at_frame(&told, frames, &[])?),
+        (Some(RegisterRule::Offset(offset)), Base::STACK | Base::FRAME) => Some(offset),
+        (Some(RegisterRule::Expression(told)), Base::AT_FRAME) => Some(at_frame(&told, frames, &[])?),
         _ => return None,
     };
     Some(Rule::new(base, offset, address, frame))

@@ -6,75 +6,82 @@ use super::super::SPREAD;
 
 /// How the frame of a function at one address is left. Offsets are bytes, multiples of a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
-    /// To the caller.
-    Up(Up),
-    /// There is no caller that the tables tell of.
-    End,
-    /// It takes more than is kept here: somebody else has to do the whole stack.
-    Hard,
-}
-
-/// Where the caller's registers are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Up {
     pub(super) base: Base,
     /// From there to the caller's stack pointer.
-    pub(super) offset: i32,
+    pub(super) offset: isize,
     /// From the caller's stack pointer to its return address.
-    pub(super) address: i32,
-    /// From the caller's stack pointer ([`Base::AtFrame`]: from this frame pointer) to where its frame pointer is; it still has it
+    pub(super) address: isize,
+    /// From the caller's stack pointer ([`Base::AT_FRAME`]: from this frame pointer) to where its frame pointer is; it still has it
     /// if there is no such place.
-    pub(super) frame: Option<i32>,
+    pub(super) frame: Option<isize>,
 }
 
-/// What the caller's stack pointer is told from.
+/// What the caller's stack pointer is told from. Two bits: that it is the frame pointer, and that it is read from where this points to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Base {
+pub(super) struct Base(u32);
+
+impl Base {
     /// The stack pointer.
-    Stack,
+    pub(super) const STACK: Self = Self(0);
     /// The frame pointer.
-    Frame,
+    pub(super) const FRAME: Self = Self(1);
     /// What the frame pointer points to, at the offset: functions that align their stack further.
-    AtFrame,
+    pub(super) const AT_FRAME: Self = Self(3);
+
+    #[inline(always)]
+    pub(super) fn is_frame(self) -> bool {
+        self.0 & 1 != 0
+    }
+
+    #[inline(always)]
+    pub(super) fn is_read(self) -> bool {
+        self.0 & 2 != 0
+    }
+
+    #[inline(always)]
+    pub(super) fn bits(self) -> usize {
+        self.0 as usize
+    }
 }
 
 /// The frame pointer is not kept anywhere.
 const STAYS: i16 = i16::MIN;
-const WORD: i32 = size_of::<usize>() as i32;
+const WORD: i64 = size_of::<usize>() as i64;
+/// Where all functions have their return address, from the caller's stack pointer; none: it is told.
+const ADDRESS: Option<i64> = if cfg!(target_arch = "x86_64") { Some(-WORD) } else { None };
+/// There is no way.
+const NONE: u32 = 4;
 const KIND: u32 = 7;
 
-/// A [`Step`] in one word, never 0.
+/// An [`Up`], or that there is none, in one word.
 ///
 /// ```text
-///   address / 8 │ frame / 8 │ offset, whose last three bits are the kind
+///   address / 8 │ frame / 8 │ offset, whose last three bits are the kind: the base's two, or none
 ///            16 │        16 │ 32
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Rule(u64);
 
 impl Rule {
-    pub(super) const END: Self = Self(4);
-    pub(super) const HARD: Self = Self(5);
+    /// There is no caller that the tables tell of.
+    pub(super) const END: Self = Self(NONE as u64);
+    /// It takes more than is kept here: somebody else has to do the whole stack.
+    pub(super) const HARD: Self = Self(NONE as u64 | 1);
 
     /// [`HARD`](Self::HARD), if an offset is no multiple of a word, or too large.
     pub(super) fn new(base: Base, offset: i64, address: i64, frame: Option<i64>) -> Self {
         let words = |offset: i64| {
-            (offset % i64::from(WORD) == 0)
-                .then(|| i16::try_from(offset / i64::from(WORD)).ok().filter(|words| *words != STAYS))?
+            (offset % WORD == 0).then(|| i16::try_from(offset / WORD).ok().filter(|words| *words != STAYS))?
         };
         let frame = match frame {
             None => Some(STAYS),
             Some(offset) => words(offset),
         };
+        let usual = ADDRESS.is_none_or(|usual| usual == address);
         match (i32::try_from(offset), words(address), frame) {
-            (Ok(offset), Some(address), Some(frame)) if offset % WORD == 0 => {
-                let kind = match base {
-                    Base::Stack => 1,
-                    Base::Frame => 2,
-                    Base::AtFrame => 3,
-                };
-                let low = offset as u32 | kind;
+            (Ok(low), Some(address), Some(frame)) if offset % WORD == 0 && usual => {
+                let low = low as u32 | base.0;
                 Self(u64::from(low) | u64::from(frame as u16) << 32 | u64::from(address as u16) << 48)
             }
             _ => Self::HARD,
@@ -82,21 +89,14 @@ impl Rule {
     }
 
     #[inline(always)]
-    pub(super) fn step(self) -> Step {
+    pub(super) fn up(self) -> Option<Up> {
         let low = self.0 as u32;
-        let base = match low & KIND {
-            1 => Base::Stack,
-            2 => Base::Frame,
-            3 => Base::AtFrame,
-            4 => return Step::End,
-            _ => return Step::Hard,
-        };
         let frame = (self.0 >> 32) as i16;
-        Step::Up(Up {
-            base,
-            offset: (low & !KIND) as i32,
-            address: i32::from((self.0 >> 48) as i16) * WORD,
-            frame: (frame != STAYS).then(|| i32::from(frame) * WORD),
+        (low & NONE == 0).then(|| Up {
+            base: Base(low & KIND),
+            offset: (low & !KIND) as i32 as isize,
+            address: ADDRESS.unwrap_or_else(|| i64::from((self.0 >> 48) as i16) * WORD) as isize,
+            frame: (frame != STAYS).then(|| (i64::from(frame) * WORD) as isize),
         })
     }
 }
@@ -194,25 +194,21 @@ mod tests {
 
     #[test]
     fn a_rule_in_a_word_says_what_it_was_made_from() {
-        for base in [Base::Stack, Base::Frame, Base::AtFrame] {
+        let other = ADDRESS.unwrap_or(800);
+        for base in [Base::STACK, Base::FRAME, Base::AT_FRAME] {
             for (offset, address, frame) in
-                [(8, -8, None), (4096, -8, Some(-16)), (-24, 0, Some(0)), (1 << 30, 800, Some(-80_000))]
+                [(8, -8, None), (4096, -8, Some(-16)), (-24, other, Some(0)), (1 << 30, -8, Some(-80_000))]
             {
-                let up = Up {
-                    base,
-                    offset,
-                    address,
-                    frame: frame.map(|frame: i64| i32::try_from(frame).unwrap()),
-                };
-                let rule = Rule::new(base, i64::from(offset), i64::from(address), frame);
-                assert_eq!(rule.step(), Step::Up(up));
+                let rule = Rule::new(base, offset as i64, address as i64, frame.map(|frame| frame as i64));
+                let address = address as isize;
+                assert_eq!(rule.up(), Some(Up { base, offset, address, frame }));
             }
         }
-        assert_eq!((Rule::END.step(), Rule::HARD.step()), (Step::End, Step::Hard));
+        assert_eq!((Rule::END.up(), Rule::HARD.up()), (None, None));
         for (offset, address, frame) in
             [(4, -8, None), (1 << 40, -8, None), (8, -4, None), (8, -8, Some(3)), (8, -8, Some(-262_144))]
         {
-            assert_eq!(Rule::new(Base::Stack, offset, address, frame), Rule::HARD);
+            assert_eq!(Rule::new(Base::STACK, offset, address, frame), Rule::HARD);
         }
     }
 
@@ -221,7 +217,7 @@ mod tests {
         let memory = std::vec![0_u128; Rules::BYTES / 16].leak();
         // SAFETY: zeros, aligned, that stay and that nobody else uses.
         let rules = unsafe { Rules::new(core::ptr::NonNull::from(memory).cast()) };
-        let rule = |address: usize| Rule::new(Base::Stack, (address % 1000 * 8) as i64, -8, None);
+        let rule = |address: usize| Rule::new(Base::STACK, (address % 1000 * 8) as i64, -8, None);
         let addresses = || (0..1000).map(|number| 0x7f12_3456_0000 + number * 37);
         assert!(addresses().all(|address| rules.find(address, 0).is_none()));
         addresses().for_each(|address| rules.keep(address, 0, rule(address)));
