@@ -26,15 +26,15 @@ mod rule;
 mod tests;
 
 use modules::ASKING;
-use rule::{Rule, Rules, Up};
+use rule::{Base, Rule, Rules, Up};
 
 const WORD: usize = size_of::<usize>();
 /// What the rule of a frame asks for beside its stack pointer, in the last bits of a place, which is a multiple of a word: its frame
 /// pointer,
-const FRAME: usize = 1;
+const FRAME: usize = Base::FRAME.bits();
 /// and what that points to.
-const MORE: usize = 2;
-const ASKS: usize = FRAME | MORE; // as `Base::bits`
+const MORE: usize = Base::AT_FRAME.bits() & !FRAME;
+const ASKS: usize = FRAME | MORE;
 
 /// A call on the stack.
 #[derive(Clone, Copy, Debug, Default)]
@@ -188,44 +188,114 @@ impl Walk<'_> {
         if (last.generation, last.high) != (self.generation, self.high) {
             (last.generation, last.high, last.len) = (self.generation, self.high, 0);
         }
+        let depth = depth.min(DEEPEST_STACK);
         let [one, two] = &mut last.frames;
         let (known, fresh) = if last.half == 0 { (one, two) } else { (two, one) };
-        let mut known = known[..last.len.min(DEEPEST_STACK)].iter();
+        let known = &mut known[..last.len.min(depth)];
         // SAFETY: the caller's promise.
         let mut here = unsafe { self.first(caller)? };
         let (mut len, mut sum) = (0, seed);
-        let fresh_places = &mut fresh[..depth.min(DEEPEST_STACK)];
-        for place in fresh_places.iter_mut() {
-            sum = mix(sum, here.code);
-            *place = here;
-            len += 1;
+        // SAFETY: the caller's promise.
+        let mut way = unsafe { self.in_place(known, &mut here, depth, &mut len, &mut sum) };
+        if way == Way::On && len < depth {
+            fresh[..len].copy_from_slice(&known[..len]);
+            // SAFETY: the caller's promise.
+            way = unsafe { self.aside(&known[len..], &mut fresh[..depth], &mut here, &mut len, &mut sum) };
+            last.half ^= 1;
+        }
+        // What is not recorded need not be known.
+        let told = way != Way::Lost || len == depth;
+        last.len = if told { len } else { 0 };
+        let frames = &last.frames[last.half as usize & 1][..len];
+        told.then(|| Walked { frames, hash: finish(sum, len) })
+    }
+
+    /// Walks as long as frames are where they were in the last stack, in the same number, and makes them those of this one.
+    ///
+    /// # Safety
+    /// As [`Tables::walk`].
+    #[inline(always)]
+    unsafe fn in_place(
+        &self,
+        known: &mut [Frame],
+        here: &mut Frame,
+        depth: usize,
+        len: &mut usize,
+        sum: &mut u64,
+    ) -> Way {
+        while *len < depth
+            && let [same, ..] = &mut known[*len..]
+            && same.stack == here.stack
+        {
+            *sum = mix(*sum, here.code);
+            *len += 1;
+            let mut own = *len - 1;
+            if same.is(here) {
+                *same = Frame { frame_at: here.frame_at | same.frame_at & ASKS, ..*here };
+                // SAFETY: the caller's promise; places of this stack.
+                *len += unsafe { here.run(&known[*len..], sum) };
+                if *len < known.len() {
+                    if here.code < 4096 {
+                        return Way::End;
+                    }
+                    continue;
+                }
+                if *len == depth {
+                    break;
+                }
+                own = *len - 1;
+            }
+            known[own] = *here;
+            // SAFETY: the caller's promise; the frame is on the stack.
+            let way = unsafe { self.up(here, &mut known[own].frame_at) };
+            if way != Way::On {
+                return way;
+            }
+        }
+        Way::On
+    }
+
+    /// Walks on, from where frames are not where they were, or not in the same number. `known` are those of the last stack from there on,
+    /// `fresh` is for all of this one.
+    ///
+    /// # Safety
+    /// As [`Tables::walk`].
+    #[inline(always)]
+    unsafe fn aside(
+        &self,
+        known: &[Frame],
+        fresh: &mut [Frame],
+        here: &mut Frame,
+        len: &mut usize,
+        sum: &mut u64,
+    ) -> Way {
+        let mut known = known.iter();
+        for place in &mut fresh[*len..] {
+            *sum = mix(*sum, here.code);
+            *place = *here;
+            *len += 1;
             while known.as_slice().first().is_some_and(|frame| frame.stack < here.stack) {
                 known.next();
             }
             if let [same, further, ..] = known.as_slice()
-                && same.is(&here)
+                && same.is(here)
             {
                 place.frame_at |= same.frame_at & ASKS;
                 // SAFETY: places of this stack, further out than the frame that leads there, as they were then.
                 unsafe { here.follow(further) };
                 known.next();
-                if here.code >= 4096 {
-                    continue;
+                if here.code < 4096 {
+                    return Way::End;
                 }
-                break;
+                continue;
             }
             // SAFETY: the caller's promise; the frame is on the stack.
-            match unsafe { self.up(&mut here, &mut place.frame_at) } {
-                Way::On => {}
-                Way::End => break,
-                // What is not recorded need not be known.
-                Way::Lost if len == depth => break,
-                Way::Lost => return None,
+            let way = unsafe { self.up(here, &mut place.frame_at) };
+            if way != Way::On {
+                return way;
             }
         }
-        last.half ^= 1;
-        last.len = len;
-        Some(Walked { frames: &last.frames[last.half as usize & 1][..len], hash: finish(sum, len) })
+        Way::On
     }
 
     /// The first call that is recorded.
@@ -337,6 +407,28 @@ impl Frame {
         self.code == now.code
             && self.stack == now.stack
             && (self.frame_at & ASKS == 0 || self.frame_at & MORE == 0 && self.frame == now.frame)
+    }
+
+    /// Calls further out, as long as they are the same as in the last stack, and the first that is not, if there is one. Answers how many
+    /// are the same.
+    ///
+    /// # Safety
+    /// Their places are readable.
+    #[inline(never)]
+    unsafe fn run(&mut self, further: &[Self], sum: &mut u64) -> usize {
+        let (mut now, mut all) = (*self, *sum);
+        let mut same = 0;
+        for next in further {
+            // SAFETY: the caller's promise.
+            unsafe { now.follow(next) };
+            if !next.is(&now) {
+                break;
+            }
+            all = mix(all, now.code);
+            same += 1;
+        }
+        (*self, *sum) = (now, all);
+        same
     }
 
     /// One call further out, where that was in the last stack.

@@ -40,7 +40,7 @@ impl Base {
     }
 
     #[inline(always)]
-    pub(super) fn bits(self) -> usize {
+    pub(super) const fn bits(self) -> usize {
         self.0 as usize
     }
 }

@@ -6,7 +6,6 @@ use core::hint::black_box;
 use std::boxed::Box;
 use std::vec::Vec;
 
-use super::rule::Base;
 use super::*;
 use crate::base::sync::{AtomicUsize, Ordering};
 use crate::record::desk::stack_around;
