@@ -199,7 +199,7 @@ mod tests {
             for (offset, address, frame) in
                 [(8, -8, None), (4096, -8, Some(-16)), (-24, other, Some(0)), (1 << 30, -8, Some(-80_000))]
             {
-                let rule = Rule::new(base, offset as i64, address as i64, frame.map(|frame| frame as i64));
+                let rule = Rule::new(base, offset as i64, address, frame.map(|frame| frame as i64));
                 let address = address as isize;
                 assert_eq!(rule.up(), Some(Up { base, offset, address, frame }));
             }
