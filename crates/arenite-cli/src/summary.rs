@@ -180,17 +180,7 @@ fn general_heap(tags: &[HeapOutcome]) -> Table {
 /// The scenes: what they loaded and dropped, and the process's resident memory around them.
 fn scenes(scenes: &[SceneOutcome]) -> Table {
     let mut table = Table::new(&[
-        "scene",
-        "agents",
-        "deaths",
-        "stale",
-        "loaded",
-        "dropped",
-        "left",
-        "load",
-        "unload",
-        "RSS before",
-        "loaded",
+        "scene", "agents", "deaths", "stale", "loads", "drops", "left", "load", "unload", "RSS", "loaded",
         "after",
     ]);
     for scene in scenes {

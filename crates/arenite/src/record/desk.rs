@@ -16,7 +16,7 @@ use super::format::SEGMENT;
 use super::format::events::{Memory, ROOM, ROOM_FOR_STACK, ROOM_FOR_TEXT, What};
 use super::intern::Found;
 use super::room::{Log, Own, Room};
-use super::stack::{Caller, Stack};
+use super::stack::{Caller, Stack, Tables};
 use crate::base::sync::{Lock, Once};
 use crate::base::thread::{self, enrolled, row_of};
 use crate::ledger::here;
@@ -24,11 +24,13 @@ use crate::os;
 
 /// The recorder's memory, once a recording was started.
 pub(super) static ROOM_OF_ALL: Once<Room> = Once::new();
+/// What is remembered of the tables by which stacks are told, once a recording needed it.
+pub(super) static TABLES: Once<Tables> = Once::new();
 /// The recording that is made now, or was last.
 pub(super) static SESSION: AtomicU32 = AtomicU32::new(0);
 /// Frames of a stack that are followed.
 pub(super) static DEPTH: AtomicU32 = AtomicU32::new(0);
-/// Stacks are told by the unwinding library.
+/// Stacks are told by tables of exceptions.
 pub(super) static UNWINDS: AtomicBool = AtomicBool::new(false);
 /// One block is recorded for so many bytes, on average; 0: every one.
 pub(super) static MEAN: AtomicU64 = AtomicU64::new(0);
@@ -75,6 +77,7 @@ pub(super) fn quietly<R>(run: impl FnOnce() -> R) -> (R, bool) {
 /// Where a thread writes.
 pub(super) struct Desk<'a> {
     room: &'a Room,
+    row: usize,
     log: &'a Log,
     own: &'a mut Own,
     now: u64,
@@ -99,11 +102,12 @@ fn write_as(number: impl FnOnce() -> usize, write: impl FnOnce(&mut Desk<'_>)) {
     }
     let number = number();
     let nameless = (number == 0).then(|| NAMELESS.lock());
-    let log = room.log(row_of(number));
+    let row = row_of(number);
+    let log = room.log(row);
     // SAFETY: a row is one thread's, which passes here once at a time, being busy; the first one is that of whoever has the lock.
     // A thread that had it before has ended, which happened before (`enrolled`).
     let own = unsafe { log.own() };
-    let mut desk = Desk { room, log, own, now: clock::now() };
+    let mut desk = Desk { room, row, log, own, now: clock::now() };
     if desk.own.session != SESSION.load(Ordering::Relaxed) || desk.own.owner != number {
         desk.arrive(number);
     }
@@ -191,29 +195,58 @@ impl Desk<'_> {
         if depth == 0 {
             return 0;
         }
-        let stack = if UNWINDS.load(Ordering::Relaxed) {
-            Stack::unwind(caller, depth, seed)
-        } else {
-            let place = caller.place();
-            if !(self.own.low..self.own.high).contains(&place) && !self.find_stack(place) {
-                return 0;
-            }
-            // SAFETY: from where this thread stands to the end of the pages that are its stack.
-            unsafe { Stack::walk(caller, self.own.high, depth, seed) }
-        };
-        let hash = stack.hash();
+        let place = caller.place();
+        let there = (self.own.low..self.own.high).contains(&place) || self.find_stack(place);
+        if UNWINDS.load(Ordering::Relaxed) {
+            return self.unwound(caller, there, depth, seed);
+        }
+        if !there {
+            return 0;
+        }
+        // SAFETY: from where this thread stands to the end of the pages that are its stack.
+        let stack = unsafe { Stack::walk(caller, self.own.high, depth, seed) };
+        self.number(stack.hash(), || stack.frames().iter().copied())
+    }
+
+    /// As [`stack`](Self::stack), without frame pointers. `there`: it is known where the stack is.
+    #[inline(never)]
+    fn unwound(&mut self, caller: Caller, there: bool, depth: usize, seed: u64) -> u32 {
+        let tables = TABLES.get().filter(|_| there);
+        // SAFETY: from where this thread stands to the end of the pages that are its stack; the row is this thread's, as its log is, and
+        // what it walked before is not in use any more.
+        let walked =
+            tables.and_then(|tables| unsafe { tables.walk(self.row, caller, self.own.high, depth, seed) });
+        match walked {
+            Some(walked) => self.number(walked.hash(), || walked.frames()),
+            None => self.unwound_by_library(caller, depth, seed),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn unwound_by_library(&mut self, caller: Caller, depth: usize, seed: u64) -> u32 {
+        let stack = Stack::unwind(caller, depth, seed);
+        self.number(stack.hash(), || stack.frames().iter().copied())
+    }
+
+    /// The number of the stack with this hash.
+    #[inline(always)]
+    fn number<Frames: ExactSizeIterator<Item = u64>>(
+        &mut self,
+        hash: u64,
+        frames: impl FnOnce() -> Frames,
+    ) -> u32 {
         match self.room.numbers.find(hash) {
             Found::Number(number) => number,
-            Found::New => self.new_stack(&stack, hash),
+            Found::New => self.new_stack(frames(), hash),
             Found::Full => 0,
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn new_stack(&mut self, stack: &Stack, hash: u64) -> u32 {
+    fn new_stack(&mut self, frames: impl ExactSizeIterator<Item = u64>, hash: u64) -> u32 {
         let Some(number) = self.room.numbers.draw() else { return 0 };
-        let frames = stack.frames().iter().copied();
         let told =
             self.event::<ROOM_FOR_STACK>(|memory, bytes, now| memory.write_stack(bytes, now, number, frames));
         if !told {

@@ -9,13 +9,13 @@ use std::thread::{self, Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::clock::{self, Moment};
-use super::desk::{self, DEPTH, MEAN, ROOM_OF_ALL, SEED, SESSION, UNWINDS};
+use super::desk::{self, DEPTH, MEAN, ROOM_OF_ALL, SEED, SESSION, TABLES, UNWINDS};
 use super::fork;
 use super::format::DEEPEST_STACK;
 use super::format::events::What;
 use super::room::Room;
 use super::sample::rings;
-use super::stack::{Caller, frame_pointers_do};
+use super::stack::{Caller, Tables, frame_pointers_do};
 use super::writer::{Capture, Written};
 use crate::base::recording::Resizing;
 use crate::base::sync::Lock;
@@ -47,13 +47,15 @@ pub struct RecordOptions {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Stacks {
-    /// By frame pointers if whoever starts the recording was built with them, else by the unwinding library.
+    /// By frame pointers if whoever starts the recording was built with them, else as [`Unwind`](Self::Unwind).
     #[default]
     Automatic,
     /// By frame pointers: two nanoseconds a frame. What was built without them has short stacks, or strange ones. Rust has them with
     /// `-C force-frame-pointers=yes`, C with `-fno-omit-frame-pointer`.
     FramePointers,
-    /// By the unwinding library, from the tables that exceptions need: some hundred nanoseconds a frame. Unix only.
+    /// From the tables that exceptions need: on Linux (x86-64 and 64-bit Arm) some nanoseconds a frame, and some microseconds for each
+    /// call that was not met before; elsewhere, and in code whose tables were made while the program runs, by the unwinding library,
+    /// some hundred nanoseconds a frame. Unix only.
     Unwind,
 }
 
@@ -221,8 +223,7 @@ fn try_start(options: RecordOptions) -> Result<Recording, RecordError> {
     let room = match ROOM_OF_ALL.get() {
         Some(room) => room,
         None => {
-            let tag = Tag::register("recorder").map_err(RecordError::Tag)?;
-            let room = Room::try_new(tag, options.buffer).map_err(RecordError::Memory)?;
+            let room = Room::try_new(own_tag()?, options.buffer).map_err(RecordError::Memory)?;
             // Nobody else is here: one recording at a time.
             ROOM_OF_ALL.set(room).unwrap_or_else(|_| unreachable!("one recording at a time"))
         }
@@ -243,6 +244,9 @@ fn try_start(options: RecordOptions) -> Result<Recording, RecordError> {
         Stacks::FramePointers => false,
         Stacks::Unwind => true,
     };
+    if unwinds {
+        know_tables()?;
+    }
     UNWINDS.store(unwinds, Ordering::Relaxed);
     SESSION.store(session, Ordering::Relaxed);
     let shared = Arc::new(Shared::default());
@@ -274,6 +278,25 @@ fn try_start(options: RecordOptions) -> Result<Recording, RecordError> {
     recording::switch(true);
     tell_what_lives();
     Ok(Recording { path, process: std::process::id(), shared, writer: Some(writer), lost_before })
+}
+
+/// What the recorder's memory is charged to.
+fn own_tag() -> Result<Tag, RecordError> {
+    Tag::register("recorder").map_err(RecordError::Tag)
+}
+
+/// Stacks can be told by tables from here on, of the modules that are loaded now.
+fn know_tables() -> Result<(), RecordError> {
+    let tables = match TABLES.get() {
+        Some(tables) => tables,
+        None => {
+            let tables = Tables::try_new(own_tag()?).map_err(RecordError::Memory)?;
+            // Nobody else is here: one recording at a time.
+            TABLES.set(tables).unwrap_or_else(|_| unreachable!("one recording at a time"))
+        }
+    };
+    tables.look_at_modules();
+    Ok(())
 }
 
 /// What the general heap has before anything is recorded.

@@ -12,7 +12,14 @@ use core::mem::MaybeUninit;
 
 use super::format::DEEPEST_STACK;
 
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod tables;
+#[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
+#[path = "stack/no_tables.rs"]
+mod tables;
 mod unwind;
+
+pub(super) use tables::Tables;
 
 /// Where a function stands, whose callers are asked for.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +28,9 @@ pub struct Caller {
     frame: usize,
     /// A place in its part of the stack.
     place: usize,
+    /// An address in its code, at which its stack pointer was the next one; 0: `frame` is a frame.
+    code: usize,
+    stack: usize,
 }
 
 impl Caller {
@@ -28,14 +38,37 @@ impl Caller {
     #[inline(always)]
     pub(crate) fn here() -> Self {
         let place = 0u8;
-        Self { frame: frame(), place: (&raw const place).addr() }
+        let (frame, code, stack): (usize, usize, usize);
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: reads registers.
+        unsafe {
+            core::arch::asm!(
+                "lea {code}, [rip]", "mov {stack}, rsp", "mov {frame}, rbp",
+                code = out(reg) code, stack = out(reg) stack, frame = out(reg) frame,
+                options(nomem, nostack, preserves_flags)
+            );
+        }
+        #[cfg(target_arch = "aarch64")]
+        // SAFETY: reads registers.
+        unsafe {
+            core::arch::asm!(
+                "adr {code}, .", "mov {stack}, sp", "mov {frame}, x29",
+                code = out(reg) code, stack = out(reg) stack, frame = out(reg) frame,
+                options(nomem, nostack, preserves_flags)
+            );
+        }
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+        {
+            (frame, code, stack) = (0, 0, 0);
+        }
+        Self { frame, place: (&raw const place).addr(), code, stack }
     }
 
     /// The function whose frame pointer this is, which points to its caller's frame pointer and the address it returns to. Nothing that
     /// it calls is part of a stack, nor it itself.
     #[inline(always)]
     pub fn at(frame: usize) -> Self {
-        Self { frame, place: frame }
+        Self { frame, place: frame, code: 0, stack: 0 }
     }
 
     #[inline(always)]
@@ -54,27 +87,6 @@ pub(super) fn frame_pointers_do(end_of_stack: impl FnOnce(usize) -> usize) -> bo
     let same = known.frames().iter().filter(|frame| walked.frames().contains(frame)).count();
     // The outermost frames are the C library's, which has none in many systems.
     known.len < 2 || same + 4 >= known.len || 4 * same >= 3 * known.len
-}
-
-/// The frame pointer of the function that this is inlined into, or, if it has none, of one of its callers.
-#[inline(always)]
-fn frame() -> usize {
-    let frame: usize;
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: reads a register.
-    unsafe {
-        core::arch::asm!("mov {}, rbp", out(reg) frame, options(nomem, nostack, preserves_flags));
-    }
-    #[cfg(target_arch = "aarch64")]
-    // SAFETY: reads a register.
-    unsafe {
-        core::arch::asm!("mov {}, x29", out(reg) frame, options(nomem, nostack, preserves_flags));
-    }
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-    {
-        frame = 0;
-    }
-    frame
 }
 
 /// A word of memory, whatever the compiler or a sanitizer believes of it.
@@ -114,6 +126,19 @@ pub(super) struct Stack {
 /// An odd number with bits all over.
 const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
 
+/// One address more.
+#[inline(always)]
+fn mix(sum: u64, address: usize) -> u64 {
+    (sum ^ address as u64).wrapping_mul(SPREAD).rotate_left(29)
+}
+
+/// What so many addresses come to. Never 0.
+#[inline(always)]
+fn finish(sum: u64, len: usize) -> u64 {
+    let wide = u128::from(sum ^ len as u64) * u128::from(SPREAD);
+    ((wide >> 64) as u64 ^ wide as u64).max(1)
+}
+
 impl Stack {
     #[inline(always)]
     fn new(seed: u64) -> Self {
@@ -127,7 +152,7 @@ impl Stack {
             return false;
         }
         self.frames[self.len].write(address as u64);
-        self.hash = (self.hash ^ address as u64).wrapping_mul(SPREAD).rotate_left(29);
+        self.hash = mix(self.hash, address);
         self.len += 1;
         true
     }
@@ -161,8 +186,7 @@ impl Stack {
     /// Differs for stacks that differ, as far as 64 bits can. Never 0.
     #[inline(always)]
     pub(super) fn hash(&self) -> u64 {
-        let wide = u128::from(self.hash ^ self.len as u64) * u128::from(SPREAD);
-        ((wide >> 64) as u64 ^ wide as u64).max(1)
+        finish(self.hash, self.len)
     }
 
     /// From the innermost call outwards.

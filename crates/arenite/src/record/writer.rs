@@ -3,7 +3,8 @@
 //! ```text
 //!   every 2 ms:    full segments of all logs ─► compressed ─► a chunk each
 //!   every 80 ms:   also what is in segments that are still written to, so that a crash loses no more than that; names of tags, budgets
-//!                  and resident memory, if they changed
+//!                  and resident memory, if they changed; and it is looked whether modules were loaded or unloaded, whose tables stacks
+//!                  are told by
 //!   at the end:    the rest; modules; the index; the header again, now that time was measured
 //! ```
 #![expect(unsafe_code, reason = "reads what other threads have published")]
@@ -19,6 +20,7 @@ use lz4_flex::block::{CompressTable, compress_into_with_table};
 
 use super::chain::Purpose;
 use super::clock::{self, Moment};
+use super::desk::TABLES;
 use super::format::events::{Memory, ROOM_FOR_TEXT, What};
 use super::format::{
     CHUNK_HEADER, ChunkHeader, ChunkKind, Codec, FILE_HEADER, FileHeader, IndexEntry, SEGMENT, VERSION,
@@ -136,6 +138,9 @@ impl Capture {
             let some = self.drain(partly)?;
             if partly {
                 self.tell_state()?;
+                if let Some(tables) = TABLES.get() {
+                    tables.look_at_modules();
+                }
                 last = now;
             }
             if !some {
