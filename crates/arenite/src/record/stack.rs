@@ -29,7 +29,15 @@ pub struct Caller {
     /// A place in its part of the stack.
     place: usize,
     /// An address in its code, at which its stack pointer was the next one; 0: `frame` is a frame.
+    #[cfg_attr(
+        not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))),
+        expect(dead_code, reason = "for those who read tables")
+    )]
     code: usize,
+    #[cfg_attr(
+        not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))),
+        expect(dead_code, reason = "as above")
+    )]
     stack: usize,
 }
 
