@@ -92,9 +92,14 @@ pub(super) fn frame_pointers_do(end_of_stack: impl FnOnce(usize) -> usize) -> bo
     let known = Stack::unwind(caller, DEEPEST_STACK, 0);
     // SAFETY: from here to the end of this thread's stack.
     let walked = unsafe { Stack::walk(caller, end_of_stack(caller.place), DEEPEST_STACK, 0) };
-    let same = known.frames().iter().filter(|frame| walked.frames().contains(frame)).count();
-    // The outermost frames are the C library's, which has none in many systems.
-    known.len < 2 || same + 4 >= known.len || 4 * same >= 3 * known.len
+    let (known, walked) = (known.frames(), walked.frames());
+    if known.len() < 2 {
+        return true;
+    }
+    // The innermost frames are the program's own: it is not enough that those of libraries are found. The outermost are the C library's,
+    // which has none in many systems.
+    let needed = (known.len().saturating_sub(4)).min(3 * known.len() / 4).max(2);
+    (0..2).any(|own| known.get(own..needed).is_some_and(|known| walked.starts_with(known)))
 }
 
 /// A word of memory, whatever the compiler or a sanitizer believes of it.
