@@ -52,7 +52,8 @@ fn budgets_frames_of_arenas_and_resident_memory_are_those_of_the_program() {
 
     let process = summary.process;
     assert!(process.resident >= HELD as u64 && process.resident <= process.peak_resident, "{process:?}");
-    assert!(process.peak_resident <= most, "{process:?}, {most}");
+    // The system itself counts in batches, and its figures disagree by them.
+    assert!(process.peak_resident <= most + (2 << 20), "{process:?}, {most}");
     assert!(process.committed >= HELD as u64 && process.committed <= process.peak_committed, "{process:?}");
     assert_eq!(process.untracked(), process.resident.saturating_sub(process.committed));
 }
