@@ -17,7 +17,9 @@
 //!
 //! let mut capture = Capture::open("game.arec")?;
 //! let mut live = Live::new();
-//! let read = capture.events(|thread, event| live.take(thread, &event))?;
+//! let read = capture.events(|thread, event| {
+//!     live.take(thread, &event);
+//! })?;
 //! println!("{} blocks of {} bytes live; at most {}", live.blocks(), live.bytes(), live.peak());
 //! println!("{} chunks were damaged", read.damaged);
 //! # Ok::<(), arenite_inspect::ReadError>(())

@@ -26,33 +26,28 @@ pub(super) use tables::Tables;
 pub struct Caller {
     /// Its frame pointer; if it has none, that of one of its callers, or anything.
     frame: usize,
-    /// A place in its part of the stack.
+    /// A place in its part of the stack: its stack pointer, or `frame`.
     place: usize,
-    /// An address in its code, at which its stack pointer was the next one; 0: `frame` is a frame.
+    /// An address in its code, at which its stack pointer was `place`; 0: `frame` is a frame.
     #[cfg_attr(
         not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))),
         expect(dead_code, reason = "for those who read tables")
     )]
     code: usize,
-    #[cfg_attr(
-        not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))),
-        expect(dead_code, reason = "as above")
-    )]
-    stack: usize,
 }
 
 impl Caller {
     /// The function that this is inlined into.
     #[inline(always)]
     pub(crate) fn here() -> Self {
-        let place = 0u8;
-        let (frame, code, stack): (usize, usize, usize);
+        // Not the address of a variable: sanitizers put those elsewhere.
+        let (frame, code, place): (usize, usize, usize);
         #[cfg(target_arch = "x86_64")]
         // SAFETY: reads registers.
         unsafe {
             core::arch::asm!(
-                "lea {code}, [rip]", "mov {stack}, rsp", "mov {frame}, rbp",
-                code = out(reg) code, stack = out(reg) stack, frame = out(reg) frame,
+                "lea {code}, [rip]", "mov {place}, rsp", "mov {frame}, rbp",
+                code = out(reg) code, place = out(reg) place, frame = out(reg) frame,
                 options(nomem, nostack, preserves_flags)
             );
         }
@@ -60,23 +55,24 @@ impl Caller {
         // SAFETY: reads registers.
         unsafe {
             core::arch::asm!(
-                "adr {code}, .", "mov {stack}, sp", "mov {frame}, x29",
-                code = out(reg) code, stack = out(reg) stack, frame = out(reg) frame,
+                "adr {code}, .", "mov {place}, sp", "mov {frame}, x29",
+                code = out(reg) code, place = out(reg) place, frame = out(reg) frame,
                 options(nomem, nostack, preserves_flags)
             );
         }
         #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
         {
-            (frame, code, stack) = (0, 0, 0);
+            let here = 0u8;
+            (frame, code, place) = (0, 0, (&raw const here).addr());
         }
-        Self { frame, place: (&raw const place).addr(), code, stack }
+        Self { frame, place, code }
     }
 
     /// The function whose frame pointer this is, which points to its caller's frame pointer and the address it returns to. Nothing that
     /// it calls is part of a stack, nor it itself.
     #[inline(always)]
     pub fn at(frame: usize) -> Self {
-        Self { frame, place: frame, code: 0, stack: 0 }
+        Self { frame, place: frame, code: 0 }
     }
 
     #[inline(always)]

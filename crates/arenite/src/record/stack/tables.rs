@@ -311,12 +311,12 @@ impl Walk<'_> {
             let (code, code_at, stack) = (plain(code), at + WORD, at + 2 * WORD);
             return (code >= 4096).then_some(Frame { code, code_at, stack, frame, frame_at: at });
         }
-        if !caller.stack.is_multiple_of(WORD) {
+        if !caller.place.is_multiple_of(WORD) {
             return None;
         }
         // Addresses of code are looked up as those that are returned to, which are behind the call.
         let mut own =
-            Frame { code: caller.code + 1, code_at: 0, stack: caller.stack, frame: at, frame_at: 0 };
+            Frame { code: caller.code + 1, code_at: 0, stack: caller.place, frame: at, frame_at: 0 };
         // SAFETY: the caller's promise.
         (unsafe { self.up(&mut own, &mut 0) } == Way::On).then_some(own)
     }

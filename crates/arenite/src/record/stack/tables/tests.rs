@@ -31,7 +31,7 @@ struct Looks {
 
 impl Looks {
     fn new(row: usize) -> Self {
-        let high = stack_around((&raw const row).addr()).1;
+        let high = stack_around(Caller::here().place()).1;
         Self {
             tables: tables(),
             row,
