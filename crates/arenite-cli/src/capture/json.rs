@@ -22,7 +22,7 @@ pub(super) fn report(opened: &mut Opened, top: usize) -> Result<String, Fault> {
                 "name": row.name, "live_bytes": row.live_bytes, "live_blocks": row.live_blocks, "peak_bytes": row.peak_bytes,
                 "bytes": row.bytes, "calls": row.calls, "temporaries": row.temporaries, "before_bytes": row.before_bytes,
                 "committed": row.committed, "peak_committed": row.peak_committed, "budget": row.budget.map(budget),
-                "most_used": row.most_used,
+                "most_used": row.most_used, "peak_used": row.peak_used,
             })
         })
         .collect();

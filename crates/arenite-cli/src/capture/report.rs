@@ -57,6 +57,7 @@ pub(super) struct TagRow {
     pub(super) peak_committed: i64,
     pub(super) budget: Option<BudgetFigures>,
     pub(super) most_used: u64,
+    pub(super) peak_used: u64,
 }
 
 impl TagRow {
@@ -84,7 +85,7 @@ pub(super) fn tags(summary: &Summary) -> Vec<TagRow> {
         row.name.clone_from(&tag.name);
         (row.live_bytes, row.peak_bytes) = (tag.live_bytes, tag.peak_bytes);
         (row.committed, row.peak_committed) = (tag.committed, tag.peak_committed);
-        (row.budget, row.most_used) = (tag.budget, tag.most_used);
+        (row.budget, row.most_used, row.peak_used) = (tag.budget, tag.most_used, tag.peak_used);
     }
     let mut rows: Vec<TagRow> = rows.into_values().filter(TagRow::is_some).collect();
     rows.sort_by(|a, b| {

@@ -130,7 +130,7 @@ fn tag_table(text: &mut String, summary: &Summary) {
     // Memory is told of arenas, pools and heaps that are not recorded block by block.
     let memory = rows.iter().any(|row| row.peak_committed > 0);
     let mut head = vec!["tag, with those below it", "live", "peak", "blocks", "asked for", "calls"];
-    head.extend(if memory { ["memory", "peak"] } else { ["same frame", "before"] });
+    head.extend(if memory { &["memory", "peak", "in use"][..] } else { &["same frame", "before"] });
     let mut table = Table::new(&head);
     for row in rows.iter().take(MOST_ROWS) {
         let mut cells = vec![
@@ -145,6 +145,7 @@ fn tag_table(text: &mut String, summary: &Summary) {
             cells.extend(
                 [row.committed, row.peak_committed].map(|size| bytes(u64::try_from(size).unwrap_or(0))),
             );
+            cells.push(bytes(row.peak_used));
         } else {
             cells.extend([count(row.temporaries), bytes(row.before_bytes)]);
         }

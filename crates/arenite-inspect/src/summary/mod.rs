@@ -140,6 +140,9 @@ pub struct TagFigures {
     pub budget: Option<BudgetFigures>,
     /// The most that its arenas handed out in one frame; 0 if none said so.
     pub most_used: u64,
+    /// The most that was in use at once of the memory of its arenas, pools and heaps, those of tags below it not included, as they
+    /// published it while there were frames: when they grew, were cleared, or were told to.
+    pub peak_used: u64,
 }
 
 /// What a tag and all below it may have of memory.

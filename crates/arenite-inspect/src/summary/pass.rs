@@ -278,6 +278,10 @@ impl<'a> Pass<'a> {
                 let row = self.frames.row();
                 row.used_bytes = row.used_bytes.saturating_add(bytes);
             }
+            What::HighWater { tag, bytes } => {
+                let peak = &mut self.tag(tag).figures.peak_used;
+                *peak = bytes.max(*peak);
+            }
             What::Committed { tag, bytes } => {
                 self.process.commits(bytes);
                 self.tag(tag);

@@ -1,8 +1,10 @@
 //! What a recording says of budgets, of arenas' frames and of the process's memory, and what the program knows of them.
 
 use arenite::ledger::Budget;
+use arenite::pool::{Pool, PoolOptions};
+use arenite::record::format::events::What;
 use arenite::record::{self, RecordOptions};
-use arenite::{MemoryManager, Tag, os};
+use arenite::{MemoryManager, RegionOptions, ScratchStack, Tag, os};
 use arenite_inspect::{Capture, Detail, DetailOptions, Summary, SummaryOptions};
 
 use super::turn;
@@ -56,4 +58,58 @@ fn budgets_frames_of_arenas_and_resident_memory_are_those_of_the_program() {
     assert!(process.peak_resident <= most + (2 << 20), "{process:?}, {most}");
     assert!(process.committed >= HELD as u64 && process.committed <= process.peak_committed, "{process:?}");
     assert_eq!(process.untracked(), process.resident.saturating_sub(process.committed));
+}
+
+#[test]
+fn high_waters_of_pools_and_scratch_are_told_frame_by_frame() {
+    let _turn = turn();
+    let tag = |name| Tag::register(name).expect("a tag");
+    let (shots, scratch) = (tag("waters/shots"), tag("waters/scratch"));
+    let mut pool = Pool::<[u64; 4]>::try_with(PoolOptions::new(shots, 10_000)).expect("a pool");
+    let mut stack = ScratchStack::try_with(RegionOptions::new(scratch, 8 << 20)).expect("a stack");
+    // Before the recording: of no frame in it.
+    drop((0..5000).map(|number| pool.insert([number; 4])).collect::<Vec<_>>());
+    pool.publish();
+    let mut memory = MemoryManager::builder().root(tag("waters/game")).build().expect("a manager");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("waters.arec");
+
+    let recording = record::start(RecordOptions::new(&path)).expect("a recording");
+    for (taken, bytes) in [(10, 0), (700, 3 << 20), (700, 0), (20, 0), (0, 1 << 20)] {
+        let frame = memory.begin_frame();
+        let live: Vec<_> = (0..taken).map(|number| pool.insert([number; 4])).collect();
+        pool.publish();
+        stack.guard().scope().alloc_slice_fill_with(bytes, |_| 1u8);
+        drop(live);
+        pool.publish();
+        stack.publish();
+        let _ = frame.end();
+    }
+    assert_eq!(recording.stop().expect("written").lost, 0);
+
+    let mut capture = Capture::open(&path).expect("a capture");
+    let (mut names, mut told) = (std::collections::HashMap::new(), Vec::new());
+    let mut frame = 0;
+    capture
+        .events(|_, event| match event.what {
+            What::TagNamed { tag, name } => {
+                names.insert(tag, name.to_owned());
+            }
+            What::Frame { .. } => frame += 1,
+            What::HighWater { tag, bytes } => told.push((frame, tag, bytes)),
+            _ => {}
+        })
+        .expect("read");
+    let of = |name: &str| -> Vec<(i32, u64)> {
+        let of_it = told.iter().filter(|(_, tag, _)| names[tag] == name);
+        of_it.map(|(frame, _, bytes)| (*frame, *bytes)).collect()
+    };
+    // What stays the same is told once.
+    assert_eq!(of("waters/shots"), [(1, 320), (2, 22_400), (4, 640), (5, 0)]);
+    let waters = of("waters/scratch");
+    assert!(matches!(waters[..], [(2, high), (3, 0)] if high >= 3 << 20 && high < 4 << 20), "{waters:?}");
+
+    let summary = Summary::read(&mut capture, &SummaryOptions::new()).expect("a summary");
+    let peak = |name: &str| summary.tag(name).unwrap_or_else(|| panic!("no tag {name}")).1.peak_used;
+    assert_eq!((peak("waters/shots"), peak("waters/scratch")), (22_400, waters[0].1));
 }

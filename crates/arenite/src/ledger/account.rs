@@ -66,6 +66,8 @@ pub(super) struct Entry {
     pub(super) subtree: Figures,
     peak_committed: usize,
     peak_live: usize,
+    /// The most live bytes the tag itself had since somebody asked.
+    recent_live: usize,
     pub(super) budget: Budget,
     pub(super) alarm: Alarm,
 }
@@ -76,6 +78,7 @@ impl Entry {
         subtree: Figures::ZERO,
         peak_committed: 0,
         peak_live: 0,
+        recent_live: 0,
         budget: Budget::NONE,
         alarm: Alarm::SILENT,
     };
@@ -110,6 +113,15 @@ impl Books {
 
     pub(super) fn entry(&mut self, tag: Tag) -> &mut Entry {
         &mut self.entries[tag.index()]
+    }
+
+    /// The most live bytes each account itself had since this was last asked.
+    #[cfg(all(feature = "record", not(loom), target_pointer_width = "64"))]
+    pub(super) fn take_recent_live(&mut self) -> [usize; CAPACITY] {
+        core::array::from_fn(|place| {
+            let entry = &mut self.entries[place];
+            core::mem::replace(&mut entry.recent_live, entry.own.live)
+        })
     }
 
     /// The most that all accounts together ever had committed.
@@ -211,6 +223,9 @@ impl Books {
         let own = &mut self.entry(tag).own;
         *field(own, kind) += fit;
         count_up(own, kind);
+        let live = own.live;
+        let entry = self.entry(tag);
+        entry.recent_live = entry.recent_live.max(live);
         for holder in tag.chain() {
             let entry = self.entry(holder);
             *field(&mut entry.subtree, kind) += fit;

@@ -102,6 +102,12 @@ impl Ledger {
         self.books.lock().peak_committed()
     }
 
+    /// The most live bytes that were published of each tag itself since this was last asked, by place.
+    #[cfg(all(feature = "record", not(loom), target_pointer_width = "64"))]
+    pub(crate) fn take_recent_live(&self) -> [usize; CAPACITY] {
+        self.books.lock().take_recent_live()
+    }
+
     /// How many tags fit, parents included. The last place is kept for `untagged`.
     pub const CAPACITY: usize = CAPACITY;
 

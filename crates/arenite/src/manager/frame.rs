@@ -186,6 +186,7 @@ impl<'m> Frame<'m> {
         {
             crate::record::used(memory.arena.tag(), arena.used);
             crate::record::used(memory.jobs.tag(), memory.jobs_last.used);
+            crate::record::high_waters();
         }
         if let Some(verdict) = verdict {
             verdict.carry_out();

@@ -236,6 +236,8 @@ fn try_start(options: RecordOptions) -> Result<Recording, RecordError> {
         .map_err(|error| RecordError::File { path: path.clone(), error })?;
     room.numbers.clear();
     room.chosen.clear();
+    // What tags had in use before is not of this recording.
+    Ledger::process().take_recent_live();
     MEAN.store(options.sample, Ordering::Relaxed);
     SEED.store(os::entropy() ^ u64::from(session), Ordering::Relaxed);
     DEPTH.store(options.depth, Ordering::Relaxed);
@@ -462,6 +464,27 @@ pub fn frame(number: u64) {
 pub(crate) fn used(tag: Tag, bytes: usize) {
     if is_on() && bytes > 0 && number_of(tag) != 0 {
         tell(&What::Used { tag: number_of(tag), bytes: bytes as u64 });
+    }
+}
+
+/// What tags had in use in the frame that ends, as it was published; of those that had something else in the frame before.
+pub(crate) fn high_waters() {
+    static TOLD: Lock<(u32, [usize; Ledger::CAPACITY])> = Lock::new((0, [0; Ledger::CAPACITY]));
+    if !is_on() {
+        return;
+    }
+    let ledger = Ledger::process();
+    let recent = ledger.take_recent_live();
+    // Another frame ends as well: what this one had is told in it.
+    let Some(mut told) = TOLD.try_lock() else { return };
+    let session = SESSION.load(Ordering::Relaxed);
+    if told.0 != session {
+        *told = (session, [0; Ledger::CAPACITY]);
+    }
+    for (place, bytes) in recent.into_iter().enumerate().take(ledger.len()) {
+        if core::mem::replace(&mut told.1[place], bytes) != bytes {
+            tell(&What::HighWater { tag: place as u32 + 1, bytes: bytes as u64 });
+        }
     }
 }
 

@@ -63,6 +63,7 @@ const BEFORE: u8 = 11;
 const BUDGET: u8 = 12;
 const RESIDENT: u8 = 13;
 const USED: u8 = 14;
+const HIGH_WATER: u8 = 15;
 
 /// Of a budget: there is a limit; it is hard; there is a warning mark.
 const LIMITED: u8 = 1;
@@ -195,6 +196,13 @@ pub enum What<'a> {
     },
     /// What arenas of a tag have handed out in the frame that ends.
     Used {
+        /// The number of the tag.
+        tag: u32,
+        /// Bytes, at most at once.
+        bytes: u64,
+    },
+    /// What was in use of a tag's memory in the frame that ends, and is in those that follow until this is told again.
+    HighWater {
         /// The number of the tag.
         tag: u32,
         /// Bytes, at most at once.
@@ -496,6 +504,7 @@ impl Memory {
             What::Budget { .. } => BUDGET,
             What::Resident { .. } => RESIDENT,
             What::Used { .. } => USED,
+            What::HighWater { .. } => HIGH_WATER,
             What::Stack { .. } => return 0,
         };
         let mut out = Out::new(bytes);
@@ -530,7 +539,7 @@ impl Memory {
                 }
             }
             What::Resident { bytes } => out.number(bytes),
-            What::Used { tag, bytes } => {
+            What::Used { tag, bytes } | What::HighWater { tag, bytes } => {
                 out.number(tag.into());
                 out.number(bytes);
             }
@@ -621,6 +630,7 @@ fn read_other<'a>(input: &mut In<'a>, kind: u8) -> Option<What<'a>> {
         }
         RESIDENT => What::Resident { bytes: input.number()? },
         USED => What::Used { tag: number32(input)?, bytes: input.number()? },
+        HIGH_WATER => What::HighWater { tag: number32(input)?, bytes: input.number()? },
         _ => return None,
     })
 }

@@ -52,6 +52,7 @@ fn told() -> impl Strategy<Value = Told> {
             .prop_map(|(tag, limit, hard, warning)| What::Budget { tag, limit, hard, warning }),
         1 => any::<u64>().prop_map(|bytes| What::Resident { bytes }),
         1 => (any::<u32>(), any::<u64>()).prop_map(|(tag, bytes)| What::Used { tag, bytes }),
+        1 => (any::<u32>(), any::<u64>()).prop_map(|(tag, bytes)| What::HighWater { tag, bytes }),
     ];
     prop_oneof![
         20 => plain.prop_map(Told::Plain),
