@@ -16,7 +16,7 @@
 //!   family, extras, operators          the exported functions: thin, none calls another one
 //!     ├─ gate                          null, and everything in hardened mode, is looked at first: one compare
 //!     └─ heap                          the library's heap, by this thread's place
-//!          ├─ slot                     the thread-local word, initial-exec: two instructions
+//!          ├─ slot                     the thread-local word (word), initial-exec: two instructions
 //!          └─ hooks                    thread end, fork, start and end of the process
 //!               └─ system, text        what the C library is asked for; printing without allocating
 //! ```
@@ -31,6 +31,7 @@ mod operators;
 mod slot;
 mod system;
 mod text;
+mod word;
 
 // What the precompiled `core` asks for by name, and never calls: nothing here unwinds. Hidden: programs that are written in
 // Rust may share one of their own, which must be found instead.

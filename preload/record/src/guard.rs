@@ -1,10 +1,8 @@
 //! Whether this thread is inside of this library already: one word, which is read without asking anybody.
 //!
 //! Thread-local values of Rust in a shared library are reached by a function of the dynamic linker, which allocates now and then, and so
-//! calls `malloc`. Before any of them is touched, this word says that all such calls are ours. It is itself at a fixed distance
-//! from the thread pointer (initial-exec), as a library may have it that is there from the start of the process.
+//! calls `malloc`. Before any of them is touched, this word says that all such calls are ours. It is none of them.
 
-use core::arch::{asm, global_asm};
 use core::ffi::c_void;
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -15,69 +13,7 @@ const OUTSIDE: usize = 1;
 /// It is in ours, or in what we have called.
 const INSIDE: usize = 2;
 
-global_asm!(
-    ".section .tbss.arenite_inside,\"awT\",@nobits",
-    ".p2align 3",
-    ".hidden arenite_inside",
-    ".globl arenite_inside",
-    ".type arenite_inside, @object",
-    ".size arenite_inside, 8",
-    "arenite_inside:",
-    ".zero 8",
-    ".text",
-);
-
-#[inline(always)]
-fn get() -> usize {
-    let word;
-    // SAFETY: reads this thread's copy of the word, which is there as long as the thread is.
-    unsafe {
-        #[cfg(target_arch = "x86_64")]
-        asm!(
-            "mov {word}, qword ptr [rip + arenite_inside@GOTTPOFF]",
-            "mov {word}, qword ptr fs:[{word}]",
-            word = out(reg) word,
-            options(readonly, nostack, preserves_flags)
-        );
-        #[cfg(target_arch = "aarch64")]
-        asm!(
-            "adrp {word}, :gottprel:arenite_inside",
-            "ldr {word}, [{word}, :gottprel_lo12:arenite_inside]",
-            "mrs {thread}, tpidr_el0",
-            "ldr {word}, [{thread}, {word}]",
-            word = out(reg) word,
-            thread = out(reg) _,
-            options(readonly, nostack, preserves_flags)
-        );
-    }
-    word
-}
-
-#[inline(always)]
-fn set(word: usize) {
-    // SAFETY: writes this thread's copy of the word.
-    unsafe {
-        #[cfg(target_arch = "x86_64")]
-        asm!(
-            "mov {at}, qword ptr [rip + arenite_inside@GOTTPOFF]",
-            "mov qword ptr fs:[{at}], {word}",
-            at = out(reg) _,
-            word = in(reg) word,
-            options(nostack, preserves_flags)
-        );
-        #[cfg(target_arch = "aarch64")]
-        asm!(
-            "adrp {at}, :gottprel:arenite_inside",
-            "ldr {at}, [{at}, :gottprel_lo12:arenite_inside]",
-            "mrs {thread}, tpidr_el0",
-            "str {word}, [{thread}, {at}]",
-            at = out(reg) _,
-            thread = out(reg) _,
-            word = in(reg) word,
-            options(nostack, preserves_flags)
-        );
-    }
-}
+crate::word::word!("arenite_inside", usize, ".tbss.arenite_inside,\"awT\",@nobits", ".zero 8",);
 
 /// This thread is inside until this is dropped.
 pub(crate) struct Inside(());

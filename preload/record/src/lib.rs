@@ -18,7 +18,7 @@
 //!     │            called for the first time ─► start
 //!   family         calls the next definition and tells the recorder
 //!     ├─ next      the definitions that come after ours; a small arena while they are looked for
-//!     └─ guard     this thread is inside already: a thread-local word, initial-exec; when threads end
+//!     └─ guard     this thread is inside already: a thread-local word (word), initial-exec; when threads end
 //!   operators      C++: to those that reach `malloc`, if the next ones would go around it
 //!   names          threads that get a name
 //!   start          the beginning, forks, the end
@@ -40,6 +40,8 @@ mod next;
 mod operators;
 mod settings;
 mod start;
+#[path = "../../src/word.rs"]
+mod word;
 
 use std::alloc::{GlobalAlloc, Layout};
 
