@@ -88,7 +88,11 @@ pub(super) fn frame_pointers_do(end_of_stack: impl FnOnce(usize) -> usize) -> bo
     let known = Stack::unwind(caller, DEEPEST_STACK, 0);
     // SAFETY: from here to the end of this thread's stack.
     let walked = unsafe { Stack::walk(caller, end_of_stack(caller.place), DEEPEST_STACK, 0) };
-    let (known, walked) = (known.frames(), walked.frames());
+    agree(known.frames(), walked.frames())
+}
+
+/// Whether what frame pointers tell is as good as what is known.
+fn agree(known: &[u64], walked: &[u64]) -> bool {
     if known.len() < 2 {
         return true;
     }
@@ -203,5 +207,30 @@ impl Stack {
         let there = &self.frames[..self.len];
         // SAFETY: the first `len` were written; the same type but for that.
         unsafe { core::slice::from_raw_parts(there.as_ptr().cast(), there.len()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frame_pointers_are_trusted_if_they_find_the_program_and_not_for_what_libraries_have() {
+        let known: [u64; 12] = core::array::from_fn(|place| 1000 + place as u64);
+        assert!(agree(&known, &known));
+        assert!(agree(&known, &known[..8]), "the outermost frames have none");
+        assert!(agree(&known, &known[1..]), "the function that asks has none");
+        assert!(!agree(&known, &known[2..]), "the program has none, what it calls has");
+        assert!(!agree(&known, &[]));
+        assert!(!agree(&known, &known[..4]), "most of them are not found");
+        let mut wrong = known;
+        wrong[3] = 7;
+        assert!(!agree(&known, &wrong), "one of the program's own is another");
+        wrong = known;
+        wrong[11] = 7;
+        assert!(agree(&known, &wrong));
+        // Of short stacks, and where nothing can be told.
+        assert!(agree(&known[..3], &known[..3]) && !agree(&known[..3], &known[2..3]));
+        assert!(agree(&known[..1], &[]) && agree(&[], &[]));
     }
 }
