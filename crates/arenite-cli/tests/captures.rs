@@ -241,6 +241,18 @@ fn a_capture_that_was_cut_off_is_shown_and_not_judged() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn a_files_name_is_shown_in_one_line() {
+    let path = folder().join("name\u{1b}]0;title\u{7}\nleaky.arec").display().to_string();
+    fs::copy(&recordings().0, &path).expect("a copy");
+    for arguments in [&["report", &path][..], &["diff", &path, &path]] {
+        let text = printed(arguments);
+        assert!(text.contains("name\\u{1b}]0;title\\u{7}\\nleaky.arec"), "{text}");
+        assert!(!text.chars().any(|symbol| symbol.is_control() && symbol != '\n'), "{text:?}");
+    }
+}
+
 #[test]
 fn differences_of_two_moments_and_of_two_recordings() {
     let (leaky, clean) = recordings();

@@ -39,12 +39,20 @@ pub(crate) enum Found {
     Nothing,
 }
 
+/// What chunks are looked at with.
+#[derive(Debug, Default)]
+pub(crate) struct Look {
+    payload: Vec<u8>,
+    /// Bytes that were read of what is no chunk.
+    wasted: u64,
+}
+
 /// What is here, in a file that ends there.
 pub(crate) fn look_at<F: Read + Seek>(
     file: &mut F,
     at: u64,
     end: u64,
-    payload: &mut Vec<u8>,
+    Look { payload, wasted }: &mut Look,
 ) -> io::Result<Found> {
     let mut bytes = [0; CHUNK_HEADER];
     let len = read_at(file, at, &mut bytes)?;
@@ -62,16 +70,25 @@ pub(crate) fn look_at<F: Read + Seek>(
     if at + header.span() as u64 > end {
         return Ok(Found::Part);
     }
+    // Damaged chunks lie behind each other. Headers within each other's payloads were made up, and would take a mebibyte each.
+    if *wasted > end.saturating_add(LARGEST_PAYLOAD as u64) {
+        return Ok(Found::Nothing);
+    }
     payload.resize(header.stored_len as usize, 0);
     let whole = read_at(file, at + CHUNK_HEADER as u64, payload)? == payload.len()
         && ChunkHeader::check(&bytes, payload, sum).is_ok();
-    Ok(if whole { Found::Whole(header) } else { Found::Nothing })
+    if whole {
+        return Ok(Found::Whole(header));
+    }
+    *wasted = wasted.saturating_add(header.stored_len.into());
+    Ok(Found::Nothing)
 }
 
 /// Where the next chunk may begin.
 pub(crate) fn next_magic<F: Read + Seek>(file: &mut F, from: u64) -> io::Result<Option<u64>> {
     let magic = CHUNK_MAGIC.to_le_bytes();
-    let mut bytes = vec![0; STRIDE];
+    // Little at first: it may be near.
+    let mut bytes = vec![0; STRIDE >> 8];
     let mut at = from;
     loop {
         let len = read_at(file, at, &mut bytes)?;
@@ -82,6 +99,7 @@ pub(crate) fn next_magic<F: Read + Seek>(file: &mut F, from: u64) -> io::Result<
             return Ok(None);
         }
         at += (len - magic.len() + 1) as u64;
+        bytes.resize(STRIDE, 0);
     }
 }
 
@@ -104,6 +122,42 @@ pub(crate) fn payload<F: Read + Seek>(file: &mut F, place: &Place) -> io::Result
             Ok(len.is_ok_and(|len| len == raw.len()).then_some(raw))
         }
         _ => Ok(None),
+    }
+}
+
+/// The most bytes that are kept of the lines that tell of modules.
+const MOST_MODULES: usize = 16 << 20;
+
+/// The lines that tell which modules a process had loaded: a text for each time that it was asked.
+#[derive(Debug, Default)]
+pub(crate) struct Modules {
+    texts: Vec<(u64, Vec<u8>)>,
+    bytes: usize,
+}
+
+impl Modules {
+    /// Adds what a chunk has, if there is room.
+    pub(crate) fn add<F: Read + Seek>(&mut self, file: &mut F, place: &Place) -> io::Result<()> {
+        if self.bytes >= MOST_MODULES {
+            return Ok(());
+        }
+        let Some(part) = payload(file, place)?.filter(|part| !part.is_empty()) else { return Ok(()) };
+        self.bytes += part.len();
+        match self.texts.last_mut() {
+            Some((segment, text)) if *segment == place.segment && text.len() == place.offset as usize => {
+                text.extend(part);
+            }
+            _ => self.texts.push((place.segment, part)),
+        }
+        Ok(())
+    }
+
+    pub(crate) fn texts(&self) -> Vec<String> {
+        self.texts.iter().map(|(_, text)| String::from_utf8_lossy(text).into_owned()).collect()
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 }
 
@@ -216,4 +270,78 @@ pub(crate) fn read_at<F: Read + Seek>(file: &mut F, at: u64, bytes: &mut [u8]) -
         }
     }
     Ok(filled)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file, and how many bytes of it were read, places read twice counted twice.
+    struct Counted(io::Cursor<Vec<u8>>, usize);
+
+    impl Read for Counted {
+        fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+            let got = self.0.read(bytes)?;
+            self.1 += got;
+            Ok(got)
+        }
+    }
+
+    impl Seek for Counted {
+        fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+            self.0.seek(to)
+        }
+    }
+
+    fn header(kind: ChunkKind, len: usize) -> ChunkHeader {
+        let len = len as u32;
+        ChunkHeader {
+            kind,
+            codec: Codec::Raw,
+            thread: 1,
+            raw_len: len,
+            stored_len: len,
+            offset: 0,
+            segment: 7,
+            start: 0,
+            taken: 0,
+        }
+    }
+
+    #[test]
+    fn headers_within_each_others_payloads_do_not_make_a_file_longer() {
+        let made_up = header(ChunkKind::Modules, LARGEST_PAYLOAD).to_bytes(b"of something else");
+        let mut file = made_up.repeat(20_000);
+        file.resize(file.len() + LARGEST_PAYLOAD, 0);
+        let end = file.len();
+        let mut file = Counted(io::Cursor::new(file), 0);
+        let (mut look, mut at, mut chunks) = (Look::default(), 0, 0);
+        while let Some(next) = next_magic(&mut file, at).expect("read") {
+            assert_eq!(look_at(&mut file, next, end as u64, &mut look).expect("read"), Found::Nothing);
+            (at, chunks) = (next + 1, chunks + 1);
+        }
+        assert_eq!(chunks, 20_000);
+        assert!(file.1 < 20 * end, "{} bytes of {end} were read", file.1);
+    }
+
+    #[test]
+    fn modules_have_a_bound() {
+        let text = vec![b'm'; LARGEST_PAYLOAD];
+        let whole = header(ChunkKind::Modules, text.len());
+        let mut file = whole.to_bytes(&text).to_vec();
+        file.extend(text);
+        let place = Place::new(0, &whole);
+        let nothing = header(ChunkKind::Modules, 0);
+        let empty = Place::new(file.len() as u64, &nothing);
+        file.extend(nothing.to_bytes(b""));
+        let (mut file, mut modules) = (io::Cursor::new(file), Modules::default());
+        for _ in 0..3 {
+            modules.add(&mut file, &empty).expect("read");
+        }
+        assert!(modules.texts().is_empty());
+        for segment in 0..100 {
+            modules.add(&mut file, &Place { segment, ..place }).expect("read");
+        }
+        assert_eq!((modules.bytes(), modules.texts().len()), (MOST_MODULES, MOST_MODULES / LARGEST_PAYLOAD));
+    }
 }

@@ -13,7 +13,7 @@ use std::path::Path;
 use arenite::record::format::events::{Event, What};
 use arenite::record::format::{ChunkKind, FILE_HEADER, FileHeader, FormatError};
 
-use crate::chunks::{Cursor, Found, Place, look_at, next_magic, payload, read_at};
+use crate::chunks::{Cursor, Found, Look, Modules, Place, look_at, next_magic, read_at};
 
 /// The most chunks that a capture may have: some 256 GiB of events. A list of so many takes 200 MB.
 pub(crate) const MOST_CHUNKS: usize = 1 << 22;
@@ -158,9 +158,9 @@ impl<F: Read + Seek> Capture<F> {
     fn find_chunks(&mut self) -> Result<(), ReadError> {
         let end = self.file.seek(SeekFrom::End(0))?;
         let mut at = FILE_HEADER as u64;
-        let mut payload = Vec::new();
+        let mut look = Look::default();
         while at < end {
-            let Found::Whole(header) = look_at(&mut self.file, at, end, &mut payload)? else {
+            let Found::Whole(header) = look_at(&mut self.file, at, end, &mut look)? else {
                 let next = next_magic(&mut self.file, at + 1)?.unwrap_or(end);
                 self.skipped += next - at;
                 at = next;
@@ -182,22 +182,17 @@ impl<F: Read + Seek> Capture<F> {
         Ok(())
     }
 
-    /// The lines that tell which modules the process had loaded: at the start of the recording, and at its end.
+    /// The lines that tell which modules the process had loaded: at the start of the recording, and at its end. What is more than 16 MiB
+    /// is left out.
     ///
     /// # Errors
     /// [`ReadError::File`].
     pub fn modules(&mut self) -> Result<Vec<String>, ReadError> {
-        let mut texts: Vec<(u64, Vec<u8>)> = Vec::new();
-        for place in self.modules.clone() {
-            let Some(part) = payload(&mut self.file, &place)? else { continue };
-            match texts.last_mut() {
-                Some((segment, text)) if *segment == place.segment && text.len() == place.offset as usize => {
-                    text.extend(part);
-                }
-                _ => texts.push((place.segment, part)),
-            }
+        let mut modules = Modules::default();
+        for place in &self.modules {
+            modules.add(&mut self.file, place)?;
         }
-        Ok(texts.into_iter().map(|(_, text)| String::from_utf8_lossy(&text).into_owned()).collect())
+        Ok(modules.texts())
     }
 
     /// The names of tags, by their numbers: as the recorder's own thread tells them, at the first need and at the end. O(names).

@@ -12,14 +12,15 @@ use crate::next::Function;
 /// Calls a function that hands out a block of so many bytes, and tells of it.
 ///
 /// # Safety
-/// As [`Function::call`].
+/// As [`Function::call`]; `frame` is that of a function which has not returned yet, on this thread.
 #[inline(always)]
 unsafe fn take(function: Function, one: usize, two: usize, size: usize, frame: usize) -> usize {
     // SAFETY: the caller's promise.
     let call = || unsafe { function.call(one, two, 0) };
     let Some(inside) = Inside::enter() else { return call() };
     let block = call();
-    inside.came(block, size, Caller::at(frame));
+    // SAFETY: the caller's promise.
+    inside.came(block, size, unsafe { Caller::at(frame) });
     block
 }
 
@@ -39,7 +40,7 @@ unsafe fn give(function: Function, block: usize, two: usize, three: usize) -> us
 /// Calls a function that resizes a block, and tells of it.
 ///
 /// # Safety
-/// As [`Function::call`].
+/// As [`take`].
 #[inline(always)]
 unsafe fn resize(
     function: Function,
@@ -52,7 +53,8 @@ unsafe fn resize(
     // SAFETY: the caller's promise.
     let call = || unsafe { function.call(block, two, three) };
     let Some(inside) = Inside::enter() else { return call() };
-    let caller = Caller::at(frame);
+    // SAFETY: the caller's promise.
+    let caller = unsafe { Caller::at(frame) };
     if block == 0 || size == 0 {
         // Some take a block back that shall have no bytes, some make it small.
         inside.goes(block);
@@ -67,7 +69,7 @@ unsafe fn resize(
 }
 
 pub(crate) unsafe extern "C" fn malloc(size: usize, _: usize, _: usize, frame: usize) -> usize {
-    // SAFETY: who called `malloc` has promised nothing, and nothing is asked.
+    // SAFETY: who called `malloc` has promised nothing, and nothing is asked; the frame that this was called in.
     unsafe { take(Function::Malloc, size, 0, size, frame) }
 }
 
@@ -112,7 +114,8 @@ pub(crate) unsafe extern "C" fn posix_memalign(
     if error as i32 == 0 {
         // SAFETY: the function has just written there.
         let block = unsafe { core::ptr::with_exposed_provenance::<usize>(place).read() };
-        inside.came(block, size, Caller::at(frame));
+        // SAFETY: the frame that it was called in.
+        inside.came(block, size, unsafe { Caller::at(frame) });
     }
     error
 }

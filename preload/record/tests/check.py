@@ -126,6 +126,35 @@ def leaves():
     check(found == [1, 1, 800], f"{found}")
 
 
+def unharmed():
+    """What a program does with files, signals and stacks works as it does without: at worst the recording ends early, and says why."""
+    with tempfile.TemporaryDirectory() as scratch:
+        run = Recorded([PROGRAMS, "closes", f"{scratch}/own"], whole=False)
+        check("has closed the file" in run.errors, run.errors)
+        check(pathlib.Path(f"{scratch}/own").read_bytes() == b"mine", "its own file was written to")
+    Recorded([PROGRAMS, "signals"])
+    Recorded([PROGRAMS, "far"], "--stacks", "fp")
+    with tempfile.TemporaryDirectory() as scratch:
+        # What was written of the last chunk is no chunk.
+        command = [ARENITE, "record", "-o", f"{scratch}/a.arec", "--library", RECORDER, "--", PROGRAMS, "limits"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        check(done.returncode == 0 and "too large" in done.stderr, f"{done}")
+        check(not report(f"{scratch}/a.arec")["complete"], "it is not whole")
+        # A thread with a small stack begins a recording, that of its child.
+        command = [ARENITE, "record", "--children", "-o", f"{scratch}/%p.arec", "--library", RECORDER, "--", PROGRAMS, "small"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        check(done.returncode == 0 and "of 2 processes" in done.stderr, done.stderr)
+    # Whatever threads have by default.
+    Recorded([PROGRAMS, "exits"], environment={"RUST_MIN_STACK": "16384"})
+
+
+def crowded():
+    """More threads than segments: what found no room is told in the file, also of those who never had one."""
+    run = Recorded([PROGRAMS, "crowd"], environment={"ARENITE_RECORD_BUFFER": "128KiB"})
+    told = calls(run.report["total"]) + sum(thread["frees"] for thread in run.report["threads"])
+    check(told < 40_000 <= told + run.lost, f"{told} events and {run.lost} dropped, of 40000")
+
+
 def operators():
     for options in (), ("--heap", "arenite"):
         for program in "operators", "replaced", "pool":
@@ -173,7 +202,7 @@ def refused():
 
 def main():
     failures = 0
-    tests = [truth, sample, edges, exits, threads, forks, each_process, execs, plugins, leaves, operators, dashboards, refused]
+    tests = [truth, sample, edges, exits, threads, forks, each_process, execs, plugins, leaves, unharmed, crowded, operators, dashboards, refused]
     for test in tests:
         try:
             test()

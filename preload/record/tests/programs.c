@@ -4,16 +4,22 @@
  *   truth THREADS    random programs        edges     calls of every function      exits     who is called when the process ends
  *   threads          threads with names     fork      children, meanwhile          plugin FILE
  *   exec PROGRAM…    in a child, and waits  leave     the process ends by _exit
+ *   closes FILE      all files but its own  signals   a thread waits for them       limits   files may not be large
+ *   crowd            threads, at once       small     a child of a small stack      far      a frame pointer that is none
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -332,6 +338,119 @@ static void leave(void)
     _exit(7);
 }
 
+/* ---- closes, signals, limits: what a library can get in the way of ---- */
+static void some_work(void)
+{
+    for (int round = 0; round < 100; round++) {
+        for (int size = 1; size < 5000; size++)
+            free(kept(malloc(size)));
+        usleep(2000);
+    }
+}
+
+static void closes(const char *file)
+{
+    for (int number = 3; number < 4096; number++)
+        close(number);
+    int first = open(file, O_RDWR | O_CREAT | O_TRUNC, 0600);
+    CHECK(first == 3 && write(first, "mine", 4) == 4);
+    /* All numbers below 1024 are the program's now. */
+    while (dup(first) >= 0 && fcntl(1023, F_GETFD) < 0)
+        ;
+    some_work();
+    CHECK(lseek(first, 0, SEEK_END) == 4 && fcntl(1000, F_GETFD) >= 0);
+}
+
+static void signals(void)
+{
+    sigset_t all;
+    int came = 0;
+    CHECK(sigemptyset(&all) == 0 && sigaddset(&all, SIGTERM) == 0 && sigaddset(&all, SIGUSR1) == 0);
+    CHECK(pthread_sigmask(SIG_BLOCK, &all, NULL) == 0);
+    for (int round = 0; round < 20; round++) {
+        int which = round % 2 ? SIGTERM : SIGUSR1;
+        CHECK(kill(getpid(), which) == 0 && sigwait(&all, &came) == 0 && came == which);
+    }
+}
+
+static void limits(void)
+{
+    struct rlimit most = {1 << 16, 1 << 16};
+    CHECK(setrlimit(RLIMIT_FSIZE, &most) == 0);
+    some_work();
+}
+
+/* ---- crowd ---- */
+static pthread_barrier_t all_there;
+static void *crowd_thread(void *nothing)
+{
+    pthread_barrier_wait(&all_there);
+    for (int round = 0; round < 1000; round++)
+        free(kept(malloc(16 + round)));
+    pthread_barrier_wait(&all_there);
+    return nothing;
+}
+
+static void crowd(void)
+{
+    pthread_t threads[20];
+    pthread_barrier_init(&all_there, NULL, 20);
+    for (int index = 0; index < 20; index++)
+        CHECK(pthread_create(&threads[index], NULL, crowd_thread, NULL) == 0);
+    for (int index = 0; index < 20; index++)
+        pthread_join(threads[index], NULL);
+}
+
+/* ---- small ---- */
+static void *small_thread(void *nothing)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        kept(malloc(43));
+        exit(0);
+    }
+    int status;
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    return nothing;
+}
+
+static void on_stack_of(void *stack, size_t size, void *(*work)(void *))
+{
+    pthread_t thread;
+    pthread_attr_t how;
+    CHECK(pthread_attr_init(&how) == 0);
+    CHECK((stack ? pthread_attr_setstack(&how, stack, size) : pthread_attr_setstacksize(&how, size)) == 0);
+    CHECK(pthread_create(&thread, &how, work, NULL) == 0 && pthread_join(thread, NULL) == 0);
+}
+
+/* ---- far: pages behind a stack that were there when it was first seen, and are not any more ---- */
+enum { STACK = 1 << 20, BEHIND = 64 << 20 };
+static char *behind;
+static void *far_thread(void *nothing)
+{
+    free(kept(malloc(44)));
+    CHECK(munmap(behind, BEHIND) == 0);
+    char *far = behind + BEHIND / 2;
+    (void)far;
+#ifdef __x86_64__
+    /* What a compiler may do that needs no frame pointer. */
+    __asm__ volatile("push %%rbp\n\tpush %%rbx\n\tmov %%rsp, %%rbx\n\tsub $128, %%rsp\n\tand $-16, %%rsp\n\tmov %0, %%rbp\n\t"
+                     "mov $64, %%edi\n\tcall malloc@plt\n\tmov %%rbx, %%rsp\n\tpop %%rbx\n\tpop %%rbp"
+                     :
+                     : "r"(far)
+                     : "memory", "cc", "rax", "rdi", "rsi", "rdx", "rcx", "r8", "r9", "r10", "r11");
+#endif
+    return nothing;
+}
+
+static void far_away(void)
+{
+    char *both = mmap(NULL, STACK + BEHIND, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(both != MAP_FAILED);
+    behind = both + STACK;
+    on_stack_of(both, STACK, far_thread);
+}
+
 int main(int count, char **words)
 {
     static char room[1 << 16];
@@ -354,6 +473,18 @@ int main(int count, char **words)
         exec(words + 2);
     else if (!strcmp(what, "leave"))
         leave();
+    else if (!strcmp(what, "closes") && count == 3)
+        closes(words[2]);
+    else if (!strcmp(what, "signals"))
+        signals();
+    else if (!strcmp(what, "limits"))
+        limits();
+    else if (!strcmp(what, "crowd"))
+        crowd();
+    else if (!strcmp(what, "small"))
+        on_stack_of(NULL, 64 << 10, small_thread);
+    else if (!strcmp(what, "far"))
+        far_away();
     else
         return 2;
     return 0;

@@ -9,7 +9,7 @@ use arenite_inspect::{Held, Snapshot, Summary, SummaryOptions};
 
 use super::args::DiffArgs;
 use super::sites::Sites;
-use super::{Opened, seconds};
+use super::{Opened, seconds, shown};
 use crate::fault::Fault;
 use crate::output::print;
 use crate::table::Table;
@@ -62,7 +62,7 @@ pub(crate) fn diff(args: &DiffArgs) -> Result<(), Fault> {
     let mut text = String::new();
     for opened in [Some(&a), b.as_ref()].into_iter().flatten() {
         for warning in opened.warnings() {
-            let _ = writeln!(text, "note: {}: {warning}", opened.path.display());
+            let _ = writeln!(text, "note: {}: {warning}", shown(&opened.path));
         }
     }
     let summaries = (&a.summary, b.as_ref().map_or(&a.summary, |b| &b.summary));
@@ -95,7 +95,7 @@ fn described(summary: &Summary, snapshot: &Snapshot, path: &std::path::Path, mom
         "{} in {} blocks: {}, {} (after {})",
         bytes(snapshot.total.bytes),
         count(snapshot.total.blocks),
-        path.display(),
+        shown(path),
         moment.unwrap_or("its beginning"),
         seconds(summary.seconds(snapshot.moment.time))
     )

@@ -117,6 +117,11 @@ fn open(path: &Path) -> Result<Capture, Fault> {
     Capture::read(file).map_err(|error| fault(&error))
 }
 
+/// A path in one line, whatever is in it: captures come from strangers, and so do their names.
+fn shown(path: &Path) -> impl fmt::Display {
+    Fault::new(path.display())
+}
+
 /// Seconds as people read them.
 fn seconds(seconds: f64) -> String {
     arenite_demo::report::units::millis(seconds * 1e3)

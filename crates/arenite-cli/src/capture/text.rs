@@ -7,7 +7,7 @@ use arenite_inspect::{Figures, FrameRow, Summary};
 
 use super::report::{TagRow, most, tags};
 use super::sites::Sites;
-use super::{Opened, seconds};
+use super::{Opened, seconds, shown};
 use crate::table::Table;
 
 /// Tags, marks and threads that are shown at the most.
@@ -45,7 +45,7 @@ fn head(opened: &Opened) -> String {
     let total = &summary.total;
     let mut text = format!(
         "\n{}: process {}, {}, {}, {}\n\n",
-        opened.path.display(),
+        shown(&opened.path),
         opened.process,
         seconds(summary.seconds(summary.end)),
         counted(summary.frames.count, "frame", "frames"),

@@ -39,13 +39,11 @@ pub use tags::TagRow;
 use tail::Tail;
 
 use crate::ReadError;
-use crate::chunks::{Cursor, Place, payload, read_at};
+use crate::chunks::{Cursor, Modules, Place, read_at};
 use crate::reader::RECORDER;
 
 /// Bytes of a file that one poll reads at the most, so that whoever polls can do something else in between.
 const AT_ONCE: u64 = 8 << 20;
-/// The most bytes that are kept of the lines that tell of modules.
-const MOST_MODULES: usize = 16 << 20;
 
 /// How far a capture was followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,7 +110,7 @@ pub struct Follow<F = File> {
     tail: Tail,
     merge: Merge,
     board: Board,
-    modules: Vec<(u64, Vec<u8>)>,
+    modules: Modules,
     /// Bytes that the file had.
     len: u64,
     /// When it had more for the last time.
@@ -159,7 +157,7 @@ impl<F: Read + Seek> Follow<F> {
             tail: Tail::new(FILE_HEADER as u64),
             merge: Merge::default(),
             board: Board::new(header.units_per_second),
-            modules: Vec::new(),
+            modules: Modules::default(),
             len: 0,
             grew: None,
             taken: 0,
@@ -227,13 +225,13 @@ impl<F: Read + Seek> Follow<F> {
     /// [`Capture::modules`](crate::Capture::modules) answers.
     #[must_use]
     pub fn modules(&self) -> Vec<String> {
-        self.modules.iter().map(|(_, text)| String::from_utf8_lossy(text).into_owned()).collect()
+        self.modules.texts()
     }
 
     /// How many there are of those; more of them are a reason to look at them again.
     #[must_use]
     pub fn module_bytes(&self) -> usize {
-        self.modules.iter().map(|(_, text)| text.len()).sum()
+        self.modules.bytes()
     }
 
     /// Reads what was added, up to some megabytes of it. `now` is the time of the call, by which it is told that the file has not grown
@@ -313,17 +311,7 @@ impl<F: Read + Seek> Follow<F> {
                 }
                 self.merge.add(header.thread, place)?;
             }
-            ChunkKind::Modules if self.module_bytes() < MOST_MODULES => {
-                let Some(part) = payload(&mut self.file, &place)? else { return Ok(()) };
-                match self.modules.last_mut() {
-                    Some((segment, text))
-                        if *segment == place.segment && text.len() == place.offset as usize =>
-                    {
-                        text.extend(part);
-                    }
-                    _ => self.modules.push((place.segment, part)),
-                }
-            }
+            ChunkKind::Modules => self.modules.add(&mut self.file, &place)?,
             ChunkKind::End => self.ended = true,
             _ => {}
         }

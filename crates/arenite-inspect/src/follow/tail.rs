@@ -4,7 +4,7 @@ use std::io::{self, Read, Seek};
 
 use arenite::record::format::{CHUNK_MAGIC, ChunkHeader};
 
-use crate::chunks::{Found, look_at, next_magic};
+use crate::chunks::{Found, Look, look_at, next_magic};
 
 /// How far the file was read.
 #[derive(Debug)]
@@ -13,12 +13,12 @@ pub(super) struct Tail {
     /// The end of the file when it was last looked, in vain, for a chunk behind one that is not whole.
     searched: u64,
     skipped: u64,
-    payload: Vec<u8>,
+    look: Look,
 }
 
 impl Tail {
     pub(super) fn new(at: u64) -> Self {
-        Self { at, searched: 0, skipped: 0, payload: Vec::new() }
+        Self { at, searched: 0, skipped: 0, look: Look::default() }
     }
 
     /// Where the next chunk is, or will be.
@@ -40,7 +40,7 @@ impl Tail {
         settled: bool,
     ) -> io::Result<Option<(u64, ChunkHeader)>> {
         while self.at < end {
-            let next = match look_at(file, self.at, end, &mut self.payload)? {
+            let next = match look_at(file, self.at, end, &mut self.look)? {
                 Found::Whole(header) => {
                     let at = self.at;
                     self.at += header.span() as u64;
@@ -68,7 +68,7 @@ impl Tail {
     fn whole_behind<F: Read + Seek>(&mut self, file: &mut F, end: u64) -> io::Result<Option<u64>> {
         let mut from = self.at + 1;
         while let Some(found) = next_magic(file, from)?.filter(|found| *found < end) {
-            if let Found::Whole(_) = look_at(file, found, end, &mut self.payload)? {
+            if let Found::Whole(_) = look_at(file, found, end, &mut self.look)? {
                 return Ok(Some(found));
             }
             from = found + 1;

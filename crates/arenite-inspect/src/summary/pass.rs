@@ -365,7 +365,8 @@ impl<'a> Pass<'a> {
 
     /// The numbers of the tag and the call stack under which a block's figures are.
     fn owners(&self, block: &Block) -> (u32, u32) {
-        (Self::tag_number(self.untagged, block.tag), Self::site(&self.sites, block.stack))
+        let tag = Self::tag_number(self.untagged, block.tag);
+        (if self.tags.contains_key(&tag) { tag } else { 0 }, Self::site(&self.sites, block.stack))
     }
 
     fn mark(&mut self, text: &str, time: u64) {

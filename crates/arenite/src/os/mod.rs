@@ -486,6 +486,12 @@ pub fn around_fork(before: extern "C" fn(), in_parent: extern "C" fn(), in_child
     imp::around_fork(before, in_parent, in_child)
 }
 
+/// Runs something while no signals come to this thread but those of its own faults; and threads that are begun meanwhile never get any others.
+#[cfg(feature = "record")]
+pub(crate) fn without_signals<R>(run: impl FnOnce() -> R) -> R {
+    imp::without_signals(run)
+}
+
 /// Writes to standard error, as far as it goes: for messages where nothing may be allocated.
 pub fn write_error(text: &[u8]) {
     imp::write_error(text);

@@ -308,6 +308,12 @@ pub(super) fn thread_name(_into: &mut [u8; 64]) -> Option<usize> {
     None
 }
 
+/// There are none.
+#[cfg(feature = "record")]
+pub(super) fn without_signals<R>(run: impl FnOnce() -> R) -> R {
+    run()
+}
+
 pub(super) fn variable_is(name: &core::ffi::CStr, value: &[u8]) -> bool {
     let mut found = [0u8; 64];
     // SAFETY: the name ends with a zero; the buffer is valid for writing its own length. What is longer is not written.

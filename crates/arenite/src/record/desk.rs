@@ -16,11 +16,11 @@ use super::format::SEGMENT;
 use super::format::events::{Memory, ROOM, ROOM_FOR_STACK, ROOM_FOR_TEXT, What};
 use super::intern::Found;
 use super::room::{Log, Own, Room};
-use super::stack::{Caller, Stack, Tables};
+use super::stack::{Caller, Stack, Tables, own_data};
 use crate::base::sync::{Lock, Once};
 use crate::base::thread::{self, enrolled, row_of};
 use crate::ledger::here;
-use crate::os;
+use crate::os::{self, Extent, PageState};
 
 /// The recorder's memory, once a recording was started.
 pub(super) static ROOM_OF_ALL: Once<Room> = Once::new();
@@ -34,7 +34,7 @@ pub(super) static DEPTH: AtomicU32 = AtomicU32::new(0);
 pub(super) static UNWINDS: AtomicBool = AtomicBool::new(false);
 /// One block is recorded for so many bytes, on average; 0: every one.
 pub(super) static MEAN: AtomicU64 = AtomicU64::new(0);
-/// What hashes of stacks begin with.
+/// What random numbers are made of: drawn once.
 pub(super) static SEED: AtomicU64 = AtomicU64::new(0);
 /// Numbers of threads in files; 0 is that of those that can not be told apart.
 static THREADS: AtomicU32 = AtomicU32::new(1);
@@ -116,10 +116,19 @@ fn write_as(number: impl FnOnce() -> usize, write: impl FnOnce(&mut Desk<'_>)) {
     BUSY.set(false);
 }
 
+/// Another number for each recording.
+pub(super) fn seed(session: u32) -> u64 {
+    SEED.load(Ordering::Relaxed) ^ u64::from(session).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}
+
 /// The stack that a place is on, from where to where; zeros if the system does not tell.
 pub(super) fn stack_around(place: usize) -> (usize, usize) {
     match os::extent(core::ptr::without_provenance(place)) {
-        Ok(pages) if (pages.start..pages.end).contains(&place) => (pages.start, pages.end),
+        Ok(Extent { start, end, state: PageState::Committed { .. } }) if (start..end).contains(&place) => {
+            // Pages of somebody else may follow without a gap, who may give them back.
+            let own = own_data();
+            (start, if (place..end).contains(&own) { own } else { end })
+        }
         _ => (0, 0),
     }
 }
@@ -136,7 +145,9 @@ impl Desk<'_> {
             (own.low, own.high, own.asked) = (0, 0, 0);
         }
         own.session = session;
-        (own.segments, own.lost) = (0, 0);
+        own.segments = 0;
+        // Hashes of another recording are those of no stack of this one, also if a thread comes late.
+        own.seed = seed(session);
         // The last segment is full, whatever is in it.
         own.len = SEGMENT as u32;
         let mut name = [0; 64];
@@ -160,17 +171,16 @@ impl Desk<'_> {
         own.memory.restart(self.now);
         (own.segment, own.len, own.tag) = (name, 0, NONE_TOLD);
         own.segments += 1;
-        let events = core::mem::take(&mut own.lost);
-        events == 0 || self.tell(&What::Lost { events })
+        true
     }
 
     /// Writes an event, if there is room for `N` bytes.
     #[inline(always)]
     fn event<const N: usize>(&mut self, write: impl FnOnce(&mut Memory, &mut [u8; N], u64) -> usize) -> bool {
         if self.own.len as usize + N > SEGMENT && !self.begin() {
-            self.own.lost += 1;
-            // One writer: its thread.
-            self.log.lost.store(self.log.lost() + 1, Ordering::Relaxed);
+            // One writer: its thread. The recorder tells of all of them.
+            let lost = &self.log.lost;
+            lost.store(lost.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
             return false;
         }
         let (own, now) = (&mut *self.own, self.now);
@@ -191,7 +201,7 @@ impl Desk<'_> {
     /// The number of the stack of those who called there; 0 if it can not be told.
     #[inline(always)]
     fn stack(&mut self, caller: Caller) -> u32 {
-        let (depth, seed) = (DEPTH.load(Ordering::Relaxed) as usize, SEED.load(Ordering::Relaxed));
+        let (depth, seed) = (DEPTH.load(Ordering::Relaxed) as usize, self.own.seed);
         if depth == 0 {
             return 0;
         }

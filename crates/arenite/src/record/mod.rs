@@ -18,7 +18,7 @@
 //!     ├─ fork      the child of a fork records nothing
 //!     ├─ sample    which blocks are recorded, when not all are
 //!     ├─ desk      writing an event on the thread whose it is ─ stack, intern, clock
-//!     └─ writer    the thread that takes events from all others and writes the file           std
+//!     └─ writer    the thread that takes events from all others and writes the file ─ output  std
 //!          └─ chain, room     segments of memory that events are written to; memory of the recorder's own
 //!               └─ format     the file, for writer and reader
 //! ```
@@ -29,7 +29,7 @@
 //!
 //! - *Nothing is shared on the way.* A thread writes into a segment of its own and publishes the length. Threads meet when one
 //!   needs another segment (once in 64 KiB), and in the table of stacks, which is only read once all stacks are known.
-//! - *Nothing waits.* When no segment is free, events are dropped, and the next segment begins with how many.
+//! - *Nothing waits.* When no segment is free, events are dropped, and the writer tells how many.
 //! - *Nothing is allocated from what is watched.* Memory is a region under the tag `recorder`; what the recorder's own thread does is
 //!   left out, and what system calls or thread-locals ask for while an event is written, too.
 //! - *A free is told before the block is given back*, an allocation after it was handed out; of a block that moves both: that it leaves
@@ -44,6 +44,7 @@ pub mod format;
 mod intern;
 #[doc(hidden)]
 pub mod interposer;
+mod output;
 mod room;
 mod sample;
 mod session;

@@ -51,8 +51,8 @@ pub(super) struct Own {
     pub(super) segments: u64,
     /// The tag that was told last, as its place and one; `u32::MAX` if none was.
     pub(super) tag: u32,
-    /// Events that found no room and were not told yet.
-    pub(super) lost: u64,
+    /// What hashes of stacks begin with in this recording.
+    pub(super) seed: u64,
     /// The stack it was last seen on.
     pub(super) low: usize,
     pub(super) high: usize,
@@ -143,6 +143,11 @@ impl Room {
         (0..ROWS).map(|row| self.log(row))
     }
 
+    /// Events that found no room since the first recording.
+    pub(super) fn lost(&self) -> u64 {
+        self.logs().map(|log| log.lost.load(Ordering::Relaxed)).sum()
+    }
+
     /// What the writer compresses into.
     ///
     /// # Safety
@@ -163,9 +168,5 @@ impl Log {
     pub(super) unsafe fn own(&self) -> &mut Own {
         // SAFETY: the caller's promise.
         self.own.with_mut(|own| unsafe { &mut *own })
-    }
-
-    pub(super) fn lost(&self) -> u64 {
-        self.lost.load(Ordering::Relaxed)
     }
 }

@@ -61,7 +61,7 @@ fn rings_now(size: u64, mean: u64, session: u32) -> bool {
     if SESSION.get() != session {
         SESSION.set(session);
         // Of each thread another one.
-        let start = super::desk::SEED.load(Ordering::Relaxed);
+        let start = super::desk::seed(session);
         let thread = (&raw const rung).addr() as u64;
         RANDOM.set((start ^ thread.wrapping_mul(0x9E37_79B9_7F4A_7C15)).max(1));
         let left = draw(mean);

@@ -31,6 +31,8 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 pub(super) static CHANGES: Lock<()> = Lock::new(());
 /// How long a recording waits for its writer before it begins without.
 const PATIENCE: Duration = Duration::from_millis(100);
+/// Bytes of the writer's stack, whatever threads have by default.
+const STACK: usize = 512 << 10;
 
 /// How to record. Sizes are bytes.
 #[derive(Clone, Debug)]
@@ -239,7 +241,9 @@ fn try_start(options: RecordOptions) -> Result<Recording, RecordError> {
     // What tags had in use before is not of this recording.
     Ledger::process().take_recent_live();
     MEAN.store(options.sample, Ordering::Relaxed);
-    SEED.store(os::entropy() ^ u64::from(session), Ordering::Relaxed);
+    if SEED.load(Ordering::Relaxed) == 0 {
+        SEED.store(os::entropy(), Ordering::Relaxed);
+    }
     DEPTH.store(options.depth, Ordering::Relaxed);
     let unwinds = match options.stacks {
         Stacks::Automatic => !frame_pointers_do(|place| desk::stack_around(place).1),
@@ -254,10 +258,15 @@ fn try_start(options: RecordOptions) -> Result<Recording, RecordError> {
     let shared = Arc::new(Shared::default());
     let writer = {
         let shared = shared.clone();
-        Builder::new().name("arenite recorder".into()).spawn(move || {
-            desk::leave_out_this_thread();
-            shared.there.store(true, Ordering::Release);
-            capture.write(&shared)
+        let thread = Builder::new().name("arenite recorder".into()).stack_size(STACK);
+        // Signals are the program's, which may wait for them on a thread of its own, and block them on all others that it knows of. And a
+        // file that would become too large is told by an error then, and by no signal.
+        os::without_signals(|| {
+            thread.spawn(move || {
+                desk::leave_out_this_thread();
+                shared.there.store(true, Ordering::Release);
+                capture.write(&shared)
+            })
         })
     };
     let writer = writer.map_err(|error| RecordError::Thread(Some(error)))?;
@@ -276,7 +285,7 @@ fn try_start(options: RecordOptions) -> Result<Recording, RecordError> {
         stays,
     });
     fork::look_out();
-    let lost_before = room.logs().map(super::room::Log::lost).sum();
+    let lost_before = room.lost();
     recording::switch(true);
     tell_what_lives();
     Ok(Recording { path, process: std::process::id(), shared, writer: Some(writer), lost_before })
@@ -400,7 +409,7 @@ impl Recording {
         let written = writer.join();
         let room = ROOM_OF_ALL.get();
         let stacks = room.map_or(0, |room| room.numbers.given());
-        let lost = room.map_or(0, |room| room.logs().map(super::room::Log::lost).sum::<u64>());
+        let lost = room.map_or(0, Room::lost);
         TAKEN.store(false, Ordering::Release);
         match written {
             Ok(Ok(Written { file_bytes, event_bytes })) => {

@@ -70,8 +70,11 @@ impl Caller {
 
     /// The function whose frame pointer this is, which points to its caller's frame pointer and the address it returns to. Nothing that
     /// it calls is part of a stack, nor it itself.
+    ///
+    /// # Safety
+    /// It is used on the thread whose frame that is only, and as long as the frame is there: what is behind it is read.
     #[inline(always)]
-    pub fn at(frame: usize) -> Self {
+    pub unsafe fn at(frame: usize) -> Self {
         Self { frame, place: frame, code: 0 }
     }
 
@@ -79,6 +82,27 @@ impl Caller {
     pub(super) fn place(self) -> usize {
         self.place
     }
+}
+
+/// Where the C library keeps this thread's own data: of a thread that was not the first one, behind its stack in the same pages. 0: that is
+/// not known.
+pub(super) fn own_data() -> usize {
+    let place: usize;
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    // SAFETY: the first word there is its own address, as the ABI says.
+    unsafe {
+        core::arch::asm!("mov {}, fs:[0]", out(reg) place, options(readonly, nostack, preserves_flags));
+    }
+    #[cfg(all(target_os = "linux", target_arch = "aarch64"))]
+    // SAFETY: reads a register.
+    unsafe {
+        core::arch::asm!("mrs {}, tpidr_el0", out(reg) place, options(nomem, nostack, preserves_flags));
+    }
+    #[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
+    {
+        place = 0;
+    }
+    place
 }
 
 /// Whether frame pointers tell what the unwinding library does, as far as it can be told from here.

@@ -3,18 +3,21 @@
 //! ```text
 //!   every 2 ms:    full segments of all logs ─► compressed ─► a chunk each
 //!   every 80 ms:   also what is in segments that are still written to, so that a crash loses no more than that; names of tags, budgets
-//!                  and resident memory, if they changed; and it is looked whether modules were loaded or unloaded, whose tables stacks
+//!                  and resident memory, if they changed; how many events were dropped; and it is looked whether modules were loaded or unloaded, whose tables stacks
 //!                  are told by
 //!   at the end:    the rest; modules; the index; the header again, now that time was measured
 //! ```
 #![expect(unsafe_code, reason = "reads what other threads have published")]
 
+use core::mem;
 use core::sync::atomic::Ordering;
 use core::time::Duration;
+use std::boxed::Box;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::thread;
+use std::vec;
 
 use lz4_flex::block::{CompressTable, compress_into_with_table};
 
@@ -25,6 +28,7 @@ use super::format::events::{Memory, ROOM_FOR_TEXT, What};
 use super::format::{
     CHUNK_HEADER, ChunkHeader, ChunkKind, Codec, FILE_HEADER, FileHeader, IndexEntry, SEGMENT, VERSION,
 };
+use super::output::Output;
 use super::room::Room;
 use super::session::{Shared, give_up};
 use crate::ledger::{Budget, Ledger, Tag};
@@ -54,26 +58,31 @@ pub(super) struct Written {
 
 /// A capture that is being written.
 pub(super) struct Capture {
-    file: File,
+    file: Output,
     room: &'static Room,
     session: u32,
     began: Moment,
     header: FileHeader,
-    table: CompressTable,
+    /// The writer's own, and too large for the stack of whoever starts a recording. None: chunks are stored as they are.
+    table: Option<Box<CompressTable>>,
     /// Chunks that are not compressed because of late none became smaller.
     patient: u32,
     place: u64,
     event_bytes: u64,
     /// Of chunks that no index in the file tells of yet; before them where the last index is.
-    index: [u8; IndexEntry::BYTES * INDEXED + 8],
+    index: Box<[u8]>,
     indexed: usize,
     /// Segments of its own.
     segments: u64,
     /// Tags whose names are written.
     tags: usize,
     /// What was written of their budgets, by their places, and of the process's memory.
-    budgets: [Budget; Ledger::CAPACITY],
+    budgets: Box<[Budget]>,
     resident: u64,
+    /// Dropped events that are told, and those of earlier recordings.
+    lost: u64,
+    /// Room for a segment. Not on the stack: whoever starts a recording may have little of that.
+    text: Box<[u8]>,
 }
 
 impl Capture {
@@ -84,7 +93,7 @@ impl Capture {
         began: Moment,
         sample_bytes: u64,
     ) -> io::Result<Self> {
-        let mut file = File::create(path)?;
+        let mut file = Output::create(path)?;
         let pace = began.units_per_second();
         let wall = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         let since_zero = u128::from(clock::now()) * 1_000_000_000 / u128::from(pace);
@@ -97,23 +106,25 @@ impl Capture {
             wall_ns: wall.as_nanos().saturating_sub(since_zero) as u64,
             units_per_second: pace,
         };
-        file.write_all(&header.to_bytes())?;
+        file.file()?.write_all(&header.to_bytes())?;
         let mut capture = Self {
             file,
             room,
             session,
             began,
             header,
-            table: CompressTable::large(),
+            table: None,
             patient: 0,
             place: FILE_HEADER as u64,
             event_bytes: 0,
-            index: [0; IndexEntry::BYTES * INDEXED + 8],
+            index: vec![0; IndexEntry::BYTES * INDEXED + 8].into(),
             indexed: 0,
             segments: 0,
             tags: 0,
-            budgets: [Budget::NONE; Ledger::CAPACITY],
+            budgets: vec![Budget::NONE; Ledger::CAPACITY].into(),
             resident: 0,
+            lost: room.lost(),
+            text: vec![0; SEGMENT].into(),
         };
         capture.modules()?;
         Ok(capture)
@@ -121,6 +132,7 @@ impl Capture {
 
     /// Writes until no more is coming.
     pub(super) fn write(mut self, shared: &Shared) -> io::Result<Written> {
+        self.table = Some(Box::new(CompressTable::large()));
         let written = self.write_all(shared);
         if written.is_err() {
             give_up();
@@ -195,14 +207,15 @@ impl Capture {
         let (head, body) = scratch.split_first_chunk_mut::<CHUNK_HEADER>().expect("it is larger");
         // What does not become smaller is stored as it is: events of a program in which no two frames are alike are told in few
         // bytes already, and trying costs more than everything else here.
-        let smaller = if self.patient > 0 && kind == ChunkKind::Events {
-            self.patient -= 1;
-            None
-        } else {
-            let len = compress_into_with_table(raw, body, &mut self.table).ok();
+        let waits = self.patient > 0 && kind == ChunkKind::Events;
+        let smaller = if let Some(table) = self.table.as_mut().filter(|_| !waits) {
+            let len = compress_into_with_table(raw, body, table).ok();
             let smaller = len.filter(|len| *len < raw.len() - raw.len() / WORTH_IT);
             self.patient = if smaller.is_none() { PATIENCE_WITH_CODEC } else { 0 };
             smaller
+        } else {
+            self.patient -= u32::from(waits);
+            None
         };
         let codec = if smaller.is_some() { Codec::Lz4 } else { Codec::Raw };
         let len = smaller.unwrap_or_else(|| {
@@ -223,7 +236,7 @@ impl Capture {
         *head = header.to_bytes(&body[..len]);
         let span = header.span();
         body[len..span - CHUNK_HEADER].fill(0);
-        self.file.write_all(&scratch[..span])?;
+        self.file.file()?.write_all(&scratch[..span])?;
         self.place += span as u64;
         if kind != ChunkKind::Index && kind != ChunkKind::End {
             self.note_chunk(&IndexEntry { place, start, thread, kind })?;
@@ -242,8 +255,10 @@ impl Capture {
     fn write_index(&mut self) -> io::Result<()> {
         let place = self.place;
         let len = 8 + self.indexed * IndexEntry::BYTES;
-        let index = self.index;
-        self.chunk(ChunkKind::Index, WRITER, 0, 0, 0, &index[..len])?;
+        let index = mem::take(&mut self.index);
+        let written = self.chunk(ChunkKind::Index, WRITER, 0, 0, 0, &index[..len]);
+        self.index = index;
+        written?;
         self.index[..8].copy_from_slice(&place.to_le_bytes());
         self.indexed = 0;
         Ok(())
@@ -256,7 +271,7 @@ impl Capture {
         self.tags = ledger.len();
         for (place, known) in self.budgets.iter_mut().enumerate().take(self.tags) {
             let budget = ledger.at(place).map_or(Budget::NONE, Tag::budget);
-            changed[place] = core::mem::replace(known, budget) != budget;
+            changed[place] = mem::replace(known, budget) != budget;
         }
         let resident = os::process_memory().resident as u64;
         let moved = resident.abs_diff(self.resident) > self.resident / RESIDENT_STEPS;
@@ -266,21 +281,27 @@ impl Capture {
         let names = (named..self.tags)
             .filter_map(|place| ledger.at(place))
             .map(|tag| What::TagNamed { tag: tag.place() as u32 + 1, name: tag.name() });
-        let budgets = self.budgets;
+        let lost = self.room.lost();
+        let dropped = lost - mem::replace(&mut self.lost, lost);
+        let known = mem::take(&mut self.budgets);
         let budgets = (0..self.tags).filter(|place| changed[*place]).map(|place| What::Budget {
             tag: place as u32 + 1,
-            limit: budgets[place].limit().map(|bytes| bytes as u64),
-            hard: budgets[place].is_hard(),
-            warning: budgets[place].warning().map(|bytes| bytes as u64),
+            limit: known[place].limit().map(|bytes| bytes as u64),
+            hard: known[place].is_hard(),
+            warning: known[place].warning().map(|bytes| bytes as u64),
         });
         let resident = moved.then_some(What::Resident { bytes: resident });
-        self.own_events(names.chain(budgets).chain(resident))
+        let dropped = (dropped > 0).then_some(What::Lost { events: dropped });
+        let written = self.own_events(names.chain(budgets).chain(resident).chain(dropped));
+        self.budgets = known;
+        written
     }
 
     /// Writes events of this thread itself.
     fn own_events<'a>(&mut self, mut events: impl Iterator<Item = What<'a>>) -> io::Result<()> {
-        let (mut bytes, mut next) = ([0; SEGMENT], events.next());
-        while next.is_some() {
+        let (mut bytes, mut next) = (mem::take(&mut self.text), events.next());
+        let mut written = Ok(());
+        while next.is_some() && written.is_ok() {
             let start = clock::now();
             let (mut memory, mut len) = (Memory::new(start), 0);
             while len + ROOM_FOR_TEXT <= SEGMENT
@@ -292,9 +313,10 @@ impl Capture {
             }
             let purpose = Purpose { session: self.session, thread: WRITER, number: self.segments, start };
             self.segments += 1;
-            self.events(purpose, 0, &bytes[..len])?;
+            written = self.events(purpose, 0, &bytes[..len]);
         }
-        Ok(())
+        self.text = bytes;
+        written
     }
 
     /// What the process has loaded, as the system tells it.
@@ -305,15 +327,21 @@ impl Capture {
         let Ok(mut maps) = File::open("/proc/self/maps") else { return Ok(()) };
         let (number, start) = (self.segments, clock::now());
         self.segments += 1;
-        let (mut text, mut offset) = ([0; SEGMENT], 0);
-        loop {
-            let len = maps.read(&mut text)?;
-            if len == 0 {
-                return Ok(());
+        let (mut text, mut offset) = (mem::take(&mut self.text), 0);
+        let written = loop {
+            let len = match maps.read(&mut text) {
+                Ok(0) => break Ok(()),
+                Ok(len) => len,
+                Err(error) => break Err(error),
+            };
+            let part = self.chunk(ChunkKind::Modules, WRITER, number, start, offset, &text[..len]);
+            if part.is_err() {
+                break part;
             }
-            self.chunk(ChunkKind::Modules, WRITER, number, start, offset, &text[..len])?;
             offset += len as u32;
-        }
+        };
+        self.text = text;
+        written
     }
 
     fn finish(&mut self) -> io::Result<()> {
@@ -321,8 +349,8 @@ impl Capture {
         let last: [u8; 8] = *self.index.first_chunk().expect("it is longer");
         self.chunk(ChunkKind::End, WRITER, 0, 0, 0, &last)?;
         let header = FileHeader { units_per_second: self.began.units_per_second(), ..self.header };
-        self.file.seek(SeekFrom::Start(0))?;
-        self.file.write_all(&header.to_bytes())?;
-        self.file.flush()
+        let file = self.file.file()?;
+        file.seek(SeekFrom::Start(0))?;
+        file.write_all(&header.to_bytes())
     }
 }

@@ -244,6 +244,28 @@ pub(super) fn around_fork(
     unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) == 0 }
 }
 
+#[cfg(feature = "record")]
+pub(super) fn without_signals<R>(run: impl FnOnce() -> R) -> R {
+    use core::mem::MaybeUninit;
+    use libc::{SIG_BLOCK, SIG_SETMASK, SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP};
+
+    let (mut blocked, mut before) = (MaybeUninit::uninit(), MaybeUninit::uninit());
+    // SAFETY: a set that is filled before it is changed and read, and a place for another one, which is filled if the answer is 0.
+    let changed = unsafe {
+        libc::sigfillset(blocked.as_mut_ptr());
+        for fault in [SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP] {
+            libc::sigdelset(blocked.as_mut_ptr(), fault);
+        }
+        libc::pthread_sigmask(SIG_BLOCK, blocked.as_ptr(), before.as_mut_ptr()) == 0
+    };
+    let answer = run();
+    if changed {
+        // SAFETY: the set that was there before; the old one is not asked for.
+        unsafe { libc::pthread_sigmask(SIG_SETMASK, before.as_ptr(), core::ptr::null_mut()) };
+    }
+    answer
+}
+
 pub(super) fn write_error(text: &[u8]) {
     // SAFETY: the bytes are there. What was not written is lost, as it is when nobody listens.
     let _ = unsafe { libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.len()) };

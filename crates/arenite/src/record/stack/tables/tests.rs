@@ -285,7 +285,8 @@ fn a_caller_by_its_frame_is_found() {
         );
     }
     unsafe extern "C" fn look(looks: &mut Looks, frame: usize) {
-        let caller = Caller::at(frame);
+        // SAFETY: the frame that this was called in.
+        let caller = unsafe { Caller::at(frame) };
         // SAFETY: this thread's stack, and a row that is only this thread's.
         let ours = unsafe { looks.tables.walk(looks.row, caller, looks.high, 64, 0) }.expect("frames");
         assert!(ours.frames().eq(Stack::unwind(caller, 64, 0).frames().iter().copied()), "{ours:x?}");
