@@ -2,7 +2,9 @@
 //! at the end of the frame, some live for a thousand frames.
 
 use std::hint::black_box;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use rustix::time::{ClockId, clock_gettime};
 
 /// Blocks that a frame makes and drops.
 const BLOCKS: usize = 50;
@@ -90,11 +92,40 @@ fn frame(numbers: &mut Numbers, short: &mut Kept, long: &mut Kept) {
     short.clear();
 }
 
+/// How long something took.
+enum Clock {
+    Wall(Instant),
+    /// What the thread had of a processor: where others are at work. What it waited for locks is not in it.
+    Processor(Duration),
+}
+
+impl Clock {
+    fn processor() -> Duration {
+        let time = clock_gettime(ClockId::ThreadCPUTime);
+        Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+    }
+
+    /// The processor's if `RECORDING_CLOCK` is `processor`.
+    fn start() -> Self {
+        match std::env::var("RECORDING_CLOCK").as_deref() {
+            Ok("processor") => Self::Processor(Self::processor()),
+            _ => Self::Wall(Instant::now()),
+        }
+    }
+
+    fn elapsed(&self) -> Duration {
+        match self {
+            Self::Wall(start) => start.elapsed(),
+            Self::Processor(start) => Self::processor() - *start,
+        }
+    }
+}
+
 fn one(frames: usize, seed: u64) -> f64 {
     let (mut numbers, mut short, mut long) =
         (Numbers(seed | 1), Kept::with_capacity(BLOCKS), Kept::with_capacity(2 * WARM));
     (0..WARM).for_each(|_| frame(&mut numbers, &mut short, &mut long));
-    let start = Instant::now();
+    let start = Clock::start();
     (0..frames).for_each(|_| frame(&mut numbers, &mut short, &mut long));
     let nanoseconds = start.elapsed().as_nanos() as f64;
     assert!(short.is_empty() && long.len() > 1000, "it did what it says");

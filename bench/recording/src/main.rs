@@ -1,7 +1,8 @@
-//! Runs the workload under each recorder in turn, and says what each costs. Recorders that are not installed are left out.
+//! Runs the workload under each recorder in turn, and says what each costs. Recorders that are not installed are left out; Tracy's programs
+//! are those of the package `recording-bench-tracy`, and its capture tool is where `TRACY_CAPTURE` says.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 /// How a program is run, and what it is compared with.
 struct Way {
@@ -15,6 +16,10 @@ struct Way {
 }
 
 const NONE: &[&str] = &[];
+/// Told to Tracy's tool while it runs.
+const TRACY: &[&str] = &["tracy"];
+/// Where Tracy's client listens.
+const PORT: &str = "18086";
 
 /// Those that others are compared with come first.
 const WAYS: &[Way] = &[
@@ -44,6 +49,24 @@ const WAYS: &[Way] = &[
         under: &["heaptrack", "--raw", "-o"],
         frames: 4000,
     },
+    Way { name: "Tracy", bare: 0, program: "with_tracy", mode: "plain", under: TRACY, frames: 4000 },
+    Way { name: "Tracy, stacks", bare: 0, program: "with_tracy", mode: "stacks", under: TRACY, frames: 2000 },
+    Way {
+        name: "Arenite, to Tracy",
+        bare: 1,
+        program: "arenite_to_tracy",
+        mode: "plain",
+        under: TRACY,
+        frames: 4000,
+    },
+    Way {
+        name: "Arenite, to Tracy, stacks",
+        bare: 1,
+        program: "arenite_to_tracy",
+        mode: "stacks",
+        under: TRACY,
+        frames: 2000,
+    },
     Way { name: "dhat-rs", bare: 0, program: "with_dhat", mode: "on", under: NONE, frames: 2000 },
     Way {
         name: "valgrind dhat",
@@ -55,10 +78,38 @@ const WAYS: &[Way] = &[
     },
 ];
 
+/// Tracy's tool, which connects to whoever comes.
+fn capture(folder: &Path) -> Option<Child> {
+    let mut command = Command::new(std::env::var_os("TRACY_CAPTURE")?);
+    command.args(["-f", "-a", "127.0.0.1", "-p", PORT, "-o"]).arg(folder.join("trace"));
+    command.stdout(Stdio::piped()).spawn().ok()
+}
+
+/// What the tool says must be that all was well.
+fn look(tool: Child) {
+    let said = tool.wait_with_output().expect("it ends with the program");
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    assert!(
+        said.contains("Saving trace... \x1b[32;1mdone") || said.contains("Saving trace... done"),
+        "{said}"
+    );
+    assert!(!said.contains("Instrumentation failure"), "{said}");
+}
+
 fn run(way: &Way, folder: &Path, threads: usize) -> Option<Vec<f64>> {
     let own = std::env::current_exe().ok()?.parent()?.join(way.program);
+    let tool = match way.under {
+        TRACY if !own.exists() => return None,
+        TRACY => Some(capture(folder)?),
+        _ => None,
+    };
     let mut command = match way.under {
         [] => Command::new(own),
+        TRACY => {
+            let mut command = Command::new(own);
+            command.env("TRACY_PORT", PORT).env("TRACY_NO_EXIT", "1");
+            command
+        }
         [tool, rest @ ..] => {
             let mut command = Command::new(tool);
             command.args(rest);
@@ -70,6 +121,7 @@ fn run(way: &Way, folder: &Path, threads: usize) -> Option<Vec<f64>> {
         }
     };
     let output = command.arg(way.frames.to_string()).arg(threads.to_string()).arg(way.mode).output().ok()?;
+    tool.into_iter().for_each(look);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let line =
         text.lines().find(|line| line.split(' ').all(|word| word.parse::<f64>().is_ok()) && !line.is_empty());

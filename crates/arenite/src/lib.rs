@@ -14,6 +14,7 @@
 //! | 4 | [`heap`] | `GlobalHeap`, `Heap` (named), `BucketHeap`, [`OffsetAllocator`], [`FitHeap`], [`DefragHeap`], `ExternalHeap`, [`UploadRing`] |
 //! | 5 | [`watch`] | [`Snapshot`]s, [`Trend`]s, monitors |
 //! | 5 | `record` | the recorder: every allocation, in a file (feature `record`) |
+//! | 5 | `tracy` | the same, live in Tracy's profiler (feature `tracy`) |
 //! | 5 | [`cache`] | [`ResourceCache`]: resources on demand, least recently used unloaded |
 //! | 6 | [`manager`] | [`MemoryManager`]: what an engine holds |
 //! | 6 | [`global`] | [`GlobalHeap`], [`TrackingAllocator`]; [`Tag::scope`] |
@@ -63,6 +64,7 @@
 //!   `GlobalHeap` and `&Locked<FitHeap>` are allocators, for `hashbrown` maps with its feature of the same name and for `allocator_api2`'s own containers.
 //! - `log`, `tracing`, `metrics`: where a [`watch::Reporter`] tells what monitors see.
 //! - `record`: the recorder of allocations, and `Recorded`, which shows it any allocator.
+//! - `tracy`: what the recorder sees, live in Tracy's profiler. Builds Tracy's client, which takes a C++ compiler.
 //! - `hardened`: what debug builds do, in release builds: more frame buffers, poisoned memory, closed stale buffers.
 //! - `fault-injection`: makes calls to the operating system fail, for tests.
 #![no_std]
@@ -88,6 +90,8 @@ pub mod record;
 #[path = "record/chain.rs"]
 mod record_chain;
 pub mod region;
+#[cfg(all(feature = "tracy", not(loom), target_pointer_width = "64"))]
+pub mod tracy;
 #[cfg(feature = "std")]
 pub mod watch;
 

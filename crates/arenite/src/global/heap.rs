@@ -4,10 +4,10 @@
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::{NonNull, null_mut};
 
+#[cfg(feature = "record")]
+use crate::base::recording;
 use crate::heap::bucket::{self, HeapStats, LiveBlock, StdThreads, TagUse};
 use crate::ledger::{Here, Tag, set_aside, set_here};
-#[cfg(feature = "record")]
-use crate::record;
 use crate::region::AllocError;
 
 /// The heap of the process, for `#[global_allocator]`: `Box`, `Vec`, `String` and the rest then live in it, each under the
@@ -110,7 +110,7 @@ unsafe impl GlobalAlloc for GlobalHeap {
     #[inline(always)]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         #[cfg(feature = "record")]
-        if record::is_on() {
+        if recording::is_on() {
             return recorded::alloc(layout, false);
         }
         raw(bucket::alloc_aligned::<StdThreads>(layout.size(), layout.align()))
@@ -119,7 +119,7 @@ unsafe impl GlobalAlloc for GlobalHeap {
     #[inline(always)]
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         #[cfg(feature = "record")]
-        if record::is_on() {
+        if recording::is_on() {
             // SAFETY: the caller's promise.
             return unsafe { recorded::free(block, Some(layout)) };
         }
@@ -139,7 +139,7 @@ unsafe impl GlobalAlloc for GlobalHeap {
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         #[cfg(feature = "record")]
-        if record::is_on() {
+        if recording::is_on() {
             return recorded::alloc(layout, true);
         }
         raw(bucket::alloc_zeroed::<StdThreads>(layout.size(), layout.align()))
@@ -148,7 +148,7 @@ unsafe impl GlobalAlloc for GlobalHeap {
     #[inline]
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         #[cfg(feature = "record")]
-        if record::is_on() {
+        if recording::is_on() {
             // SAFETY: the caller's promise.
             return unsafe { recorded::realloc(block, layout, size) };
         }
@@ -236,7 +236,7 @@ mod face {
 
     use super::GlobalHeap;
     #[cfg(feature = "record")]
-    use super::{record, recorded};
+    use super::{recorded, recording};
     use crate::base::align::nowhere;
     use crate::heap::bucket::{self, StdThreads};
 
@@ -261,7 +261,7 @@ mod face {
             }
             if old.size() != 0 && new.align() <= old.align() {
                 #[cfg(feature = "record")]
-                if record::is_on() {
+                if recording::is_on() {
                     // SAFETY: the caller's promise.
                     let moved = unsafe { recorded::realloc(block.as_ptr(), old, new.size()) };
                     return sized(NonNull::new(moved), new);
@@ -289,7 +289,7 @@ mod face {
                 return Ok(NonNull::slice_from_raw_parts(nowhere(layout), 0));
             }
             #[cfg(feature = "record")]
-            if record::is_on() {
+            if recording::is_on() {
                 return sized(NonNull::new(recorded::alloc(layout, false)), layout);
             }
             sized(bucket::alloc_aligned::<StdThreads>(layout.size(), layout.align()), layout)
@@ -301,7 +301,7 @@ mod face {
                 return Ok(NonNull::slice_from_raw_parts(nowhere(layout), 0));
             }
             #[cfg(feature = "record")]
-            if record::is_on() {
+            if recording::is_on() {
                 return sized(NonNull::new(recorded::alloc(layout, true)), layout);
             }
             sized(bucket::alloc_zeroed::<StdThreads>(layout.size(), layout.align()), layout)
@@ -311,7 +311,7 @@ mod face {
         unsafe fn deallocate(&self, block: NonNull<u8>, layout: Layout) {
             if layout.size() != 0 {
                 #[cfg(feature = "record")]
-                if record::is_on() {
+                if recording::is_on() {
                     // SAFETY: the caller's promise.
                     return unsafe { recorded::free(block.as_ptr(), None) };
                 }

@@ -3,6 +3,7 @@
 
 use core::alloc::{GlobalAlloc, Layout};
 
+use crate::base::recording;
 use crate::record::{self, Caller};
 
 /// Lets the [recorder](crate::record) see what any allocator does. [`GlobalHeap`](super::GlobalHeap) needs no wrapping: it tells the
@@ -77,7 +78,7 @@ fn told_realloc(block: *mut u8, size: usize, resize: impl FnOnce() -> *mut u8) -
 unsafe impl<A: GlobalAlloc> GlobalAlloc for Recorded<A> {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if record::is_on() {
+        if recording::is_on() {
             // SAFETY: the caller's promise.
             return told(layout.size(), || unsafe { self.0.alloc(layout) });
         }
@@ -87,7 +88,7 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Recorded<A> {
 
     #[inline]
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        if record::is_on() {
+        if recording::is_on() {
             // SAFETY: the caller's promise.
             return told_free(block, || unsafe { self.0.dealloc(block, layout) });
         }
@@ -97,7 +98,7 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Recorded<A> {
 
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        if record::is_on() {
+        if recording::is_on() {
             // SAFETY: the caller's promise.
             return told(layout.size(), || unsafe { self.0.alloc_zeroed(layout) });
         }
@@ -107,7 +108,7 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Recorded<A> {
 
     #[inline]
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        if record::is_on() {
+        if recording::is_on() {
             // SAFETY: the caller's promise.
             return told_realloc(block, size, || unsafe { self.0.realloc(block, layout, size) });
         }

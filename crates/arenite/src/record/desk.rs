@@ -51,7 +51,7 @@ std::thread_local! {
 }
 
 /// Nothing that this thread does from here on is recorded: it is the recorder's own.
-pub(super) fn leave_out_this_thread() {
+pub(crate) fn leave_out_this_thread() {
     BUSY.set(true);
 }
 
@@ -67,11 +67,23 @@ pub(super) fn tell_name() {
 
 /// Runs something of which nothing is recorded. Whether this thread was already at such a thing is told, too.
 #[inline(always)]
-pub(super) fn quietly<R>(run: impl FnOnce() -> R) -> (R, bool) {
+pub(crate) fn quietly<R>(run: impl FnOnce() -> R) -> (R, bool) {
     let was = BUSY.replace(true);
     let answer = run();
     BUSY.set(was);
     (answer, was)
+}
+
+/// As [`quietly`], but nothing is run if this thread is already at such a thing.
+#[cfg(feature = "tracy")]
+#[inline(always)]
+pub(crate) fn alone<R>(run: impl FnOnce() -> R) -> Option<R> {
+    if BUSY.replace(true) {
+        return None;
+    }
+    let answer = run();
+    BUSY.set(false);
+    Some(answer)
 }
 
 /// Where a thread writes.

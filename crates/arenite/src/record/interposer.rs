@@ -5,7 +5,7 @@
 //! something here is running on the same thread: thread-locals of Rust may allocate when they are first touched.
 
 use super::desk;
-use super::session;
+use super::sinks;
 pub use super::stack::Caller;
 pub use crate::base::recording::{Resizing, STATE};
 use crate::base::thread;
@@ -13,32 +13,32 @@ use crate::base::thread;
 /// A block was handed out, to whoever called there.
 #[inline]
 pub fn allocated(address: usize, size: usize, caller: Caller) {
-    session::allocated(address, size, caller);
+    sinks::allocated(address, size, caller);
 }
 
 /// A block is about to be given back.
 #[inline]
 pub fn freed(address: usize) {
-    session::freed(address);
+    sinks::freed(address);
 }
 
 /// A block is about to get another size, and perhaps another place.
 #[inline]
 #[must_use]
 pub fn resizing(address: usize) -> Resizing {
-    session::resizing(address)
+    sinks::resizing(address)
 }
 
 /// It got it.
 #[inline]
 pub fn resized(resizing: Resizing, before: usize, address: usize, size: usize, caller: Caller) {
-    session::resized(resizing, before, address, size, caller);
+    sinks::resized(resizing, before, address, size, caller);
 }
 
 /// It did not get it: it is as it was.
 #[inline]
 pub fn stays(resizing: Resizing, address: usize) {
-    session::stays(resizing, address);
+    sinks::stays(resizing, address);
 }
 
 /// The calling thread is a new one. If it is to be told from others, [`thread_ends`] is called on it when it ends.
@@ -53,7 +53,7 @@ pub fn thread_ends() {
 
 /// The calling thread has got another name.
 pub fn thread_named() {
-    if session::is_on() {
+    if super::is_on() {
         desk::tell_name();
     }
 }

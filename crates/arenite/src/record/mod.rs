@@ -14,7 +14,8 @@
 //! ```
 //!
 //! ```text
-//!   session        start, pause, stop; what allocators ask (`is_on`) and tell                std
+//!   sinks          what allocators tell, and who is told: the recorder, Tracy (`arenite::tracy`), or both
+//!   session        start, pause, stop; what becomes of what the recorder is told             std
 //!     ├─ fork      the child of a fork records nothing
 //!     ├─ sample    which blocks are recorded, when not all are
 //!     ├─ desk      writing an event on the thread whose it is ─ stack, intern, clock
@@ -48,11 +49,17 @@ mod output;
 mod room;
 mod sample;
 mod session;
+mod sinks;
 mod stack;
 mod writer;
 
-pub use session::{
-    RecordError, RecordOptions, RecordSummary, Recording, Stacks, frame, is_on, mark, note, start,
-};
-pub(crate) use session::{allocated, freed, high_waters, quietly, resized, resizing, stays, used};
+pub(crate) use desk::quietly;
+#[cfg(feature = "tracy")]
+pub(crate) use desk::{alone, leave_out_this_thread};
+pub use session::{RecordError, RecordOptions, RecordSummary, Recording, Stacks, is_on, start};
+pub(crate) use session::{high_waters, used};
+#[cfg(feature = "tracy")]
+pub(crate) use sinks::listen;
+pub(crate) use sinks::{allocated, freed, resized, resizing, stays};
+pub use sinks::{frame, mark, note};
 pub(crate) use stack::Caller;

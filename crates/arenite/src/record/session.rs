@@ -15,12 +15,12 @@ use super::format::DEEPEST_STACK;
 use super::format::events::What;
 use super::room::Room;
 use super::sample::rings;
+use super::sinks;
 use super::stack::{Caller, Tables, frame_pointers_do};
 use super::writer::{Capture, Written};
-use crate::base::recording::Resizing;
+use crate::base::recording::{Listener, Resizing};
 use crate::base::sync::Lock;
 use crate::base::{Bytes, recording};
-use crate::ledger::telling::{Recorder, set_recorder};
 use crate::ledger::{Ledger, Tag, TagError};
 use crate::os;
 use crate::region::AllocError;
@@ -276,17 +276,10 @@ fn try_start(options: RecordOptions) -> Result<Recording, RecordError> {
     while !shared.there.load(Ordering::Acquire) && since.elapsed() < PATIENCE {
         thread::sleep(Duration::from_micros(20));
     }
-    set_recorder(Recorder {
-        committed,
-        allocated: block_made,
-        freed,
-        resizing,
-        resized: block_resized,
-        stays,
-    });
+    sinks::listen();
     fork::look_out();
     let lost_before = room.lost();
-    recording::switch(true);
+    recording::switch(Listener::Recorder, true);
     tell_what_lives();
     Ok(Recording { path, process: std::process::id(), shared, writer: Some(writer), lost_before })
 }
@@ -329,7 +322,7 @@ fn tell_what_lives() {
 }
 
 /// Memory was committed under a tag, or given back. Allocators call this from their inside: nothing is asked of them.
-fn committed(tag: Tag, bytes: i64) {
+pub(super) fn committed(tag: Tag, bytes: i64) {
     if is_on() && core::ptr::eq(tag.ledger(), Ledger::process()) {
         desk::with_as_it_is(|desk| {
             desk.tell(&What::Committed { tag: tag.place() as u32 + 1, bytes });
@@ -342,19 +335,9 @@ fn number_of(tag: Tag) -> u32 {
     if core::ptr::eq(tag.ledger(), Ledger::process()) { tag.place() as u32 + 1 } else { 0 }
 }
 
-/// A heap has handed out a block under its tag. The caller is whoever the heap's function was called by.
-fn block_made(tag: Tag, address: usize, size: usize) {
-    tell_of(address, size, Caller::here(), Some(number_of(tag)));
-}
-
-/// A heap's block got another size.
-fn block_resized(resizing: Resizing, tag: Tag, before: usize, address: usize, size: usize) {
-    tell_of_resizing(resizing, before, address, size, Caller::here(), Some(number_of(tag)));
-}
-
 /// The process is a fork's child: nobody here writes down what is told. Another recording may begin.
 pub(super) fn forget() {
-    recording::switch(false);
+    recording::switch(Listener::Recorder, false);
     TAKEN.store(false, Ordering::Release);
 }
 
@@ -369,7 +352,7 @@ impl Recording {
     /// has their place.
     pub fn pause(&self) {
         let _changes = CHANGES.lock();
-        if self.is_of_this_process() && recording::switch(false) {
+        if self.is_of_this_process() && recording::switch(Listener::Recorder, false) {
             tell(&What::Paused);
         }
     }
@@ -377,9 +360,9 @@ impl Recording {
     /// Goes on after [`pause`](Self::pause).
     pub fn resume(&self) {
         let _changes = CHANGES.lock();
-        if self.is_of_this_process() && !recording::is_on() {
+        if self.is_of_this_process() && !is_on() {
             tell(&What::Resumed);
-            recording::switch(true);
+            recording::switch(Listener::Recorder, true);
         }
     }
 
@@ -403,7 +386,7 @@ impl Recording {
             core::mem::forget(writer);
             return Err(RecordError::Forked);
         }
-        recording::switch(false);
+        recording::switch(Listener::Recorder, false);
         self.shared.ends.store(true, Ordering::Release);
         writer.thread().unpark();
         let written = writer.join();
@@ -431,12 +414,12 @@ impl Drop for Recording {
 #[inline(always)]
 #[must_use]
 pub fn is_on() -> bool {
-    recording::is_on()
+    recording::listens(Listener::Recorder)
 }
 
 /// Nothing more is recorded: nobody writes it down.
 pub(super) fn give_up() {
-    recording::switch(false);
+    recording::switch(Listener::Recorder, false);
 }
 
 /// For events that are told in a pause, too.
@@ -446,26 +429,10 @@ fn tell(what: &What<'_>) {
     });
 }
 
-/// Marks this moment in the recording, if one is being made: the beginning of a level, a save. Reports find it by the text, of
-/// which the first 255 bytes are kept. Thread-safe, allocates nothing.
-pub fn mark(text: &str) {
+/// Tells something, if a recording is made at this moment.
+pub(super) fn tell_if_on(what: &What<'_>) {
     if is_on() {
-        tell(&What::Mark { text });
-    }
-}
-
-/// Leaves a note in the recording, as [`mark`] does, without making the moment one to compare.
-pub fn note(text: &str) {
-    if is_on() {
-        tell(&What::Note { text });
-    }
-}
-
-/// A frame begins. [`MemoryManager::begin_frame`](crate::MemoryManager::begin_frame) says so itself.
-#[inline]
-pub fn frame(number: u64) {
-    if is_on() {
-        tell(&What::Frame { number });
+        tell(what);
     }
 }
 
@@ -482,10 +449,10 @@ pub(crate) fn high_waters() {
     if !is_on() {
         return;
     }
+    // Another frame ends as well: what this one had is told with it, or in the next one.
+    let Some(mut told) = TOLD.try_lock() else { return };
     let ledger = Ledger::process();
     let recent = ledger.take_recent_live();
-    // Another frame ends as well: what this one had is told in it.
-    let Some(mut told) = TOLD.try_lock() else { return };
     let session = SESSION.load(Ordering::Relaxed);
     if told.0 != session {
         *told = (session, [0; Ledger::CAPACITY]);
@@ -497,14 +464,10 @@ pub(crate) fn high_waters() {
     }
 }
 
-/// A block was handed out, to those who called there, under the tag of the thread.
+/// A block was handed out, to those who called there, under the tag given or the thread's.
 #[inline(always)]
-pub(crate) fn allocated(address: usize, size: usize, caller: Caller) {
-    tell_of(address, size, caller, None);
-}
-
-#[inline(always)]
-fn tell_of(address: usize, size: usize, caller: Caller, tag: Option<u32>) {
+pub(super) fn allocated(address: usize, size: usize, caller: Caller, tag: Option<Tag>) {
+    let tag = tag.map(number_of);
     let (address, size) = (address as u64, size as u64);
     let mean = MEAN.load(Ordering::Relaxed);
     if mean != 0 && !sampled(address, size, mean) {
@@ -522,7 +485,7 @@ fn sampled(address: u64, size: u64, mean: u64) -> bool {
 
 /// A block is about to be given back.
 #[inline(always)]
-pub(crate) fn freed(address: usize) {
+pub(super) fn freed(address: usize) {
     let address = address as u64;
     if MEAN.load(Ordering::Relaxed) != 0 && !no_longer_sampled(address) {
         return;
@@ -536,49 +499,37 @@ fn no_longer_sampled(address: u64) -> bool {
     ROOM_OF_ALL.get().is_some_and(|room| room.chosen.may_have(address) && room.chosen.remove(address))
 }
 
-/// Runs something of which nothing is recorded. Whether this thread was already at such a thing is told, too.
-#[inline(always)]
-pub(crate) fn quietly<R>(run: impl FnOnce() -> R) -> (R, bool) {
-    desk::quietly(run)
-}
-
 /// A block is about to get another size. Where it is now another thread's may be before it is told how this one ends.
 #[inline(always)]
-pub(crate) fn resizing(address: usize) -> Resizing {
-    let chosen = MEAN.load(Ordering::Relaxed) != 0 && no_longer_sampled(address as u64);
-    Resizing { time: clock::now(), chosen }
-}
-
-/// A block has got another size.
-#[inline(always)]
-pub(crate) fn resized(resizing: Resizing, before: usize, address: usize, size: usize, caller: Caller) {
-    tell_of_resizing(resizing, before, address, size, caller, None);
+pub(super) fn resizing(resizing: &mut Resizing, address: usize) {
+    resizing.chosen = MEAN.load(Ordering::Relaxed) != 0 && no_longer_sampled(address as u64);
+    resizing.time = clock::now();
 }
 
 /// A block has not got another size: it is as it was.
-pub(crate) fn stays(resizing: Resizing, address: usize) {
+pub(super) fn stays(resizing: Resizing, address: usize) {
     if resizing.chosen && !ROOM_OF_ALL.get().is_some_and(|room| room.chosen.insert(address as u64)) {
         // No room in the list any more: for the recording it goes.
         desk::with(|desk| desk.free(address as u64));
     }
 }
 
+/// A block has got another size.
 #[inline(always)]
-fn tell_of_resizing(
+pub(super) fn resized(
     resizing: Resizing,
     before: usize,
     address: usize,
     size: usize,
     caller: Caller,
-    tag: Option<u32>,
+    tag: Option<Tag>,
 ) {
-    let (before, time) = (before as u64, resizing.time);
     if MEAN.load(Ordering::Relaxed) != 0 {
         // Each of both is in the sample, or not.
         if resizing.chosen {
-            desk::with(|desk| desk.free_at(time, before));
+            desk::with(|desk| desk.free_at(resizing.time, before as u64));
         }
-        return tell_of(address, size, caller, tag);
+        return allocated(address, size, caller, tag);
     }
-    desk::with(|desk| desk.realloc(time, before, address as u64, size as u64, caller));
+    desk::with(|desk| desk.realloc(resizing.time, before as u64, address as u64, size as u64, caller));
 }

@@ -1,0 +1,147 @@
+//! What allocators and programs tell, and who is told: the recorder, Tracy's profiler, or both, as the byte says that allocators
+//! ask ([`recording`]). Without the feature `tracy` there is only the recorder, and nothing is asked here.
+
+use super::session;
+use super::stack::Caller;
+use crate::base::recording::{self, Listener, Resizing};
+use crate::ledger::Tag;
+use crate::ledger::telling::{Recorder, set_recorder};
+#[cfg(feature = "tracy")]
+use crate::tracy;
+
+use super::format::events::What;
+
+/// Heaps with a tag of their own, and regions, tell from now on.
+pub(crate) fn listen() {
+    set_recorder(Recorder {
+        committed: session::committed,
+        allocated: block_made,
+        freed,
+        resizing,
+        resized: block_resized,
+        stays,
+    });
+}
+
+/// Whether the recorder is told. Whoever gets here found that somebody listens.
+#[inline(always)]
+fn recorder_listens() -> bool {
+    !cfg!(feature = "tracy") || recording::listens(Listener::Recorder)
+}
+
+/// A block was handed out, to those who called there, under the tag of the thread.
+#[inline(always)]
+pub(crate) fn allocated(address: usize, size: usize, caller: Caller) {
+    tell_of(address, size, caller, None);
+}
+
+/// A heap has handed out a block under its tag. The caller is whoever the heap's function was called by.
+fn block_made(tag: Tag, address: usize, size: usize) {
+    tell_of(address, size, Caller::here(), Some(tag));
+}
+
+#[inline(always)]
+fn tell_of(address: usize, size: usize, caller: Caller, tag: Option<Tag>) {
+    if recorder_listens() {
+        session::allocated(address, size, caller, tag);
+    }
+    #[cfg(feature = "tracy")]
+    if tracy::is_on() {
+        tracy::allocated(address, size, tag);
+    }
+}
+
+/// A block is about to be given back.
+#[inline(always)]
+pub(crate) fn freed(address: usize) {
+    if recorder_listens() {
+        session::freed(address);
+    }
+    #[cfg(feature = "tracy")]
+    if tracy::is_on() {
+        tracy::freed(address);
+    }
+}
+
+/// A block is about to get another size. Where it is now another thread's may be before it is told how this one ends.
+#[inline(always)]
+pub(crate) fn resizing(address: usize) -> Resizing {
+    let mut resizing = Resizing::default();
+    if recorder_listens() {
+        session::resizing(&mut resizing, address);
+    }
+    #[cfg(feature = "tracy")]
+    if tracy::is_on() {
+        resizing.shown = tracy::resizing(address);
+    }
+    resizing
+}
+
+/// A block has got another size.
+#[inline(always)]
+pub(crate) fn resized(resizing: Resizing, before: usize, address: usize, size: usize, caller: Caller) {
+    tell_of_resizing(resizing, before, address, size, caller, None);
+}
+
+/// A heap's block got another size.
+fn block_resized(resizing: Resizing, tag: Tag, before: usize, address: usize, size: usize) {
+    tell_of_resizing(resizing, before, address, size, Caller::here(), Some(tag));
+}
+
+#[inline(always)]
+fn tell_of_resizing(
+    resizing: Resizing,
+    before: usize,
+    address: usize,
+    size: usize,
+    caller: Caller,
+    tag: Option<Tag>,
+) {
+    if recorder_listens() {
+        session::resized(resizing, before, address, size, caller, tag);
+    }
+    #[cfg(feature = "tracy")]
+    if tracy::is_on() {
+        tracy::resized(resizing.shown, address, size, tag);
+    }
+}
+
+/// A block has not got another size: it is as it was.
+pub(crate) fn stays(resizing: Resizing, address: usize) {
+    if recorder_listens() {
+        session::stays(resizing, address);
+    }
+    #[cfg(feature = "tracy")]
+    if tracy::is_on() {
+        tracy::stays(resizing.shown, address);
+    }
+}
+
+/// Marks this moment in the recording, if one is being made: the beginning of a level, a save. Reports find it by the text, of
+/// which the first 255 bytes are kept. Thread-safe, allocates nothing.
+pub fn mark(text: &str) {
+    session::tell_if_on(&What::Mark { text });
+    #[cfg(feature = "tracy")]
+    if tracy::is_on() {
+        tracy::mark(text);
+    }
+}
+
+/// Leaves a note in the recording, as [`mark`] does, without making the moment one to compare.
+pub fn note(text: &str) {
+    session::tell_if_on(&What::Note { text });
+    #[cfg(feature = "tracy")]
+    if tracy::is_on() {
+        tracy::note(text);
+    }
+}
+
+/// A frame begins. [`MemoryManager::begin_frame`](crate::MemoryManager::begin_frame) says so itself.
+#[inline]
+pub fn frame(number: u64) {
+    session::tell_if_on(&What::Frame { number });
+    #[cfg(feature = "tracy")]
+    if tracy::is_on() {
+        tracy::frame();
+    }
+}
