@@ -200,9 +200,6 @@ pub struct Profiling {
 /// # Errors
 /// [`TracyError`]; nothing is shown then.
 pub fn start(options: TracyOptions) -> Result<Profiling, TracyError> {
-    if !Live::IS_THERE {
-        return Err(TracyError::Unsupported);
-    }
     let process = std::process::id();
     if ![0, process].contains(&PROCESS.load(Ordering::Relaxed)) {
         return Err(TracyError::Forked);
@@ -221,11 +218,12 @@ fn try_start(options: TracyOptions, process: u32) -> Result<Profiling, TracyErro
     let sink = match SINK.get() {
         Some(sink) => sink,
         None => {
+            let live = Live::start().ok_or(TracyError::Unsupported)?;
+            PROCESS.store(process, Ordering::Relaxed);
             let tag = Tag::register("tracy").map_err(TracyError::Tag)?;
             let table = Table::new(room(tag, options.blocks).map_err(TracyError::Memory)?);
-            PROCESS.store(process, Ordering::Relaxed);
             // Nobody else is here: one start at a time.
-            SINK.set(Sink::new(Live::start(), table)).unwrap_or_else(|_| unreachable!("one start at a time"))
+            SINK.set(Sink::new(live, table)).unwrap_or_else(|_| unreachable!("one start at a time"))
         }
     };
     // Without memory for that, a child of a fork goes on telling its copy of the client, which nobody reads.

@@ -26,7 +26,10 @@ impl Name {
     }
 
     /// For Tracy.
-    #[cfg_attr(all(windows, target_env = "gnu"), expect(dead_code, reason = "there is no Tracy there"))]
+    #[cfg_attr(
+        all(windows, target_env = "gnu", not(test)),
+        expect(dead_code, reason = "there is no Tracy there")
+    )]
     pub(super) const fn as_ptr(&'static self) -> *const c_char {
         (&raw const self.0).cast()
     }

@@ -30,12 +30,9 @@ impl core::fmt::Debug for Live {
 }
 
 impl Live {
-    /// There is a client on this system.
-    pub(super) const IS_THERE: bool = true;
-
-    /// Starts the client, unless it runs.
-    pub(super) fn start() -> Self {
-        Self { client: Client::start(), depth: AtomicU32::new(0) }
+    /// Starts the client, unless it runs. None where there is none.
+    pub(super) fn start() -> Option<Self> {
+        Some(Self { client: Client::start(), depth: AtomicU32::new(0) })
     }
 
     pub(super) fn set_depth(&self, frames: u32) {
@@ -100,7 +97,7 @@ impl Wire for Live {
     fn free(&self, address: usize, pool: &'static Name) {
         // SAFETY: as above.
         unsafe {
-            sys::___tracy_emit_memory_free_named(core::ptr::without_provenance(address), pool.as_ptr())
+            sys::___tracy_emit_memory_free_named(core::ptr::without_provenance(address), pool.as_ptr());
         };
     }
 }
