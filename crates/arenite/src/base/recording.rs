@@ -8,7 +8,7 @@
 #[cfg(feature = "record")]
 use super::sync::plain::{AtomicU8, Ordering};
 
-/// The byte, in which each [`Listener`] has a bit. Not zero: what allocators do is told.
+/// The byte, in which each who listens has a bit. Not zero: what allocators do is told.
 #[cfg(feature = "record")]
 pub static STATE: AtomicU8 = AtomicU8::new(0);
 

@@ -16,9 +16,9 @@
 //! | Tracy shows | which is |
 //! |---|---|
 //! | a memory pool for each [`Tag`], named as it is | each block of [`GlobalHeap`](crate::GlobalHeap), [`Heap`](crate::Heap) and what [`Recorded`](crate::Recorded) wraps: handed out, given back, with its call stack if [asked for](TracyOptions::stack_depth) |
-//! | frames | each frame of a [`MemoryManager`](crate::MemoryManager), or each [`record::frame`](crate::record::frame) |
+//! | frames | each frame of a [`MemoryManager`](crate::MemoryManager), or each [`record::frame`] |
 //! | plots `<tag>: committed` and `resident memory` | what tags have committed and the process has in memory, every 80 ms if it changed |
-//! | messages | [`record::mark`](crate::record::mark), in orange, and [`record::note`](crate::record::note) |
+//! | messages | [`record::mark`], in orange, and [`record::note`] |
 //!
 //! A recording into a file can be made at the same time; neither knows of the other.
 //!
