@@ -183,6 +183,15 @@ impl Desk<'_> {
         true
     }
 
+    /// There is no room for something that happened, whatever segments there are.
+    #[cold]
+    pub(super) fn lose(&mut self) {
+        if self.tell(&What::Lost { events: 1 }) {
+            // One writer: its thread.
+            self.log.lost.store(self.log.lost() + 1, Ordering::Relaxed);
+        }
+    }
+
     /// Writes an event that is no stack.
     pub(super) fn tell(&mut self, what: &What<'_>) -> bool {
         self.event::<ROOM_FOR_TEXT>(|memory, bytes, now| memory.write(bytes, now, what))

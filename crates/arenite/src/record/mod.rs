@@ -53,5 +53,5 @@ mod writer;
 pub use session::{
     RecordError, RecordOptions, RecordSummary, Recording, Stacks, frame, is_on, mark, note, start,
 };
-pub(crate) use session::{allocated, freed, quietly, resized, resizing, stays, used};
+pub(crate) use session::{allocated, freed, passes, passes_free, quietly, resized, resizing, stays, used};
 pub(crate) use stack::Caller;
