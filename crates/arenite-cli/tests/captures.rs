@@ -329,9 +329,10 @@ fn sample() -> String {
     tell(1, &What::Tag { tag: 1 });
     (0..100).for_each(|block| tell(1, &What::Alloc { address: (1 + block) << 20, size: BLOCK, stack: 0 }));
     tell(1, &What::Mark { text: "a" });
+    tell(1, &What::Frame { number: 1 });
     (0..20).for_each(|block| tell(1, &What::Alloc { address: (201 + block) << 20, size: BLOCK, stack: 0 }));
     tell(1, &What::Mark { text: "b" });
-    [1, 2].into_iter().for_each(|number| tell(1, &What::Frame { number }));
+    tell(1, &What::Frame { number: 2 });
     writer.end().expect("written");
     path.display().to_string()
 }
