@@ -3,3 +3,4 @@
 pub mod game;
 pub mod inputs;
 pub mod programs;
+pub mod sampled;

@@ -98,7 +98,7 @@ const CASES: [(Alloc, Free, usize, usize); 8] = [
 ///
 /// # Panics
 /// Two blocks overlap, or there is no memory.
-pub(super) fn run() {
+pub(crate) fn run() {
     for (alloc, free, size, live) in black_box(CASES) {
         let mut blocks = Vec::with_capacity(live);
         for _ in 0..BATCHES * BATCH / live {

@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::capture::args::{CheckArgs, DiffArgs, ExportArgs, ReportArgs, TopArgs};
 use crate::fault::Fault;
 use crate::record::args::RecordArgs;
-use crate::size::{parse_budget, parse_leak};
+use crate::size::{parse_budget, parse_leak, parse_size};
 
 /// More frames than this in one run would make the record of the frames itself a matter of gigabytes.
 pub(crate) const MOST_FRAMES: u64 = 4_000_000;
@@ -110,6 +110,9 @@ pub(crate) struct DemoArgs {
     /// written so far if the run fails.
     #[arg(long, value_name = "FILE", conflicts_with = "compare")]
     pub(crate) record: Option<PathBuf>,
+    /// Record one block for so many bytes that are asked for, for example 512KiB, instead of all of them.
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, requires = "record")]
+    pub(crate) sample: Option<u64>,
     /// Serve the figures of every tag to Prometheus while the game runs, at http://ADDRESS/metrics; a port alone is of this
     /// machine only (127.0.0.1), and 0 is a free one.
     #[arg(long, value_name = "ADDRESS", value_parser = crate::metrics::parse_address, conflicts_with = "compare")]

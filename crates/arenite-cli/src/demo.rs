@@ -52,7 +52,7 @@ pub(crate) fn run(args: &DemoArgs, heap_calls: fn() -> u64) -> Result<(), Fault>
             print(&mut io::stderr().lock(), format!("metrics at http://{address}/metrics\n").as_bytes())?;
         }
     }
-    let recording = args.record.as_deref().map(start_recording).transpose()?;
+    let recording = args.record.as_deref().map(|path| start_recording(path, args.sample)).transpose()?;
     let record = {
         let progress = Progress::new(config.frames, args.quiet);
         let mut marked = Marked { progress, frames: config.frames, scene: String::new() };
@@ -72,12 +72,12 @@ pub(crate) fn run(args: &DemoArgs, heap_calls: fn() -> u64) -> Result<(), Fault>
     tell(args, targets.json.as_ref(), &(summary(outcome) + &recorded.unwrap_or_default()))
 }
 
-fn start_recording(path: &Path) -> Result<Recording, Fault> {
+fn start_recording(path: &Path, sample: Option<u64>) -> Result<Recording, Fault> {
     // A device is never read again, and a pipe that nobody reads would stop the game.
     if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
         return Err(Fault::new(format_args!("cannot write {}: it is not a file", path.display())));
     }
-    record::start(RecordOptions::new(path)).map_err(Fault::new)
+    record::start(RecordOptions::new(path).sample(sample.unwrap_or(0))).map_err(Fault::new)
 }
 
 /// Ends a recording; the line that says what came of it.

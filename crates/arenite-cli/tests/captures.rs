@@ -5,8 +5,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
-use arenite::record::{self, RecordOptions};
+use arenite::record::format::events::What;
+use arenite_demo::report::units;
+use arenite_inspect::Estimate;
 use serde_json::Value;
+
+#[path = "../../arenite-inspect/tests/made_up/mod.rs"]
+mod made_up;
+
+use made_up::{RECORDER, Writer};
 
 const FRAMES: u64 = 60;
 const LEAK: u64 = 1024;
@@ -311,16 +318,122 @@ fn a_page_is_one_file_that_asks_nobody() {
     refusal(&["report", leaky, "--html", &page, "--top", "3"]);
 }
 
+const SAMPLE: u64 = 64 << 10;
+const BLOCK: u64 = 8 << 10;
+
+/// A sample that no recorder wrote: a hundred blocks of 8 KiB of `render` that stay, ten of 1 MiB of `audio` that go, and between the marks
+/// `a` and `b` twenty of 8 KiB of `render` that come.
+fn sample() -> String {
+    let path = folder().join(format!("sample-{:?}.arec", std::thread::current().id()));
+    let mut writer =
+        Writer::with(fs::File::create(&path).expect("a file"), 1_000_000_000, SAMPLE).expect("written");
+    let mut time = 0;
+    let mut tell = |thread: u32, what: &What<'_>| {
+        time += 1000;
+        writer.event(thread, time, what).expect("written");
+    };
+    for (tag, name) in [(1, "render"), (2, "audio"), (3, "scripts")] {
+        tell(RECORDER, &What::TagNamed { tag, name });
+    }
+    tell(1, &What::Tag { tag: 2 });
+    (0..10).for_each(|block| tell(1, &What::Alloc { address: (900 + block) << 24, size: 1 << 20, stack: 0 }));
+    (0..10).for_each(|block| tell(1, &What::Free { address: (900 + block) << 24 }));
+    tell(1, &What::Tag { tag: 1 });
+    (0..100).for_each(|block| tell(1, &What::Alloc { address: (1 + block) << 20, size: BLOCK, stack: 0 }));
+    tell(1, &What::Mark { text: "a" });
+    tell(1, &What::Frame { number: 1 });
+    (0..20).for_each(|block| tell(1, &What::Alloc { address: (201 + block) << 20, size: BLOCK, stack: 0 }));
+    tell(1, &What::Mark { text: "b" });
+    tell(1, &What::Frame { number: 2 });
+    writer.end().expect("written");
+    path.display().to_string()
+}
+
 #[test]
-fn a_sample_is_shown_and_not_judged() {
-    let path = folder().join("sample.arec");
-    // Of this process, whose allocator is the system's: no event, but a whole file.
-    let options = RecordOptions::new(&path).sample(512 << 10);
-    record::start(options).expect("a recording").stop().expect("written");
-    let path = path.display().to_string();
+fn a_sample_is_told_as_estimates_with_their_intervals() {
+    let path = sample();
+    let live = Estimate::of([BLOCK; 120], SAMPLE);
+    let report = json(&path);
+    assert_eq!(
+        (&report["estimated"], report["recorded"]["blocks"].as_u64()),
+        (&Value::Bool(true), Some(130))
+    );
+    let near = |figure: &Value, expected: f64, what: &str| {
+        let figure = figure.as_f64().expect("a figure");
+        // Blocks are whole ones: the sum of their halves is off by so much at the most, and so is what is rounded up.
+        assert!((figure / expected - 1.0).abs() < 0.01, "{what}: {figure}, not {expected}");
+    };
+    for figures in [&report["total"], tag(&report, "render")] {
+        near(&figures["live_bytes"], live.bytes, "live");
+        near(&figures["within"]["live_bytes"], live.within, "its interval");
+        near(&figures["live_blocks"], live.blocks, "blocks");
+        near(&figures["within"]["live_blocks"], live.blocks_within, "their interval");
+    }
+    let asked = Estimate::of([BLOCK; 120].into_iter().chain([1 << 20; 10]), SAMPLE);
+    near(&report["total"]["bytes"], asked.bytes, "asked for");
+    near(&report["threads"][0]["within"]["bytes"], asked.within, "the thread's interval");
+
     let text = printed(&["report", &path]);
-    assert!(text.contains("it is a sample"), "{text}");
-    let line = refusal(&["check", &path, "--max-total", "1GiB"]);
-    assert!(line.contains("it is a sample") && line.contains("--incomplete"), "{line}");
-    assert_eq!(check(&path, &["--max-total", "1GiB", "--incomplete"]).0, 0);
+    let line = |name: &str| {
+        text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name}\n{text}"))
+    };
+    assert!(text.contains("note: it is a sample") && text.contains("estimates"), "{text}");
+    for name in ["live at the end", "at the peak", "asked for"] {
+        assert!(line(name).contains(" about ") && line(name).contains("(± "), "{}", line(name));
+    }
+    assert!(line("in the sample").contains("130 blocks of 10.9 MiB"), "{}", line("in the sample"));
+    assert_eq!(line("render ").matches(" ± ").count(), 4, "{}", line("render "));
+    assert!(text.contains("a guess"), "which frame was the worst\n{text}");
+
+    let page = folder().join("sample.html");
+    printed(&["report", &path, "--html", &page.display().to_string()]);
+    let page = fs::read_to_string(page).expect("a page");
+    assert!(page.contains("\"live_within\":[") && page.contains("it is a sample"), "no intervals");
+}
+
+#[test]
+fn a_sample_is_judged_by_its_estimates() {
+    let path = sample();
+    let live = Estimate::of([BLOCK; 120], SAMPLE);
+    let judged = |most: f64| check(&path, &["--max-live", &format!("render={}B", most as u64)]);
+    let (code, lines) = judged(live.bytes * 1.001);
+    assert_eq!(code, 0, "{lines:?}");
+    assert!(
+        lines[0].contains("about ")
+            && lines[0].contains("as estimated")
+            && lines[0].contains("within the interval")
+    );
+    let (code, lines) = judged(live.bytes * 0.999);
+    assert!(code == 1 && lines[0].contains("within the interval"), "{lines:?}");
+    for (most, expected) in [(live.bytes + 1.1 * live.within, 0), (live.bytes - 1.1 * live.within, 1)] {
+        let (code, lines) = judged(most);
+        assert!(code == expected && !lines[0].contains("within the interval"), "{lines:?}");
+    }
+    let (code, lines) = check(&path, &["--max-live", "scripts=1KiB", "--max-total", "1GiB"]);
+    assert!(code == 0 && lines[0].contains("less than 192 KiB") && lines[1].contains("± "), "{lines:?}");
+    let (code, lines) = check(&path, &["--from", "a", "--to", "b", "--no-leaks", "--max-total", "1GiB"]);
+    assert!(
+        code == 1 && lines.iter().any(|line| line.contains("about ") && line.contains("stayed")),
+        "{lines:?}"
+    );
+    let line = refusal(&["check", &path, "--max-per-frame", "10"]);
+    assert!(
+        line.contains("a sample has too few blocks of a frame") && line.contains("--incomplete"),
+        "{line}"
+    );
+
+    let text = printed(&["diff", &path, "--from", "a", "--to", "b"]);
+    let row = text.lines().find(|line| line.starts_with("render ")).unwrap_or_else(|| panic!("{text}"));
+    // What was there at both marks does not make the change less certain.
+    let came = Estimate::of([BLOCK; 20], SAMPLE);
+    assert!(row.contains(&format!("+{} ± ", units::bytes(came.bytes as u64))), "{row}\n{text}");
+}
+
+#[test]
+fn a_sample_is_recorded_by_the_demo() {
+    let path = folder().join("demo-sample.arec").display().to_string();
+    let run = ["--frames", "5", "--scenes", "1", "--agents", "16", "--threads", "1", "--record", &path];
+    printed(&[&run[..], &["--sample", "64KiB"]].concat());
+    assert_eq!(json(&path)["sample_bytes"].as_u64(), Some(64 << 10));
+    assert!(refusal(&["--frames", "5", "--sample", "64KiB"]).contains("--record"));
 }

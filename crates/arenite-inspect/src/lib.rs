@@ -8,6 +8,9 @@
 //! page: which call stacks did most of each frame, what they had at many moments, where blocks lie. `Symbols` (the feature
 //! `symbols`, which is on by default) turns return addresses into functions and lines.
 //!
+//! Of a recording that is a sample, all of them tell estimates of the whole, with how far those may be off ([`Spread`], [`Estimate`]).
+//! [`Live`] knows the recorded blocks only.
+//!
 //! With the feature `export`, `export` writes a recording as other tools read them.
 //!
 //! [`Follow`] reads a capture while it is being written, for a display.
@@ -41,7 +44,7 @@ pub use detail::{
     Detail, DetailMoment, DetailOptions, DetailRow, DetailSite, HeapMap, MapCell, MomentKind, RowKind,
     SiteUse,
 };
-pub use estimate::Estimate;
+pub use estimate::{Estimate, Spread};
 pub use follow::{Activity, Board, Follow, FollowError, FollowState, Rate, TagRow, ThreadRow, Tick};
 pub use live::{Block, Change, Live};
 pub use reader::{Capture, ReadError, ReadSummary};

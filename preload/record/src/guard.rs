@@ -35,7 +35,7 @@ impl Inside {
     /// A block came from the next definition, or none.
     #[inline(always)]
     pub(crate) fn came(&self, block: usize, size: usize, caller: Caller) {
-        if block != 0 {
+        if block != 0 && !interposer::passes(size) {
             keeping_errno(|| interposer::allocated(block, size, caller));
         }
     }
@@ -43,7 +43,7 @@ impl Inside {
     /// A block is about to go to the next definition, or nothing.
     #[inline(always)]
     pub(crate) fn goes(&self, block: usize) {
-        if block != 0 {
+        if block != 0 && !interposer::passes_free(block) {
             keeping_errno(|| interposer::freed(block));
         }
     }

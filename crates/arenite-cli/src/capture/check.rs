@@ -7,6 +7,7 @@ use arenite_demo::report::units::{bytes, count, counted};
 use arenite_inspect::{Held, Summary, SummaryOptions, TagFigures};
 
 use super::args::CheckArgs;
+use super::interval::{Told, whole};
 use super::{Opened, seconds};
 use crate::fault::Fault;
 use crate::output::print;
@@ -43,12 +44,13 @@ pub(crate) fn check(args: &CheckArgs) -> Result<ExitCode, Fault> {
     }
     let mut opened = Opened::read(&args.file, &options)?;
     if !args.incomplete
-        && (!opened.summary.is_whole() || opened.summary.sample_bytes != 0)
+        && !opened.summary.is_whole()
         && let Some(why) = opened.warnings().first()
     {
         let path = opened.path.display();
         return Err(Fault::new(format_args!("{path}: {why} (--incomplete judges it all the same)")));
     }
+    let told = Told::of(&opened.summary);
     let mut verdicts = Vec::new();
     for (tag, most) in &args.max_live {
         verdicts.push(max_live(&opened.summary, tag, *most)?);
@@ -57,6 +59,12 @@ pub(crate) fn check(args: &CheckArgs) -> Result<ExitCode, Fault> {
         verdicts.push(max_total(&opened.summary, most));
     }
     if let Some(most) = args.max_per_frame {
+        if told.is_sampled() && !args.incomplete {
+            let path = opened.path.display();
+            return Err(Fault::new(format_args!(
+                "{path}: a sample has too few blocks of a frame for --max-per-frame (--incomplete judges it all the same)"
+            )));
+        }
         verdicts.push(max_per_frame(&opened.summary, most)?);
     }
     for tag in &args.no_leaks {
@@ -89,23 +97,49 @@ fn max_live(summary: &Summary, tag: &str, most: u64) -> Result<Verdict, Fault> {
     });
     let before = within.map(|tag| tag.before_bytes).fold(0, u64::saturating_add);
     let when = moment(summary, figures.peak_time, figures.peak_frame);
-    Ok(most_bytes(&format!("max-live {tag}"), figures.peak_bytes, before, &when, most))
+    let within = figures.peak_spread.bytes_within(figures.peak_bytes);
+    let peak = Peak { bytes: figures.peak_bytes, within, before };
+    Ok(most_bytes(summary, &format!("max-live {tag}"), &peak, &when, most))
 }
 
 fn max_total(summary: &Summary, most: u64) -> Verdict {
     let when = moment(summary, summary.peak_time, summary.peak_frame);
-    most_bytes("max-total", summary.total.peak_bytes, summary.before().bytes, &when, most)
+    let total = &summary.total;
+    let peak = Peak { bytes: total.peak_bytes, within: total.peak_within(), before: summary.before().bytes };
+    most_bytes(summary, "max-total", &peak, &when, most)
 }
 
-fn most_bytes(rule: &str, peak: u64, before: u64, when: &str, most: u64) -> Verdict {
+/// The most bytes that lived; of a sample, what it tells of them.
+struct Peak {
+    bytes: u64,
+    within: u64,
+    /// Bytes from before the recording.
+    before: u64,
+}
+
+/// Of a sample the estimate is judged, wherever the limit is in its interval; the line says so.
+fn most_bytes(summary: &Summary, rule: &str, peak: &Peak, when: &str, most: u64) -> Verdict {
     // What was there before may be gone by then, but nothing says so.
-    let found = peak.saturating_add(before);
-    let of_before = if before > 0 {
-        format!(", {} of them from before the recording", bytes(before))
+    let found = peak.bytes.saturating_add(peak.before);
+    let mut line = if summary.sample_bytes == 0 {
+        format!("{rule}: {} {when}", exactly(found))
+    } else if peak.bytes == 0 {
+        // Of so much none is in a sample once in twenty times.
+        let unseen = bytes(summary.sample_bytes.saturating_mul(3));
+        format!(
+            "{rule}: {}, as estimated: none of its blocks is in the sample, so it had less than {unseen}",
+            exactly(found)
+        )
     } else {
-        String::new()
+        format!("{rule}: {} {when}, as estimated", Told::of(summary).bytes(found, peak.within))
     };
-    let line = format!("{rule}: {} {when}{of_before}; {} allowed", exactly(found), exactly(most));
+    if peak.before > 0 {
+        line += &format!(", {} of them from before the recording", bytes(peak.before));
+    }
+    line += &format!("; {} allowed", exactly(most));
+    if peak.within > 0 && found.abs_diff(most) <= peak.within {
+        line += ", which is within the interval";
+    }
     Verdict { holds: found <= most, line }
 }
 
@@ -144,21 +178,22 @@ fn no_leaks(opened: &mut Opened, tag: &str) -> Result<Verdict, Fault> {
     let stayed = stayed.filter(|((of, _), _)| tag.is_empty() || summary.is_within(*of, tag));
     let (mut all, mut worst) = (Held::default(), None);
     for ((of, stack), held) in stayed {
-        all.blocks += held.blocks;
-        all.bytes = all.bytes.saturating_add(held.bytes);
+        all = all.and(held);
         if worst.is_none_or(|(_, _, most)| most < held.bytes) {
             worst = Some((*of, *stack, held.bytes));
         }
     }
     let rule = if tag.is_empty() { "no-leaks".to_owned() } else { format!("no-leaks {tag}") };
     let Some((of, stack, most)) = worst else {
-        return Ok(Verdict { holds: true, line: format!("{rule}: nothing stayed") });
+        let of = if summary.sample_bytes > 0 { "nothing of the sample stayed" } else { "nothing stayed" };
+        return Ok(Verdict { holds: true, line: format!("{rule}: {of}") });
     };
     let name = summary.tags.get(&of).map_or("(no tag)", |tag| tag.name.as_str());
+    let (told, [within, blocks_within]) = (Told::of(summary), whole(&all.estimate()));
     let line = format!(
         "{rule}: {} of {} stayed, {} of them of tag {name} from {}",
-        counted(all.blocks, "block", "blocks"),
-        bytes(all.bytes),
+        told.counted(all.blocks, blocks_within, "block", "blocks"),
+        told.bytes(all.bytes, within),
         bytes(most),
         sites.line(summary.stack(stack))
     );

@@ -5,9 +5,10 @@ use std::fmt::Write as _;
 use std::io;
 
 use arenite_demo::report::units::{bytes, count};
-use arenite_inspect::{Held, Snapshot, Summary, SummaryOptions};
+use arenite_inspect::{Held, Snapshot, Spread, Summary, SummaryOptions, Window};
 
 use super::args::DiffArgs;
+use super::interval::{Told, whole};
 use super::sites::Sites;
 use super::{Opened, seconds, shown};
 use crate::fault::Fault;
@@ -18,10 +19,12 @@ use crate::table::Table;
 const MOST_TAGS: usize = 60;
 
 /// How blocks and bytes changed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Change {
     before: Held,
     after: Held,
+    /// What is in both: in a sample, too, so that it does not put off the difference.
+    kept: Spread,
 }
 
 impl Change {
@@ -34,7 +37,22 @@ impl Change {
     }
 
     fn is_some(&self) -> bool {
-        self.before != self.after
+        (self.before.blocks, self.before.bytes) != (self.after.blocks, self.after.bytes)
+    }
+
+    /// By how much bytes changed, with the sign; of a sample with how far that may be from the truth.
+    fn shown_bytes(&self) -> String {
+        signed(self.bytes(), bytes) + &self.within(|spread| bytes(spread.difference_bytes_within()))
+    }
+
+    /// The same of blocks.
+    fn shown_blocks(&self) -> String {
+        signed(self.blocks(), count) + &self.within(|spread| count(spread.difference_blocks_within()))
+    }
+
+    fn within(&self, shown: impl Fn(Spread) -> String) -> String {
+        let spread = self.before.spread.without(&self.kept).and(&self.after.spread.without(&self.kept));
+        if spread == Spread::default() { String::new() } else { format!(" ± {}", shown(spread)) }
     }
 }
 
@@ -79,8 +97,9 @@ pub(crate) fn diff(args: &DiffArgs) -> Result<(), Fault> {
         "after   {}\n",
         described(summaries.1, after, path, Some(args.to.as_deref().unwrap_or("its end")))
     );
-    let total = Change { before: before.total, after: after.total };
-    text.push_str(&tags(summaries, before, after, total));
+    // Of two recordings nothing is in both.
+    let kept = if b.is_some() { BTreeMap::new() } else { kept(&a.summary.window, |(tag, _)| *tag) };
+    text.push_str(&tags(summaries, before, after, &kept));
     let changes = match &mut b {
         Some(b) => between_captures(&mut a, b),
         None => within_capture(&a.summary, &mut a.sites),
@@ -90,11 +109,20 @@ pub(crate) fn diff(args: &DiffArgs) -> Result<(), Fault> {
     print(&mut io::stdout().lock(), text.as_bytes())
 }
 
+/// What lived at both moments, by tag or call stack.
+fn kept(window: &Window, owner: impl Fn(&(u32, u32)) -> u32) -> BTreeMap<u32, Spread> {
+    let mut sums: BTreeMap<u32, Spread> = BTreeMap::new();
+    for (owners, held) in &window.kept {
+        let sum = sums.entry(owner(owners)).or_default();
+        *sum = sum.and(&held.spread);
+    }
+    sums
+}
+
 fn described(summary: &Summary, snapshot: &Snapshot, path: &std::path::Path, moment: Option<&str>) -> String {
     format!(
-        "{} in {} blocks: {}, {} (after {})",
-        bytes(snapshot.total.bytes),
-        count(snapshot.total.blocks),
+        "{}: {}, {} (after {})",
+        Told::of(summary).held(snapshot.total.bytes, snapshot.total.blocks, &snapshot.total.estimate()),
         shown(path),
         moment.unwrap_or("its beginning"),
         seconds(summary.seconds(snapshot.moment.time))
@@ -112,7 +140,14 @@ fn signed(change: i128, shown: impl Fn(u64) -> String) -> String {
 }
 
 /// Tags by name, what is below them not included; those that changed most first.
-fn tags(summaries: (&Summary, &Summary), before: &Snapshot, after: &Snapshot, total: Change) -> String {
+fn tags(
+    summaries: (&Summary, &Summary),
+    before: &Snapshot,
+    after: &Snapshot,
+    kept: &BTreeMap<u32, Spread>,
+) -> String {
+    let all = kept.values().fold(Spread::default(), |sum, spread| sum.and(spread));
+    let total = Change { before: before.total, after: after.total, kept: all };
     let mut changes: BTreeMap<&str, Change> = BTreeMap::new();
     let name = |summary: &'_ Summary, tag: &u32| -> Option<String> {
         summary.tags.get(tag).map(|tag| tag.name.clone())
@@ -129,6 +164,12 @@ fn tags(summaries: (&Summary, &Summary), before: &Snapshot, after: &Snapshot, to
     for (name, held) in &after {
         changes.entry(name).or_default().after = *held;
     }
+    for (tag, spread) in kept {
+        let name = name(summaries.0, tag).unwrap_or_else(|| "(no tag)".into());
+        if let Some(change) = changes.get_mut(name.as_str()) {
+            change.kept = *spread;
+        }
+    }
     let mut changes: Vec<(&str, Change)> =
         changes.into_iter().filter(|(_, change)| change.is_some()).collect();
     changes.sort_by_key(|(_, change)| std::cmp::Reverse(change.bytes().unsigned_abs()));
@@ -139,10 +180,10 @@ fn tags(summaries: (&Summary, &Summary), before: &Snapshot, after: &Snapshot, to
     for (name, change) in changes {
         table.row(vec![
             name.to_owned(),
-            bytes(change.before.bytes),
-            bytes(change.after.bytes),
-            signed(change.bytes(), bytes),
-            signed(change.blocks(), count),
+            Told::of(summaries.0).cell(change.before.bytes, whole(&change.before.estimate())[0]),
+            Told::of(summaries.1).cell(change.after.bytes, whole(&change.after.estimate())[0]),
+            change.shown_bytes(),
+            change.shown_blocks(),
         ]);
     }
     let more = if more > 0 { format!("… {more} more tags\n") } else { String::new() };
@@ -157,6 +198,9 @@ fn within_capture(summary: &Summary, names: &mut Sites) -> Vec<SiteChange> {
     }
     for (stack, held) in &summary.window.to.sites {
         changes.entry(*stack).or_default().after = *held;
+    }
+    for (stack, spread) in kept(&summary.window, |(_, stack)| *stack) {
+        changes.entry(stack).or_default().kept = spread;
     }
     let mut found = Merged::default();
     for (stack, change) in changes.into_iter().filter(|(_, change)| change.is_some()) {
@@ -191,10 +235,8 @@ impl Merged {
             .entry(key)
             .or_insert(SiteChange { change: Change::default(), stack, of_after })
             .change;
-        for (sum, held) in [(&mut sum.before, change.before), (&mut sum.after, change.after)] {
-            sum.blocks = sum.blocks.saturating_add(held.blocks);
-            sum.bytes = sum.bytes.saturating_add(held.bytes);
-        }
+        (sum.before, sum.after) = (sum.before.and(&change.before), sum.after.and(&change.after));
+        sum.kept = sum.kept.and(&change.kept);
     }
 
     /// What changed most first.
@@ -227,8 +269,8 @@ fn sites(
         let _ = writeln!(
             text,
             "  {} in {} blocks: {} → {}",
-            signed(change.bytes(), bytes),
-            signed(change.blocks(), count),
+            change.shown_bytes(),
+            change.shown_blocks(),
             bytes(change.before.bytes),
             bytes(change.after.bytes)
         );

@@ -1,10 +1,14 @@
 //! A report for machines. Times are seconds since the first event, sizes bytes.
+//!
+//! Of a sample figures are estimates of the whole (`estimated`), and beside them is a `within`: the true figure is no further away, 95
+//! times in 100. What has none there is estimated as well.
 
-use arenite_inspect::{BudgetFigures, Figures, Frame, FrameRow, ProcessFigures, Summary};
+use arenite_inspect::{BudgetFigures, Figures, Frame, FrameRow, ProcessFigures, Spread, Summary};
 use serde_json::{Value, json};
 
 use super::Opened;
-use super::report::{most, tags};
+use super::interval::whole;
+use super::report::{TagRow, most, tags};
 use super::sites::Sites;
 use crate::fault::Fault;
 
@@ -12,17 +16,18 @@ use crate::fault::Fault;
 pub(super) fn report(opened: &mut Opened, top: usize) -> Result<String, Fault> {
     let warnings = opened.warnings();
     let Opened { path, process, summary, sites } = opened;
-    let before = summary.before();
+    let (before, sampled) = (summary.before(), summary.sample_bytes > 0);
     let frames = &summary.frames;
     let rows = |rows: &[FrameRow]| -> Vec<Value> { rows.iter().map(|row| frame(summary, row)).collect() };
     let tags: Vec<Value> = tags(summary)
         .into_iter()
         .map(|row| {
+            let within = sampled.then(|| within_of_tag(&row));
             json!({
                 "name": row.name, "live_bytes": row.live_bytes, "live_blocks": row.live_blocks, "peak_bytes": row.peak_bytes,
                 "bytes": row.bytes, "calls": row.calls, "temporaries": row.temporaries, "before_bytes": row.before_bytes,
                 "committed": row.committed, "peak_committed": row.peak_committed, "budget": row.budget.map(budget),
-                "most_used": row.most_used, "peak_used": row.peak_used,
+                "most_used": row.most_used, "peak_used": row.peak_used, "within": within,
             })
         })
         .collect();
@@ -30,12 +35,23 @@ pub(super) fn report(opened: &mut Opened, top: usize) -> Result<String, Fault> {
         json!({
             "text": mark.text, "seconds": summary.seconds(mark.time), "frame": mark.frame, "live_bytes": mark.live_bytes,
             "live_blocks": mark.live_blocks, "peak_bytes": mark.peak_bytes, "calls": mark.calls,
+            "within": sampled.then(|| json!({
+                "live_bytes": mark.live_spread.bytes_within(mark.live_bytes),
+                "live_blocks": mark.live_spread.blocks_within(mark.live_blocks),
+                "peak_bytes": mark.peak_spread.bytes_within(mark.peak_bytes),
+                "calls": mark.calls_spread.blocks_within(mark.calls),
+            })),
         })
     });
     let threads = summary.threads.iter().map(|(number, thread)| {
         json!({
             "number": number, "name": thread.name, "allocs": thread.allocs, "reallocs": thread.reallocs,
             "frees": thread.frees, "frees_of_others": thread.frees_of_others, "bytes": thread.bytes,
+            "within": sampled.then(|| {
+                let mut within = asked_within(&thread.spread, thread.allocs + thread.reallocs, thread.bytes);
+                within["frees"] = thread.frees_within().into();
+                within
+            }),
         })
     });
     // At place `n` blocks of less than 2ⁿ bytes or nanoseconds, and not of less than half.
@@ -55,9 +71,11 @@ pub(super) fn report(opened: &mut Opened, top: usize) -> Result<String, Fault> {
         "skipped_bytes": summary.skipped,
         "events": summary.read.events,
         "sample_bytes": summary.sample_bytes,
+        "estimated": sampled,
+        "recorded": { "blocks": summary.recorded.blocks, "bytes": summary.recorded.bytes },
         "pauses": summary.pauses,
         "warnings": warnings,
-        "total": figures(&summary.total),
+        "total": figures(&summary.total, sampled),
         "peak": { "seconds": summary.seconds(summary.peak_time), "frame": summary.peak_frame },
         "before": { "blocks": before.blocks, "bytes": before.bytes, "unknown_frees": summary.unknown_frees },
         "memory": memory(&summary.process),
@@ -87,13 +105,37 @@ pub(super) fn report(opened: &mut Opened, top: usize) -> Result<String, Fault> {
     serde_json::to_string_pretty(&value).map(|text| text + "\n").map_err(Fault::new)
 }
 
-fn figures(figures: &Figures) -> Value {
+fn figures(figures: &Figures, sampled: bool) -> Value {
+    let within = sampled.then(|| {
+        let [live, live_blocks] = whole(&figures.live());
+        let [at_peak, blocks_at_peak] = whole(&figures.at_peak());
+        let [asked, calls] = whole(&figures.asked());
+        let [temporary, temporaries] = whole(&figures.temporary());
+        json!({
+            "bytes": asked, "calls": calls, "frees": figures.frees_within(), "live_blocks": live_blocks,
+            "live_bytes": live, "peak_bytes": figures.peak_within(), "blocks_at_peak": blocks_at_peak,
+            "bytes_at_peak": at_peak, "temporaries": temporaries, "temporary_bytes": temporary,
+        })
+    });
     json!({
         "allocs": figures.allocs, "reallocs": figures.reallocs, "frees": figures.frees, "bytes": figures.bytes,
         "live_blocks": figures.live_blocks, "live_bytes": figures.live_bytes, "peak_bytes": figures.peak_bytes,
         "blocks_at_peak": figures.blocks_at_peak, "bytes_at_peak": figures.bytes_at_peak,
-        "temporaries": figures.temporaries, "temporary_bytes": figures.temporary_bytes,
+        "temporaries": figures.temporaries, "temporary_bytes": figures.temporary_bytes, "within": within,
     })
+}
+
+/// How far what was asked for may be from the truth.
+fn asked_within(spread: &Spread, calls: u64, bytes: u64) -> Value {
+    json!({ "calls": spread.blocks_within(calls), "bytes": spread.bytes_within(bytes) })
+}
+
+fn within_of_tag(row: &TagRow) -> Value {
+    let mut within = asked_within(&row.asked_spread, row.calls, row.bytes);
+    within["live_bytes"] = row.live_spread.bytes_within(row.live_bytes).into();
+    within["live_blocks"] = row.live_spread.blocks_within(row.live_blocks).into();
+    within["peak_bytes"] = row.peak_spread.bytes_within(row.peak_bytes).into();
+    within
 }
 
 pub(super) fn budget(budget: BudgetFigures) -> Value {
@@ -116,6 +158,7 @@ fn frame(summary: &Summary, row: &FrameRow) -> Value {
         "allocs": row.allocs, "reallocs": row.reallocs, "frees": row.frees, "bytes": row.bytes,
         "temporaries": row.temporaries, "live_bytes": row.live_bytes, "peak_bytes": row.peak_bytes,
         "used_bytes": row.used_bytes,
+        "within": (summary.sample_bytes > 0).then(|| asked_within(&row.spread, row.calls(), row.bytes)),
     })
 }
 
@@ -125,7 +168,7 @@ fn site_list(summary: &Summary, sites: &mut Sites, top: usize, figure: fn(&Figur
     let most = most(summary, top, figure).into_iter();
     most.map(|(stack, site)| {
         let frames: Vec<Value> = sites.frames(summary.stack(stack)).into_iter().map(shown).collect();
-        json!({ "stack": stack, "figures": figures(&site), "frames": frames })
+        json!({ "stack": stack, "figures": figures(&site, summary.sample_bytes > 0), "frames": frames })
     })
     .collect()
 }

@@ -3,6 +3,7 @@
 //! ```text
 //!   args    options of all
 //!   sites   a call stack as a person wants to read it: without the insides of allocators and the runtime's beginning
+//!   interval   figures of a sample: how far they may be off
 //!   report ─ json, text, page    check    diff    export    top, a room of its own
 //! ```
 
@@ -10,6 +11,7 @@ pub(crate) mod args;
 mod check;
 mod diff;
 mod export;
+mod interval;
 mod json;
 mod page;
 mod report;
@@ -56,7 +58,9 @@ impl Opened {
 
     /// What a reader of its figures must know: a line each.
     fn warnings(&self) -> Vec<String> {
-        self.warnings_with("figures are those of the sample")
+        self.warnings_with(
+            "figures of blocks are estimates of the whole, ± what has the truth 95 times in 100",
+        )
     }
 
     /// The same, with what is to be known of the figures of a sample.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 
-use arenite_inspect::{BudgetFigures, Figures, Summary, SummaryOptions};
+use arenite_inspect::{BudgetFigures, Figures, Spread, Summary, SummaryOptions};
 
 use super::args::ReportArgs;
 use super::{Opened, json, page, text};
@@ -58,6 +58,10 @@ pub(super) struct TagRow {
     pub(super) budget: Option<BudgetFigures>,
     pub(super) most_used: u64,
     pub(super) peak_used: u64,
+    /// Of a sample: how far the figures may be from the truth.
+    pub(super) live_spread: Spread,
+    pub(super) peak_spread: Spread,
+    pub(super) asked_spread: Spread,
 }
 
 impl TagRow {
@@ -80,10 +84,12 @@ pub(super) fn tags(summary: &Summary) -> Vec<TagRow> {
             row.calls = row.calls.saturating_add(tag.own.calls());
             row.temporaries = row.temporaries.saturating_add(tag.own.temporaries);
             row.before_bytes = row.before_bytes.saturating_add(tag.before_bytes);
+            row.asked_spread = row.asked_spread.and(&tag.own.asked_spread());
         }
         let row = rows.entry(*number).or_default();
         row.name.clone_from(&tag.name);
         (row.live_bytes, row.peak_bytes) = (tag.live_bytes, tag.peak_bytes);
+        (row.live_spread, row.peak_spread) = (tag.live_spread, tag.peak_spread);
         (row.committed, row.peak_committed) = (tag.committed, tag.peak_committed);
         (row.budget, row.most_used, row.peak_used) = (tag.budget, tag.most_used, tag.peak_used);
     }

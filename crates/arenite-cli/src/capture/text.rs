@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use arenite_demo::report::units::{bytes, count, counted, millis};
-use arenite_inspect::{Figures, FrameRow, Summary};
+use arenite_inspect::{Estimate, Figures, FrameRow, Summary};
 
+use super::interval::{Told, whole};
 use super::report::{TagRow, most, tags};
 use super::sites::Sites;
 use super::{Opened, seconds, shown};
@@ -17,32 +18,40 @@ const WORST: usize = 5;
 /// The longest bar.
 const BAR: u64 = 40;
 
+/// Bytes of a call site, and the same with their interval.
+type Figure = fn(&Figures) -> u64;
+type Interval = fn(&Figures) -> Estimate;
+
 /// The whole text, ending in a line break.
 pub(super) fn report(opened: &mut Opened, top: usize) -> String {
     let mut text = head(opened);
     let Opened { summary, sites, .. } = opened;
     tag_table(&mut text, summary);
-    site_list(&mut text, summary, sites, top, "live at the end", |site| site.live_bytes);
-    site_list(&mut text, summary, sites, top, "live at the peak", |site| site.bytes_at_peak);
-    site_list(&mut text, summary, sites, top, "asked for", |site| site.bytes);
-    site_list(&mut text, summary, sites, top, "asked for and given back in the same frame", |site| {
-        site.temporary_bytes
-    });
+    let lists: [(&str, Figure, Interval); 4] = [
+        ("live at the end", |site| site.live_bytes, Figures::live),
+        ("live at the peak", |site| site.bytes_at_peak, Figures::at_peak),
+        ("asked for", |site| site.bytes, Figures::asked),
+        ("asked for and given back in the same frame", |site| site.temporary_bytes, Figures::temporary),
+    ];
+    for (what, figure, interval) in lists {
+        site_list(&mut text, summary, sites, top, what, (figure, interval));
+    }
     frames(&mut text, summary);
     marks(&mut text, summary);
     let sizes: Vec<(String, u64)> =
         summary.sizes.iter().enumerate().map(|(place, class)| (size_name(place), class.blocks)).collect();
-    histogram(&mut text, "Blocks by size", &sizes);
+    let estimated = if summary.sample_bytes > 0 { ", estimated" } else { "" };
+    histogram(&mut text, &format!("Blocks by size{estimated}"), &sizes);
     let lives: Vec<(String, u64)> =
         summary.lifetimes.iter().enumerate().map(|(place, blocks)| (time_name(place), *blocks)).collect();
-    histogram(&mut text, "Blocks given back, by how long they lived", &lives);
+    histogram(&mut text, &format!("Blocks given back, by how long they lived{estimated}"), &lives);
     threads(&mut text, summary);
     text
 }
 
 fn head(opened: &Opened) -> String {
     let summary = &opened.summary;
-    let total = &summary.total;
+    let (total, told) = (&summary.total, Told::of(summary));
     let mut text = format!(
         "\n{}: process {}, {}, {}, {}\n\n",
         shown(&opened.path),
@@ -61,37 +70,43 @@ fn head(opened: &Opened) -> String {
     let mut line = |name: &str, figure: String| {
         let _ = writeln!(text, "{name:<26}{figure}");
     };
-    line(
-        "live at the end",
-        format!("{} in {}", bytes(total.live_bytes), counted(total.live_blocks, "block", "blocks")),
-    );
+    line("live at the end", told.held(total.live_bytes, total.live_blocks, &total.live()));
     let frame = summary.peak_frame.map_or(String::new(), |frame| format!(", in frame {}", count(frame)));
     line(
         "at the peak",
         format!(
-            "{} in {}, after {}{frame}",
-            bytes(total.peak_bytes),
-            counted(total.blocks_at_peak, "block", "blocks"),
+            "{}, after {}{frame}",
+            told.held(total.peak_bytes, total.blocks_at_peak, &total.at_peak()),
             seconds(summary.seconds(summary.peak_time))
         ),
     );
+    let [asked_within, calls_within] = whole(&total.asked());
+    let asked = told.bytes(total.bytes, asked_within);
+    let frees = told.counted(total.frees, total.frees_within(), "free", "frees");
     line(
         "asked for",
-        format!(
-            "{} by {} and {}; {}",
-            bytes(total.bytes),
-            counted(total.allocs, "allocation", "allocations"),
-            counted(total.reallocs, "reallocation", "reallocations"),
-            counted(total.frees, "free", "frees")
-        ),
+        if told.is_sampled() {
+            // What is resized is given back and made anew, as far as a sample knows.
+            format!("{asked} by {}; {frees}", told.counted(total.calls(), calls_within, "call", "calls"))
+        } else {
+            format!(
+                "{asked} by {} and {}; {frees}",
+                counted(total.allocs, "allocation", "allocations"),
+                counted(total.reallocs, "reallocation", "reallocations"),
+            )
+        },
     );
+    if told.is_sampled() {
+        let recorded = &summary.recorded;
+        let blocks = counted(recorded.blocks, "block", "blocks");
+        line("in the sample", format!("{blocks} of {}", bytes(recorded.bytes)));
+    }
     if summary.frames.count > 0 {
         let share = 100.0 * total.temporaries as f64 / total.allocs.max(1) as f64;
-        let blocks = counted(total.temporaries, "block", "blocks");
-        line(
-            "freed in the same frame",
-            format!("{blocks} of {}, {share:.0} % of all", bytes(total.temporary_bytes)),
-        );
+        let [within, blocks_within] = whole(&total.temporary());
+        let blocks = told.counted(total.temporaries, blocks_within, "block", "blocks");
+        let size = told.bytes(total.temporary_bytes, within);
+        line("freed in the same frame", format!("{blocks} of {size}, {share:.0} % of all"));
     }
     let memory = &summary.process;
     if memory.resident > 0 {
@@ -129,24 +144,35 @@ fn tag_table(text: &mut String, summary: &Summary) {
     }
     // Memory is told of arenas, pools and heaps that are not recorded block by block.
     let memory = rows.iter().any(|row| row.peak_committed > 0);
+    let told = Told::of(summary);
     let mut head = vec!["tag, with those below it", "live", "peak", "blocks", "asked for", "calls"];
-    head.extend(if memory { &["memory", "peak", "in use"][..] } else { &["same frame", "before"] });
+    if told.is_sampled() {
+        // Intervals need the room.
+        head.retain(|name| *name != "blocks");
+    }
+    if memory {
+        head.extend(["memory", "peak", "in use"]);
+    } else if !told.is_sampled() {
+        head.extend(["same frame", "before"]);
+    }
     let mut table = Table::new(&head);
     for row in rows.iter().take(MOST_ROWS) {
         let mut cells = vec![
             row.name.clone(),
-            bytes(row.live_bytes),
-            bytes(row.peak_bytes),
-            count(row.live_blocks),
-            bytes(row.bytes),
-            count(row.calls),
+            told.spread_cell(row.live_bytes, &row.live_spread),
+            told.spread_cell(row.peak_bytes, &row.peak_spread),
         ];
+        if !told.is_sampled() {
+            cells.push(count(row.live_blocks));
+        }
+        cells.push(told.spread_cell(row.bytes, &row.asked_spread));
+        cells.push(told.count_cell(row.calls, row.asked_spread.blocks_within(row.calls)));
         if memory {
             cells.extend(
                 [row.committed, row.peak_committed].map(|size| bytes(u64::try_from(size).unwrap_or(0))),
             );
             cells.push(bytes(row.peak_used));
-        } else {
+        } else if !told.is_sampled() {
             cells.extend([count(row.temporaries), bytes(row.before_bytes)]);
         }
         table.row(cells);
@@ -189,7 +215,7 @@ fn site_list(
     sites: &mut Sites,
     top: usize,
     what: &str,
-    figure: fn(&Figures) -> u64,
+    (figure, interval): (Figure, Interval),
 ) {
     let worst = most(summary, top, figure);
     if worst.is_empty() {
@@ -197,7 +223,19 @@ fn site_list(
     }
     let all = figure(&summary.total).max(1) as f64;
     let _ = writeln!(text, "Call sites with most bytes {what}");
+    let told = Told::of(summary);
     for (stack, site) in worst {
+        if told.is_sampled() {
+            // The other figures have lists of their own.
+            let _ = writeln!(
+                text,
+                "  {} ({:.1} %)",
+                told.bytes(figure(&site), whole(&interval(&site))[0]),
+                100.0 * figure(&site) as f64 / all
+            );
+            text.push_str(&sites.text(summary.stack(stack)));
+            continue;
+        }
         let _ = writeln!(
             text,
             "  {} ({:.1} %) · {} live in {} · {} at the peak · {} by {}",
@@ -220,10 +258,12 @@ fn frames(text: &mut String, summary: &Summary) {
         return;
     }
     let sum = |figure: fn(&FrameRow) -> u64| frames.rows.iter().map(figure).fold(0, u64::saturating_add);
+    let told = Told::of(summary);
     let _ = writeln!(
         text,
-        "Frames: {}, of {:.1} calls and {} each on average",
+        "Frames: {}, of {}{:.1} calls and {} each on average",
         count(frames.count),
+        if told.is_sampled() { "about " } else { "" },
         sum(FrameRow::calls) as f64 / frames.count as f64,
         bytes(sum(|row| row.bytes) / frames.count)
     );
@@ -249,14 +289,17 @@ fn frames(text: &mut String, summary: &Summary) {
                 row.number.to_string(),
                 seconds(summary.seconds(row.start)),
                 seconds(summary.seconds(row.end) - summary.seconds(row.start)),
-                count(row.calls()),
-                bytes(row.bytes),
+                told.count_cell(row.calls(), row.spread.blocks_within(row.calls())),
+                told.spread_cell(row.bytes, &row.spread),
                 count(row.frees),
                 count(row.temporaries),
                 bytes(row.peak_bytes),
             ]);
         }
         let _ = write!(text, "{table}");
+        if told.is_sampled() {
+            text.push_str("A frame has few blocks of the sample: which frames were the worst is a guess.\n");
+        }
     }
     text.push('\n');
 }
@@ -265,16 +308,17 @@ fn marks(text: &mut String, summary: &Summary) {
     if summary.marks.is_empty() {
         return;
     }
+    let told = Told::of(summary);
     let mut table = Table::new(&["mark", "frame", "after", "live", "blocks", "peak before", "calls before"]);
     for mark in summary.marks.iter().take(MOST_ROWS) {
         table.row(vec![
             mark.text.clone(),
             mark.frame.map_or("–".to_owned(), count),
             seconds(summary.seconds(mark.time)),
-            bytes(mark.live_bytes),
-            count(mark.live_blocks),
-            bytes(mark.peak_bytes),
-            count(mark.calls),
+            told.spread_cell(mark.live_bytes, &mark.live_spread),
+            told.count_cell(mark.live_blocks, mark.live_spread.blocks_within(mark.live_blocks)),
+            told.spread_cell(mark.peak_bytes, &mark.peak_spread),
+            told.count_cell(mark.calls, mark.calls_spread.blocks_within(mark.calls)),
         ]);
     }
     let all = summary.marks.len() + usize::try_from(summary.marks_left_out).unwrap_or(usize::MAX / 2);
@@ -317,15 +361,16 @@ fn threads(text: &mut String, summary: &Summary) {
     if rows.is_empty() {
         return;
     }
+    let told = Told::of(summary);
     let mut table =
         Table::new(&["thread", "asked for", "allocations", "reallocations", "frees", "of others' blocks"]);
     for (number, thread) in rows.iter().take(MOST_ROWS) {
         table.row(vec![
             thread.name.clone().unwrap_or_else(|| format!("thread {number}")),
-            bytes(thread.bytes),
-            count(thread.allocs),
+            told.spread_cell(thread.bytes, &thread.spread),
+            told.count_cell(thread.allocs, thread.spread.blocks_within(thread.allocs)),
             count(thread.reallocs),
-            count(thread.frees),
+            told.count_cell(thread.frees, thread.frees_within()),
             count(thread.frees_of_others),
         ]);
     }

@@ -8,7 +8,7 @@
 //!                             └─ map       where live blocks are, at the peak and at the end
 //! ```
 //!
-//! Nothing is estimated: because the first pass tells where rows begin and when the peak is, each figure is exact, and only its
+//! Nothing but a sample is estimated: because the first pass tells where rows begin and when the peak is, each figure is exact (of a sample: the summary's), and only its
 //! owner may be "all others". The memory is that of what lives, and of tables whose size [`DetailOptions`] bounds.
 
 mod map;
@@ -88,7 +88,7 @@ impl DetailOptions {
 }
 
 /// A call stack with a place in the tables.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct DetailSite {
     /// Its number, for [`Summary::stack`]; none at place 0, which is all that have no place of their own.

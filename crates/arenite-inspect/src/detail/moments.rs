@@ -24,7 +24,7 @@ pub enum MomentKind {
 }
 
 /// What lived at a moment.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct DetailMoment {
     /// Why it is kept.

@@ -10,6 +10,7 @@ use super::map::HeapMap;
 use super::moments::{DetailMoment, MomentKind, Plan};
 use super::rows::{DetailRow, RowKind, Uses};
 use super::{Detail, DetailOptions, DetailSite};
+use crate::estimate::{Sampling, Share};
 use crate::summary::{Figures, FrameRow, Held, Moment, Summary};
 use crate::{Block, Capture, Change, Live, ReadError};
 
@@ -26,6 +27,7 @@ pub(super) fn read<F: Read + Seek>(
 struct Pass<'a> {
     summary: &'a Summary,
     options: &'a DetailOptions,
+    sampling: Sampling,
     live: Live,
     /// Places of call stacks, and of tags; who is not among them is at place 0.
     places: HashMap<u32, u32>,
@@ -33,8 +35,8 @@ struct Pass<'a> {
     sites: Vec<DetailSite>,
     tags: Vec<Option<u32>>,
     untagged: u32,
-    /// What each call stack made under each tag, a row for each of the former.
-    made_under: Vec<Held>,
+    /// Bytes that each call stack made under each tag, if it made any block, a row for each of the former.
+    made_under: Vec<Option<u64>>,
     /// What lives, by place.
     held: Vec<Held>,
     held_by_tag: Vec<Held>,
@@ -66,11 +68,12 @@ impl<'a> Pass<'a> {
         Self {
             summary,
             options,
+            sampling: Sampling::new(summary.sample_bytes),
             live: Live::new(),
             places,
             tag_places,
             untagged: untagged(summary),
-            made_under: vec![Held::default(); sites.len() * tags.len()],
+            made_under: vec![None; sites.len() * tags.len()],
             held: vec![Held::default(); sites.len()],
             held_by_tag: vec![Held::default(); tags.len()],
             total: Held::default(),
@@ -117,22 +120,18 @@ impl<'a> Pass<'a> {
             self.slice(time);
         }
         match self.live.take(thread, event) {
-            Change::Made { block, lives } => {
-                self.frame.allocs += 1;
-                self.made(&block, lives);
+            Change::Made { block, lives } => self.made(&block, true, lives),
+            Change::Gone(Some(block)) => {
+                let share = self.sampling.share(&block);
+                self.frame.freed(share.blocks);
+                self.freed(&block, &share);
             }
-            Change::Gone(block) => {
-                self.frame.frees += 1;
-                if let Some(block) = block {
-                    self.freed(&block);
-                }
-            }
+            Change::Gone(None) => self.frame.freed(1),
             Change::Resized { before, block, lives } => {
                 if let Some(before) = before {
-                    self.gone(&before);
+                    self.gone(&before, &self.sampling.share(&before));
                 }
-                self.frame.reallocs += 1;
-                self.made(&block, lives);
+                self.made(&block, false, lives);
             }
             Change::None => self.tell(time, &event.what),
         }
@@ -153,18 +152,15 @@ impl<'a> Pass<'a> {
         }
     }
 
-    fn made(&mut self, block: &Block, lives: bool) {
+    fn made(&mut self, block: &Block, new: bool, lives: bool) {
+        let share = self.sampling.share(block);
         let (site, tag) = (self.site(block.stack), self.tag(block.tag));
         let made = &mut self.made_under[site as usize * self.tags.len() + tag as usize];
-        made.blocks += 1;
-        made.bytes = made.bytes.saturating_add(block.size);
-        let entry = self.frame_uses.of(site);
-        entry.calls += 1;
-        entry.bytes = entry.bytes.saturating_add(block.size);
-        self.frame.bytes = self.frame.bytes.saturating_add(block.size);
+        *made = Some(made.unwrap_or(0).saturating_add(share.bytes));
+        self.frame_uses.of(site).made(&share);
+        self.frame.made(&share, new);
         for held in [&mut self.held[site as usize], &mut self.held_by_tag[tag as usize], &mut self.total] {
-            held.blocks += 1;
-            held.bytes = held.bytes.saturating_add(block.size);
+            held.add(&share);
         }
         self.frame.peak_bytes = self.frame.peak_bytes.max(self.total.bytes);
         if self.peak.is_none() && self.total.bytes == self.summary.total.peak_bytes && self.total.bytes > 0 {
@@ -172,26 +168,23 @@ impl<'a> Pass<'a> {
             self.keep_moment(MomentKind::Peak, block.time);
         }
         if !lives {
-            self.freed(block);
+            self.freed(block, &share);
         }
     }
 
-    fn freed(&mut self, block: &Block) {
+    fn freed(&mut self, block: &Block, share: &Share) {
         if self.began > 0 && block.time >= self.frame.start {
-            self.frame.temporaries += 1;
+            self.frame.temporary(share.blocks);
             let site = self.site(block.stack);
-            let entry = self.frame_uses.of(site);
-            entry.temporaries += 1;
-            entry.temporary_bytes = entry.temporary_bytes.saturating_add(block.size);
+            self.frame_uses.of(site).temporary(share);
         }
-        self.gone(block);
+        self.gone(block, share);
     }
 
-    fn gone(&mut self, block: &Block) {
+    fn gone(&mut self, block: &Block, share: &Share) {
         let (site, tag) = (self.site(block.stack), self.tag(block.tag));
         for held in [&mut self.held[site as usize], &mut self.held_by_tag[tag as usize], &mut self.total] {
-            held.blocks = held.blocks.saturating_sub(1);
-            held.bytes = held.bytes.saturating_sub(block.size);
+            held.remove(share);
         }
     }
 
@@ -202,7 +195,7 @@ impl<'a> Pass<'a> {
 
     fn keep_moment(&mut self, kind: MomentKind, time: u64) {
         fn some(held: &[Held]) -> Vec<(u32, Held)> {
-            (0..).zip(held.iter().copied()).filter(|(_, held)| *held != Held::default()).collect()
+            (0..).zip(held.iter().copied()).filter(|(_, held)| !held.is_empty()).collect()
         }
         let frame = (self.began > 0).then_some(self.frame.number);
         self.moments.push(DetailMoment {
@@ -216,7 +209,7 @@ impl<'a> Pass<'a> {
 
     /// A frame begins.
     fn frame(&mut self, number: u64, time: u64) {
-        let lives = self.live.bytes();
+        let lives = self.total.bytes;
         let next = FrameRow { number, frames: 1, start: time, end: time, ..FrameRow::default() };
         let next = FrameRow { live_bytes: lives, peak_bytes: lives, ..next };
         let mut ended = std::mem::replace(&mut self.frame, next);
@@ -263,7 +256,7 @@ impl<'a> Pass<'a> {
 
     fn slice_ended(&mut self, end: u64) {
         let number = self.rows.len() as u64;
-        let lives = self.live.bytes();
+        let lives = self.total.bytes;
         let next = FrameRow { peak_bytes: lives, ..FrameRow::default() };
         let mut row = std::mem::replace(&mut self.frame, next);
         (row.number, row.start, row.end, row.live_bytes) =
@@ -284,15 +277,14 @@ impl<'a> Pass<'a> {
             if let Some(row) = self.row {
                 self.row_ended(row);
             }
-            let last = FrameRow { end, live_bytes: self.live.bytes(), ..self.frame };
+            let last = FrameRow { end, live_bytes: self.total.bytes, ..self.frame };
             self.rows.push(self.frame_uses.row(RowKind::Last, last, self.options.per_row));
         } else if self.summary.read.events > 0 {
             self.slice_ended(end);
         }
         self.keep_moment(MomentKind::End, end);
         for (site, made) in self.sites.iter_mut().zip(self.made_under.chunks(self.tags.len())) {
-            let some = (0..).zip(made).filter(|(_, made)| made.blocks > 0);
-            site.tags = some.map(|(tag, made)| (tag, made.bytes)).collect();
+            site.tags = (0..).zip(made).filter_map(|(tag, made)| Some((tag, (*made)?))).collect();
         }
         Detail {
             end: self.map(),

@@ -1,5 +1,6 @@
 //! What each frame, or slice of time, did, and which call stacks did most of it.
 
+use crate::estimate::Share;
 use crate::summary::FrameRow;
 
 /// What a call stack did in a row.
@@ -22,6 +23,16 @@ pub struct SiteUse {
 type Measure = fn(&SiteUse) -> (u64, u64);
 
 impl SiteUse {
+    pub(super) fn made(&mut self, share: &Share) {
+        self.calls = self.calls.saturating_add(share.blocks);
+        self.bytes = self.bytes.saturating_add(share.bytes);
+    }
+
+    pub(super) fn temporary(&mut self, share: &Share) {
+        self.temporaries = self.temporaries.saturating_add(share.blocks);
+        self.temporary_bytes = self.temporary_bytes.saturating_add(share.bytes);
+    }
+
     fn add(&mut self, other: &Self) {
         self.calls = self.calls.saturating_add(other.calls);
         self.bytes = self.bytes.saturating_add(other.bytes);
@@ -46,7 +57,7 @@ pub enum RowKind {
 }
 
 /// What was done in a row.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct DetailRow {
     /// What it is of.

@@ -9,9 +9,10 @@ use arenite::record::format::events::What;
 use hashbrown::HashMap;
 use serde_json::{Value, json};
 
-use super::flow::{Step, Weights, flow, nanoseconds, untagged};
+use super::flow::{Step, flow, nanoseconds, untagged};
 use super::names::{Grain, Names, Table, clean};
 use super::{ExportError, Exported, signed};
+use crate::estimate::Sampling;
 use crate::{Capture, Figures, FrameRow, Summary};
 
 /// Between so many moments at the most changes of a tag are told.
@@ -194,7 +195,7 @@ fn counters<F: Read + Seek>(
     summary: &Summary,
     events: &mut Events<'_>,
 ) -> Result<(), ExportError> {
-    let weights = Weights::new(summary);
+    let sampling = Sampling::new(summary.sample_bytes);
     let length = nanoseconds(summary, summary.end);
     let mut tracks = Tracks { tracks: Vec::new(), waiting: Vec::new(), step: length / MOMENTS + 1, next: 0 };
     let of = if summary.sample_bytes == 0 { "live" } else { "live (estimated)" };
@@ -247,7 +248,7 @@ fn counters<F: Read + Seek>(
                 return;
             }
         };
-        let bytes = sign * weights.of(block.size) * block.size as f64;
+        let bytes = sign * sampling.share(&block).bytes as f64;
         tracks.change(events, all, bytes, time);
         for node in nodes(block.tag) {
             tracks.change(events, node.live, bytes, time);

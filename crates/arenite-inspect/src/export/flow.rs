@@ -51,27 +51,6 @@ fn made(block: Block, lives: bool, show: &mut impl FnMut(Step<'_>)) {
     }
 }
 
-/// For how many blocks one stands.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Weights {
-    sample_bytes: u64,
-}
-
-impl Weights {
-    pub(super) fn new(summary: &Summary) -> Self {
-        Self { sample_bytes: summary.sample_bytes }
-    }
-
-    /// For a block of this size. 1 if every block was recorded; otherwise what makes sums of a sample unbiased.
-    pub(super) fn of(self, size: u64) -> f64 {
-        if self.sample_bytes == 0 || size == 0 {
-            return 1.0;
-        }
-        let chance = -(-(size as f64) / self.sample_bytes as f64).exp_m1();
-        1.0 / chance.max(f64::MIN_POSITIVE)
-    }
-}
-
 /// The tag of what is under none.
 pub(super) fn untagged(summary: &Summary) -> u32 {
     let named = summary.tags.iter().filter(|(_, tag)| tag.name == "untagged");

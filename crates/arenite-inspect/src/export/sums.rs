@@ -5,7 +5,8 @@ use std::io::{Read, Seek};
 
 use hashbrown::HashMap;
 
-use super::flow::{Step, Weights, flow, lasted};
+use super::flow::{Step, flow, lasted};
+use crate::estimate::{Sampling, Share};
 use crate::{Block, Capture, ReadError, Summary};
 
 /// The most sums that are kept.
@@ -19,9 +20,9 @@ pub(super) struct Held {
 }
 
 impl Held {
-    fn add(&mut self, blocks: f64, bytes: f64) {
-        self.blocks += blocks;
-        self.bytes += bytes;
+    fn add(&mut self, sign: f64, share: &Share) {
+        self.blocks += sign * share.blocks as f64;
+        self.bytes += sign * share.bytes as f64;
     }
 }
 
@@ -49,19 +50,19 @@ impl Sum {
         }
     }
 
-    fn made(&mut self, peak: u64, weight: f64, bytes: f64) {
+    fn made(&mut self, peak: u64, share: &Share) {
         self.keep(peak);
-        self.made.add(weight, bytes);
-        self.live.add(weight, bytes);
+        self.made.add(1.0, share);
+        self.live.add(1.0, share);
         if self.live.bytes > self.most.bytes || self.most.blocks == 0.0 {
             self.most = self.live;
         }
     }
 
-    fn gone(&mut self, peak: u64, weight: f64, bytes: f64, lived: u64) {
+    fn gone(&mut self, peak: u64, share: &Share, lived: u64) {
         self.keep(peak);
-        self.live.add(-weight, -bytes);
-        self.lifetimes += lived as f64 * weight;
+        self.live.add(-1.0, share);
+        self.lifetimes += lived as f64 * share.blocks as f64;
     }
 }
 
@@ -82,7 +83,7 @@ pub(super) fn sum<F: Read + Seek, K: Copy + Default + Eq + Hash + Ord>(
     summary: &Summary,
     mut key: impl FnMut(&Block) -> K,
 ) -> Result<Sums<K>, ReadError> {
-    let weights = Weights::new(summary);
+    let sampling = Sampling::new(summary.sample_bytes);
     let mut sums: HashMap<K, Sum> = HashMap::new();
     let (mut lives, mut most, mut peak, mut peak_time, mut left_out) = (0.0, 0.0, 0, summary.start, 0);
     let mut key_of = |block: &Block, sums: &HashMap<K, Sum>| {
@@ -96,15 +97,15 @@ pub(super) fn sum<F: Read + Seek, K: Copy + Default + Eq + Hash + Ord>(
             Step::Told(..) => return,
         };
         let (key, is_left_out) = key_of(&block, &sums);
-        let weight = weights.of(block.size);
-        let bytes = weight * block.size as f64;
+        let share = sampling.share(&block);
+        let bytes = share.bytes as f64;
         let sum = sums.entry(key).or_default();
         if let Some(time) = gone {
-            sum.gone(peak, weight, bytes, lasted(summary, time.saturating_sub(block.time)));
+            sum.gone(peak, &share, lasted(summary, time.saturating_sub(block.time)));
             lives -= bytes;
             return;
         }
-        sum.made(peak, weight, bytes);
+        sum.made(peak, &share);
         lives += bytes;
         left_out += u64::from(is_left_out);
         if lives > most {
@@ -114,7 +115,7 @@ pub(super) fn sum<F: Read + Seek, K: Copy + Default + Eq + Hash + Ord>(
     for (_, block) in live.iter() {
         let (key, _) = key_of(block, &sums);
         let lived = lasted(summary, summary.end.saturating_sub(block.time)) as f64;
-        sums.entry(key).or_default().lifetimes += lived * weights.of(block.size);
+        sums.entry(key).or_default().lifetimes += lived * sampling.share(block).blocks as f64;
     }
     let mut sums: Vec<(K, Sum)> = sums.into_iter().collect();
     for (_, sum) in &mut sums {

@@ -9,7 +9,8 @@ use hashbrown::HashMap;
 use super::recent::{History, Rate, Recent, STEPS, Tick};
 use super::stacks::{MOST_STACKS, Stacks};
 use super::tags::{TagRow, Tags};
-use crate::{Block, BudgetFigures, Change, FrameRow, Live, MarkFigures, ProcessFigures, SizeClass};
+use crate::estimate::{Sampling, Share, Spread};
+use crate::{Block, BudgetFigures, Change, Estimate, FrameRow, Live, MarkFigures, ProcessFigures, SizeClass};
 
 /// The most threads that figures are kept of; what others do is told of number 0.
 const MOST_THREADS: usize = 1 << 16;
@@ -19,8 +20,8 @@ const FRAMES: usize = 512;
 const MARKS: usize = 256;
 
 /// What was done by one call site, under one tag, or at all. A reallocation counts as one, and its new size as bytes asked for;
-/// what it leaves behind is no free.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// what it leaves behind is no free. Of a sample all figures are estimates of the whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Activity {
     /// Blocks that were handed out.
@@ -41,9 +42,25 @@ pub struct Activity {
     pub temporaries: u64,
     /// What was done in the last second that is over.
     pub rate: Rate,
+    /// How far what lives may be from the truth.
+    pub live_spread: Spread,
+    /// How far what was asked for may be.
+    pub asked_spread: Spread,
 }
 
 impl Activity {
+    /// What lives, with its interval.
+    #[must_use]
+    pub fn live(&self) -> Estimate {
+        self.live_spread.estimate(self.live_blocks as f64, self.live_bytes as f64)
+    }
+
+    /// Calls that asked for memory, and their bytes, each with its interval.
+    #[must_use]
+    pub fn asked(&self) -> Estimate {
+        self.asked_spread.estimate(self.calls() as f64, self.bytes as f64)
+    }
+
     /// Calls that asked for memory: allocations and reallocations.
     #[must_use]
     pub fn calls(&self) -> u64 {
@@ -54,19 +71,17 @@ impl Activity {
     pub(super) fn and(&self, other: &Self) -> Self {
         let live_bytes = self.live_bytes.saturating_add(other.live_bytes);
         Self {
-            allocs: self.allocs + other.allocs,
-            reallocs: self.reallocs + other.reallocs,
-            frees: self.frees + other.frees,
+            allocs: self.allocs.saturating_add(other.allocs),
+            reallocs: self.reallocs.saturating_add(other.reallocs),
+            frees: self.frees.saturating_add(other.frees),
             bytes: self.bytes.saturating_add(other.bytes),
-            live_blocks: self.live_blocks + other.live_blocks,
+            live_blocks: self.live_blocks.saturating_add(other.live_blocks),
             live_bytes,
             peak_bytes: self.peak_bytes.max(other.peak_bytes).max(live_bytes),
-            temporaries: self.temporaries + other.temporaries,
-            rate: Rate {
-                calls: self.rate.calls + other.rate.calls,
-                frees: self.rate.frees + other.rate.frees,
-                bytes: self.rate.bytes.saturating_add(other.rate.bytes),
-            },
+            temporaries: self.temporaries.saturating_add(other.temporaries),
+            rate: self.rate.and(&other.rate),
+            live_spread: self.live_spread.and(&other.live_spread),
+            asked_spread: self.asked_spread.and(&other.asked_spread),
         }
     }
 }
@@ -113,30 +128,34 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn made(&mut self, size: u64, how: Made, second: u64) {
+    pub(super) fn made(&mut self, share: &Share, how: Made, second: u64) {
         let activity = &mut self.activity;
-        match how {
-            Made::New => activity.allocs += 1,
-            Made::Resized => activity.reallocs += 1,
-        }
+        let calls = match how {
+            Made::New => &mut activity.allocs,
+            Made::Resized => &mut activity.reallocs,
+        };
         // Sizes of a file that was made up may be anything.
-        activity.bytes = activity.bytes.saturating_add(size);
-        activity.live_blocks += 1;
-        activity.live_bytes = activity.live_bytes.saturating_add(size);
+        *calls = calls.saturating_add(share.blocks);
+        activity.bytes = activity.bytes.saturating_add(share.bytes);
+        activity.asked_spread.add(&share.spread);
+        activity.live_blocks = activity.live_blocks.saturating_add(share.blocks);
+        activity.live_bytes = activity.live_bytes.saturating_add(share.bytes);
+        activity.live_spread.add(&share.spread);
         activity.peak_bytes = activity.peak_bytes.max(activity.live_bytes);
-        let rate = self.recent.at(second);
-        rate.calls += 1;
-        rate.bytes = rate.bytes.saturating_add(size);
+        self.recent.at(second).made(share);
     }
 
-    pub(super) fn gone(&mut self, size: u64, how: Gone, second: u64) {
+    pub(super) fn gone(&mut self, share: &Share, how: Gone, second: u64) {
         let activity = &mut self.activity;
-        activity.live_blocks = activity.live_blocks.saturating_sub(1);
-        activity.live_bytes = activity.live_bytes.saturating_sub(size);
+        activity.live_blocks = activity.live_blocks.saturating_sub(share.blocks);
+        activity.live_bytes = activity.live_bytes.saturating_sub(share.bytes);
+        activity.live_spread.remove(&share.spread);
         if let Gone::Freed { temporary } = how {
-            activity.frees += 1;
-            activity.temporaries += u64::from(temporary);
-            self.recent.at(second).frees += 1;
+            activity.frees = activity.frees.saturating_add(share.blocks);
+            if temporary {
+                activity.temporaries = activity.temporaries.saturating_add(share.blocks);
+            }
+            self.recent.at(second).freed(share.blocks);
         }
     }
 
@@ -160,6 +179,7 @@ impl Tally {
 #[derive(Debug)]
 pub struct Board {
     units_per_second: u64,
+    sample_bytes: u64,
     live: Live,
     total: Tally,
     tags: Tags,
@@ -190,9 +210,10 @@ pub struct Board {
 }
 
 impl Board {
-    pub(super) fn new(units_per_second: u64) -> Self {
+    pub(super) fn new(units_per_second: u64, sample_bytes: u64) -> Self {
         Self {
             units_per_second,
+            sample_bytes,
             live: Live::new(),
             total: Tally::default(),
             tags: Tags::default(),
@@ -382,6 +403,16 @@ impl Board {
         self.paused
     }
 
+    /// 0 if every block is recorded; otherwise one is for so many bytes, on average, and all figures of blocks are estimates of the whole.
+    #[must_use]
+    pub fn sample_bytes(&self) -> u64 {
+        self.sample_bytes
+    }
+
+    fn share(&self, block: &Block) -> Share {
+        Sampling::new(self.sample_bytes).share(block)
+    }
+
     fn second(&self) -> u64 {
         self.clock / self.units_per_second
     }
@@ -405,7 +436,7 @@ impl Board {
         // Before anything was done there is no time to pass.
         if self.start.is_some() && clock > self.clock {
             self.clock = clock;
-            self.history.passes(self.step(), self.live.bytes());
+            self.history.passes(self.step(), self.total.now().live_bytes);
         }
     }
 
@@ -421,19 +452,22 @@ impl Board {
         match self.live.take(thread, event) {
             Change::Made { block, lives } => self.made(&block, Made::New, lives),
             Change::Gone(block) => {
-                let second = self.second();
+                // Of what size one was that is not known, nobody knows.
+                let share = block.map(|block| self.share(&block));
+                let (second, blocks) = (self.second(), share.map_or(1, |share| share.blocks));
                 let (row, recent) = self.thread(thread);
-                row.frees += 1;
-                recent.at(second).frees += 1;
-                self.frame.frees += 1;
-                self.history.now().frees += 1;
-                if let Some(block) = block {
-                    self.freed(&block);
+                row.frees = row.frees.saturating_add(blocks);
+                recent.at(second).freed(blocks);
+                self.frame.freed(blocks);
+                let tick = self.history.now();
+                tick.frees = tick.frees.saturating_add(blocks);
+                if let Some((block, share)) = block.zip(share) {
+                    self.freed(&block, &share);
                 }
             }
             Change::Resized { before, block, lives } => {
                 if let Some(before) = before {
-                    self.gone(&before, Gone::Resized);
+                    self.gone(&before, &self.share(&before), Gone::Resized);
                 }
                 self.made(&block, Made::Resized, lives);
             }
@@ -484,56 +518,52 @@ impl Board {
 
     /// A block that lives now; or, if not, whose free was told before, or for which there is no room.
     fn made(&mut self, block: &Block, how: Made, lives: bool) {
-        let (size, second) = (block.size, self.second());
-        self.total.made(size, how, second);
-        self.site(block.stack).made(size, how, second);
-        self.tags.made(block.tag, size, how, second);
-        let class = &mut self.sizes[class_of(size)];
-        class.blocks += 1;
-        class.bytes = class.bytes.saturating_add(size);
-        class.live_blocks += 1;
+        let (share, second) = (self.share(block), self.second());
+        self.total.made(&share, how, second);
+        self.site(block.stack).made(&share, how, second);
+        self.tags.made(block.tag, &share, how, second);
+        let class = &mut self.sizes[class_of(block.size)];
+        class.blocks = class.blocks.saturating_add(share.blocks);
+        class.bytes = class.bytes.saturating_add(share.bytes);
+        class.live_blocks = class.live_blocks.saturating_add(share.blocks);
         let (row, recent) = self.thread(block.thread);
-        match how {
-            Made::New => row.allocs += 1,
-            Made::Resized => row.reallocs += 1,
-        }
-        row.bytes = row.bytes.saturating_add(size);
-        let rate = recent.at(second);
-        (rate.calls, rate.bytes) = (rate.calls + 1, rate.bytes.saturating_add(size));
+        let calls = match how {
+            Made::New => &mut row.allocs,
+            Made::Resized => &mut row.reallocs,
+        };
+        *calls = calls.saturating_add(share.blocks);
+        row.bytes = row.bytes.saturating_add(share.bytes);
+        recent.at(second).made(&share);
         let live = self.total.now().live_bytes;
-        let frame = &mut self.frame;
-        match how {
-            Made::New => frame.allocs += 1,
-            Made::Resized => frame.reallocs += 1,
-        }
-        frame.bytes = frame.bytes.saturating_add(size);
-        frame.peak_bytes = frame.peak_bytes.max(live);
-        let tick = self.history.now();
-        (tick.calls, tick.bytes) = (tick.calls + 1, tick.bytes.saturating_add(size));
-        tick.peak_bytes = tick.peak_bytes.max(live);
-        self.since_mark = (self.since_mark.0.max(live), self.since_mark.1 + 1);
+        self.frame.made(&share, how == Made::New);
+        self.frame.peak_bytes = self.frame.peak_bytes.max(live);
+        self.history.now().made(&share, live);
+        let since = &mut self.since_mark;
+        *since = (since.0.max(live), since.1.saturating_add(share.blocks));
         if !lives {
-            self.freed(block);
+            self.freed(block, &share);
         }
     }
 
-    fn freed(&mut self, block: &Block) {
+    fn freed(&mut self, block: &Block, share: &Share) {
         let temporary = self.began && block.time >= self.frame.start;
-        self.frame.temporaries += u64::from(temporary);
-        self.gone(block, Gone::Freed { temporary });
+        if temporary {
+            self.frame.temporary(share.blocks);
+        }
+        self.gone(block, share, Gone::Freed { temporary });
     }
 
-    fn gone(&mut self, block: &Block, how: Gone) {
-        let (size, second) = (block.size, self.second());
-        self.total.gone(size, how, second);
-        self.site(block.stack).gone(size, how, second);
-        self.tags.gone(block.tag, size, how, second);
-        let class = &mut self.sizes[class_of(size)].live_blocks;
-        *class = class.saturating_sub(1);
+    fn gone(&mut self, block: &Block, share: &Share, how: Gone) {
+        let second = self.second();
+        self.total.gone(share, how, second);
+        self.site(block.stack).gone(share, how, second);
+        self.tags.gone(block.tag, share, how, second);
+        let class = &mut self.sizes[class_of(block.size)].live_blocks;
+        *class = class.saturating_sub(share.blocks);
     }
 
     fn begin_frame(&mut self, number: u64, time: u64) {
-        let live_bytes = self.live.bytes();
+        let live_bytes = self.total.now().live_bytes;
         let next = FrameRow {
             number,
             frames: 1,
@@ -559,7 +589,7 @@ impl Board {
     }
 
     fn mark(&mut self, text: &str, time: u64) {
-        let (live_blocks, live_bytes) = (self.live.blocks(), self.live.bytes());
+        let Activity { live_blocks, live_bytes, live_spread, .. } = *self.total.now();
         let (peak_bytes, calls) = std::mem::replace(&mut self.since_mark, (live_bytes, 0));
         if self.marks.len() == MARKS {
             self.marks.pop_front();
@@ -573,6 +603,8 @@ impl Board {
             live_bytes,
             peak_bytes,
             calls,
+            live_spread,
+            ..MarkFigures::default()
         });
     }
 }

@@ -156,7 +156,7 @@ impl<F: Read + Seek> Follow<F> {
             margin: Self::MARGIN,
             tail: Tail::new(FILE_HEADER as u64),
             merge: Merge::default(),
-            board: Board::new(header.units_per_second),
+            board: Board::new(header.units_per_second, header.sample_bytes),
             modules: Modules::default(),
             len: 0,
             grew: None,

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use crate::estimate::Share;
+
 /// Steps of the history in a second.
 pub(super) const STEPS: u64 = 4;
 /// Steps that are kept: somewhat more than two minutes.
@@ -17,6 +19,25 @@ pub struct Rate {
     pub frees: u64,
     /// Bytes that were asked for.
     pub bytes: u64,
+}
+
+impl Rate {
+    pub(super) fn made(&mut self, share: &Share) {
+        self.calls = self.calls.saturating_add(share.blocks);
+        self.bytes = self.bytes.saturating_add(share.bytes);
+    }
+
+    pub(super) fn freed(&mut self, blocks: u64) {
+        self.frees = self.frees.saturating_add(blocks);
+    }
+
+    pub(super) fn and(&self, other: &Self) -> Self {
+        Self {
+            calls: self.calls.saturating_add(other.calls),
+            frees: self.frees.saturating_add(other.frees),
+            bytes: self.bytes.saturating_add(other.bytes),
+        }
+    }
 }
 
 /// What was done in this second and in the one before.
@@ -60,6 +81,15 @@ pub struct Tick {
     pub bytes: u64,
     /// The most bytes that lived meanwhile.
     pub peak_bytes: u64,
+}
+
+impl Tick {
+    /// A block was made, and so many bytes live with it.
+    pub(super) fn made(&mut self, share: &Share, live: u64) {
+        self.calls = self.calls.saturating_add(share.blocks);
+        self.bytes = self.bytes.saturating_add(share.bytes);
+        self.peak_bytes = self.peak_bytes.max(live);
+    }
 }
 
 /// Steps up to the one that goes on.

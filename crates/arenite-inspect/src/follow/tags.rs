@@ -4,6 +4,7 @@ use hashbrown::HashMap;
 
 use super::board::{Activity, Gone, Made, Tally};
 use crate::BudgetFigures;
+use crate::estimate::{Share, Spread};
 
 /// The most tags that figures are kept of; what others do is told of number 0.
 const MOST_TAGS: usize = 1 << 16;
@@ -13,7 +14,7 @@ const MOST_PATHS: usize = 1 << 17;
 const UNTAGGED: &str = "untagged";
 
 /// A tag, or a path above tags.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct TagRow {
     /// Its path, `scene/textures`; `(tag 7)` if its name is not told, `(no tag)` for what is under none.
@@ -22,6 +23,8 @@ pub struct TagRow {
     pub own: Activity,
     /// Bytes that live, those of tags below it included.
     pub live_bytes: u64,
+    /// How far that may be from the truth, if it is estimated from a sample.
+    pub live_spread: Spread,
     /// The most bytes that lived, those of tags below it included; of one whose name came late, since then.
     pub peak_bytes: u64,
     /// Bytes of memory that its arenas, pools and heaps have, those of tags below it included, as far as that is recorded.
@@ -52,6 +55,7 @@ struct Tag {
 struct Path {
     name: String,
     live: u64,
+    live_spread: Spread,
     peak: u64,
     committed: i64,
     peak_committed: i64,
@@ -96,6 +100,7 @@ impl Tags {
         for (place, path) in paths.iter().enumerate() {
             let (path, own) = (&mut self.paths[*path], tag.own.now());
             path.live = path.live.saturating_add(own.live_bytes);
+            path.live_spread.add(&own.live_spread);
             path.commits(tag.committed);
             path.peak = path.peak.max(path.live);
             if place == 0 {
@@ -119,10 +124,11 @@ impl Tags {
         tag.before.0 = tag.before.0.saturating_add(none.before.0);
         tag.before.1 = tag.before.1.saturating_add(none.before.1);
         tag.committed = tag.committed.saturating_add(none.committed);
-        let live = none.own.now().live_bytes;
+        let Activity { live_bytes: live, live_spread, .. } = *none.own.now();
         for path in &tag.paths {
             let path = &mut self.paths[*path];
             path.live = path.live.saturating_add(live);
+            path.live_spread.add(&live_spread);
             path.peak = path.peak.max(path.live).max(none.own.now().peak_bytes);
             path.commits(none.committed);
         }
@@ -140,22 +146,24 @@ impl Tags {
         Some(self.paths.len() - 1)
     }
 
-    pub(super) fn made(&mut self, number: u32, size: u64, how: Made, second: u64) {
+    pub(super) fn made(&mut self, number: u32, share: &Share, how: Made, second: u64) {
         let (tag, paths) = self.tag(number);
-        tag.own.made(size, how, second);
+        tag.own.made(share, how, second);
         for place in &tag.paths {
             let path = &mut paths[*place];
-            path.live = path.live.saturating_add(size);
+            path.live = path.live.saturating_add(share.bytes);
+            path.live_spread.add(&share.spread);
             path.peak = path.peak.max(path.live);
         }
     }
 
-    pub(super) fn gone(&mut self, number: u32, size: u64, how: Gone, second: u64) {
+    pub(super) fn gone(&mut self, number: u32, share: &Share, how: Gone, second: u64) {
         let (tag, paths) = self.tag(number);
-        tag.own.gone(size, how, second);
+        tag.own.gone(share, how, second);
         for place in &tag.paths {
             let path = &mut paths[*place];
-            path.live = path.live.saturating_sub(size);
+            path.live = path.live.saturating_sub(share.bytes);
+            path.live_spread.remove(&share.spread);
         }
     }
 
@@ -185,6 +193,7 @@ impl Tags {
             .map(|path| TagRow {
                 name: path.name.clone(),
                 live_bytes: path.live,
+                live_spread: path.live_spread,
                 peak_bytes: path.peak,
                 committed: path.committed,
                 peak_committed: path.peak_committed,
@@ -198,6 +207,7 @@ impl Tags {
                 rows.push(TagRow {
                     name,
                     live_bytes: own.live_bytes,
+                    live_spread: own.live_spread,
                     peak_bytes: own.peak_bytes,
                     committed: tag.committed,
                     peak_committed: tag.peak_committed,
@@ -220,6 +230,10 @@ impl Tags {
 mod tests {
     use super::*;
 
+    fn one(bytes: u64) -> Share {
+        Share { blocks: 1, bytes, spread: Spread::default() }
+    }
+
     fn row<'a>(rows: &'a [TagRow], name: &str) -> &'a TagRow {
         rows.iter().find(|row| row.name == name).unwrap_or_else(|| panic!("no {name} in {rows:?}"))
     }
@@ -228,8 +242,8 @@ mod tests {
     fn a_name_that_comes_late_takes_its_figures_along() {
         let mut tags = Tags::default();
         tags.name(1, "scene");
-        tags.made(1, 100, Made::New, 0);
-        tags.made(7, 30, Made::New, 0);
+        tags.made(1, &one(100), Made::New, 0);
+        tags.made(7, &one(30), Made::New, 0);
         tags.committed(7, 4096);
         assert_eq!(row(&tags.rows(0), "(tag 7)").live_bytes, 30);
         assert_eq!(row(&tags.rows(0), "scene").live_bytes, 100);
@@ -238,7 +252,7 @@ mod tests {
         assert!(rows.iter().all(|row| row.name != "(tag 7)"));
         assert_eq!((row(&rows, "scene").live_bytes, row(&rows, "scene").own.live_bytes), (130, 100));
         assert_eq!((row(&rows, "scene/props").live_bytes, row(&rows, "scene/props").committed), (30, 4096));
-        tags.gone(7, 30, Gone::Freed { temporary: false }, 0);
+        tags.gone(7, &one(30), Gone::Freed { temporary: false }, 0);
         let rows = tags.rows(0);
         assert_eq!((row(&rows, "scene").live_bytes, row(&rows, "scene").peak_bytes), (100, 130));
         assert_eq!(row(&rows, "scene/props/trees").own.frees, 1);
@@ -247,11 +261,11 @@ mod tests {
     #[test]
     fn what_is_under_no_tag_is_of_the_tag_for_that() {
         let mut tags = Tags::default();
-        tags.made(0, 10, Made::New, 0);
+        tags.made(0, &one(10), Made::New, 0);
         tags.before(0, 2, 20);
         assert_eq!(row(&tags.rows(0), "(no tag)").own.allocs, 1);
         tags.name(3, "untagged");
-        tags.made(0, 5, Made::New, 0);
+        tags.made(0, &one(5), Made::New, 0);
         let rows = tags.rows(0);
         assert_eq!(rows.len(), 1);
         let untagged = row(&rows, "untagged");

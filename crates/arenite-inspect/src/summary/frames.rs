@@ -1,10 +1,12 @@
 //! What frames did: a row each, or one for several when there are too many, and the worst ones exactly.
 
+use crate::estimate::{Share, Spread};
+
 /// The worst frames that are kept, by calls and by bytes.
 const WORST: usize = 16;
 
 /// What one frame did, or several that follow each other.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct FrameRow {
     /// The number of the first of them.
@@ -31,6 +33,8 @@ pub struct FrameRow {
     pub peak_bytes: u64,
     /// Bytes that the manager's arenas handed out in it; of several, the most.
     pub used_bytes: u64,
+    /// Of a sample: how far [`calls`](Self::calls) and [`bytes`](Self::bytes) may be from the truth.
+    pub spread: Spread,
 }
 
 impl FrameRow {
@@ -47,20 +51,39 @@ impl FrameRow {
             frames: self.frames + next.frames,
             start: self.start,
             end: next.end,
-            allocs: self.allocs + next.allocs,
-            reallocs: self.reallocs + next.reallocs,
-            frees: self.frees + next.frees,
+            allocs: self.allocs.saturating_add(next.allocs),
+            reallocs: self.reallocs.saturating_add(next.reallocs),
+            frees: self.frees.saturating_add(next.frees),
             bytes: self.bytes.saturating_add(next.bytes),
-            temporaries: self.temporaries + next.temporaries,
+            temporaries: self.temporaries.saturating_add(next.temporaries),
             live_bytes: next.live_bytes,
             peak_bytes: self.peak_bytes.max(next.peak_bytes),
             used_bytes: self.used_bytes.max(next.used_bytes),
+            spread: self.spread.and(&next.spread),
         }
+    }
+
+    /// A block was made in it, by an allocation or not.
+    pub(crate) fn made(&mut self, share: &Share, new: bool) {
+        let calls = if new { &mut self.allocs } else { &mut self.reallocs };
+        *calls = calls.saturating_add(share.blocks);
+        self.bytes = self.bytes.saturating_add(share.bytes);
+        self.spread.add(&share.spread);
+    }
+
+    /// So many were given back in it.
+    pub(crate) fn freed(&mut self, blocks: u64) {
+        self.frees = self.frees.saturating_add(blocks);
+    }
+
+    /// Of these, so many had been made in it.
+    pub(crate) fn temporary(&mut self, blocks: u64) {
+        self.temporaries = self.temporaries.saturating_add(blocks);
     }
 }
 
 /// All frames of a recording.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Frames {
     /// Frames that ended, in order: a row for each, or, if there are more than were asked for, one for as many as

@@ -19,7 +19,8 @@ pub use frames::{FrameRow, Frames};
 pub use tally::Figures;
 pub use window::{Held, Moment, Snapshot, Window};
 
-use crate::{Capture, ReadError, ReadSummary};
+use crate::estimate::{Share, Spread};
+use crate::{Capture, Estimate, ReadError, ReadSummary};
 
 /// What of a summary can be chosen.
 #[derive(Clone, Debug)]
@@ -111,7 +112,7 @@ impl From<ReadError> for SummaryError {
 }
 
 /// A tag, and what was done under it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct TagFigures {
     /// Its path, `scene/textures`; `(tag 7)` if its name is not told, `(no tag)` for what is under none, if the program has no tag
@@ -121,8 +122,13 @@ pub struct TagFigures {
     pub own: Figures,
     /// Bytes that live at the end, those of tags below it included.
     pub live_bytes: u64,
-    /// The most bytes that lived, those of tags below it included.
+    /// The most bytes that lived, those of tags below it included; of a sample the highest estimate, so that it is above the truth
+    /// more often than below.
     pub peak_bytes: u64,
+    /// How far what lives may be from the truth, that of tags below it included.
+    pub live_spread: Spread,
+    /// How far [`peak_bytes`](Self::peak_bytes) may be from what lived then.
+    pub peak_spread: Spread,
     /// When that was, in units of time.
     pub peak_time: u64,
     /// In which frame that was.
@@ -196,7 +202,7 @@ impl ProcessFigures {
 }
 
 /// A thread, and what it did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct ThreadFigures {
     /// Its name, if it has one.
@@ -211,10 +217,39 @@ pub struct ThreadFigures {
     pub frees_of_others: u64,
     /// Bytes that it asked for.
     pub bytes: u64,
+    /// How far what it asked for may be from the truth.
+    pub spread: Spread,
+    freed_spread: Spread,
+}
+
+impl ThreadFigures {
+    /// Calls that asked for memory, and their bytes, each with its interval.
+    #[must_use]
+    pub fn asked(&self) -> Estimate {
+        self.spread.estimate(self.allocs.saturating_add(self.reallocs) as f64, self.bytes as f64)
+    }
+
+    /// How far [`frees`](Self::frees) may be from the truth.
+    #[must_use]
+    pub fn frees_within(&self) -> u64 {
+        self.freed_spread.blocks_within(self.frees)
+    }
+
+    fn made(&mut self, share: &Share, new: bool) {
+        let calls = if new { &mut self.allocs } else { &mut self.reallocs };
+        *calls = calls.saturating_add(share.blocks);
+        self.bytes = self.bytes.saturating_add(share.bytes);
+        self.spread.add(&share.spread);
+    }
+
+    fn freed(&mut self, blocks: u64, spread: &Spread) {
+        self.frees = self.frees.saturating_add(blocks);
+        self.freed_spread.add(spread);
+    }
 }
 
 /// A moment that the program marked.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct MarkFigures {
     /// Its name.
@@ -231,6 +266,12 @@ pub struct MarkFigures {
     pub peak_bytes: u64,
     /// Blocks that were handed out or resized since the mark before this one.
     pub calls: u64,
+    /// How far what lived may be from the truth.
+    pub live_spread: Spread,
+    /// How far [`peak_bytes`](Self::peak_bytes) may be from what lived then.
+    pub peak_spread: Spread,
+    /// How far [`calls`](Self::calls) may be from the truth.
+    pub calls_spread: Spread,
 }
 
 /// Blocks of a power of two of sizes or times.
@@ -255,8 +296,11 @@ pub struct Summary {
     pub start: u64,
     /// When the last event was.
     pub end: u64,
-    /// 0 if every block was recorded; otherwise one is for so many bytes, and figures are those of the recorded ones.
+    /// 0 if every block was recorded; otherwise one was for so many bytes, on average, and all figures of blocks are estimates of the
+    /// whole, rounded. Those that are added up have a [`Spread`], which tells their interval.
     pub sample_bytes: u64,
+    /// What was recorded: allocations and reallocations, and their bytes, as they are in the file.
+    pub recorded: Held,
     /// All together. Its peak is the peak: `peak_bytes` is `bytes_at_peak`.
     pub total: Figures,
     /// When most bytes lived.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Seek};
 
+use arenite::record::format::FileHeader;
 use arenite::record::format::events::{Event, Frames as Addresses, What};
 use hashbrown::HashMap;
 
@@ -13,7 +14,8 @@ use super::{
     BudgetFigures, MarkFigures, ProcessFigures, SizeClass, Summary, SummaryError, SummaryOptions, TagFigures,
     ThreadFigures,
 };
-use crate::{Block, Capture, Change, Live};
+use crate::estimate::{Sampling, Share, Spread};
+use crate::{Block, Capture, Change, Held, Live};
 
 /// The most call stacks that figures are kept of.
 const MOST_SITES: usize = 1 << 21;
@@ -59,7 +61,9 @@ impl Stacks {
 #[derive(Debug, Default)]
 struct Node {
     live: u64,
+    live_spread: Spread,
     peak: u64,
+    peak_spread: Spread,
     moment: Moment,
     committed: i64,
     peak_committed: i64,
@@ -74,9 +78,21 @@ struct Tag {
     figures: TagFigures,
 }
 
+/// The most bytes that lived since the last mark, and what was asked for.
+#[derive(Clone, Copy, Debug, Default)]
+struct SinceMark {
+    peak: u64,
+    peak_spread: Spread,
+    calls: u64,
+    calls_spread: Spread,
+}
+
 struct Pass<'a> {
     options: &'a SummaryOptions,
+    sampling: Sampling,
     live: Live,
+    /// Blocks as they are in the file, and their bytes.
+    recorded: Held,
     total: Tally,
     /// The number of the peak, and its bytes.
     peak: u64,
@@ -92,8 +108,7 @@ struct Pass<'a> {
     window: Watch,
     marks: Vec<MarkFigures>,
     marks_left_out: u64,
-    /// The most bytes, and the calls, since the last mark.
-    since_mark: (u64, u64),
+    since_mark: SinceMark,
     sizes: [SizeClass; 65],
     lifetimes: [u64; 65],
     process: ProcessFigures,
@@ -112,7 +127,7 @@ pub(super) fn read<F: Read + Seek>(
 ) -> Result<Summary, SummaryError> {
     let names = capture.tags()?;
     let header = *capture.header();
-    let mut pass = Pass::new(options, header.units_per_second, &names);
+    let mut pass = Pass::new(options, &header, &names);
     let read = capture.events(|thread, event| pass.take(thread, &event))?;
     pass.end_window()?;
     let mut summary = pass.end();
@@ -123,10 +138,12 @@ pub(super) fn read<F: Read + Seek>(
 }
 
 impl<'a> Pass<'a> {
-    fn new(options: &'a SummaryOptions, units_per_second: u64, names: &BTreeMap<u32, String>) -> Self {
+    fn new(options: &'a SummaryOptions, header: &FileHeader, names: &BTreeMap<u32, String>) -> Self {
         let mut pass = Self {
             options,
+            sampling: Sampling::new(header.sample_bytes),
             live: Live::new(),
+            recorded: Held::default(),
             total: Tally::default(),
             peak: 0,
             peak_bytes: 0,
@@ -140,11 +157,11 @@ impl<'a> Pass<'a> {
             window: Watch::new(options.warm_up),
             marks: Vec::new(),
             marks_left_out: 0,
-            since_mark: (0, 0),
+            since_mark: SinceMark::default(),
             sizes: [SizeClass::default(); 65],
             lifetimes: [0; 65],
             process: ProcessFigures::default(),
-            units_per_second,
+            units_per_second: header.units_per_second,
             times: None,
             stacks: Stacks::default(),
             stacks_left_out: 0,
@@ -223,26 +240,27 @@ impl<'a> Pass<'a> {
         let times = self.times.get_or_insert((time, time));
         *times = (times.0.min(time), times.1.max(time));
         match self.live.take(thread, event) {
-            Change::Made { block, lives } => {
-                self.made(&block, Made::New, lives);
-                self.thread(thread).allocs += 1;
-                self.frames.row().allocs += 1;
-            }
-            Change::Gone(block) => {
-                self.thread(thread).frees += 1;
-                self.frames.row().frees += 1;
-                if let Some(block) = block {
-                    self.thread(thread).frees_of_others += u64::from(block.thread != thread);
-                    self.freed(&block, time);
+            Change::Made { block, lives } => self.made(&block, Made::New, lives),
+            Change::Gone(Some(block)) => {
+                let share = self.sampling.share(&block);
+                let row = self.thread(thread);
+                row.freed(share.blocks, &share.spread);
+                if block.thread != thread {
+                    row.frees_of_others = row.frees_of_others.saturating_add(share.blocks);
                 }
+                self.frames.row().freed(share.blocks);
+                self.freed(&block, &share, time);
+            }
+            // Of what size it was, nobody knows.
+            Change::Gone(None) => {
+                self.thread(thread).freed(1, &Spread::default());
+                self.frames.row().freed(1);
             }
             Change::Resized { before, block, lives } => {
                 if let Some(before) = before {
-                    self.gone(&before, Gone::Resized);
+                    self.gone(&before, &self.sampling.share(&before), Gone::Resized);
                 }
                 self.made(&block, Made::Resized, lives);
-                self.thread(thread).reallocs += 1;
-                self.frames.row().reallocs += 1;
             }
             Change::None => self.tell(thread, time, &event.what),
         }
@@ -252,7 +270,7 @@ impl<'a> Pass<'a> {
     fn tell(&mut self, thread: u32, time: u64, what: &What<'_>) {
         match *what {
             What::Frame { number } => {
-                if let Some(row) = self.frames.begin(number, time, self.live.bytes()) {
+                if let Some(row) = self.frames.begin(number, time, self.total.now().live_bytes) {
                     self.window.frame(&row);
                 }
             }
@@ -296,55 +314,68 @@ impl<'a> Pass<'a> {
 
     /// A block that lives now; or, if not, whose free was told before, or for which there is no room.
     fn made(&mut self, block: &Block, how: Made, lives: bool) {
-        let (peak, size, time) = (self.peak, block.size, block.time);
-        self.total.made(peak, size, how);
+        let (peak, time, share) = (self.peak, block.time, self.sampling.share(block));
+        self.recorded.blocks += 1;
+        self.recorded.bytes = self.recorded.bytes.saturating_add(block.size);
+        self.total.made(peak, &share, how);
         let site = Self::site(&self.sites, block.stack);
-        self.sites.entry(site).or_default().made(peak, size, how);
-        self.tag(block.tag).own.made(peak, size, how);
+        self.sites.entry(site).or_default().made(peak, &share, how);
+        self.tag(block.tag).own.made(peak, &share, how);
         let moment = self.moment(time);
         self.change_nodes(block.tag, |node| {
-            node.live = node.live.saturating_add(size);
+            node.live = node.live.saturating_add(share.bytes);
+            node.live_spread.add(&share.spread);
             if node.live > node.peak {
-                (node.peak, node.moment) = (node.live, moment);
+                (node.peak, node.peak_spread, node.moment) = (node.live, node.live_spread, moment);
             }
         });
-        let class = &mut self.sizes[class_of(size)];
-        class.blocks += 1;
-        class.bytes = class.bytes.saturating_add(size);
-        class.live_blocks += 1;
-        let thread = self.thread(block.thread);
-        thread.bytes = thread.bytes.saturating_add(size);
-        let live = self.total.now().live_bytes;
+        let class = &mut self.sizes[class_of(block.size)];
+        class.blocks = class.blocks.saturating_add(share.blocks);
+        class.bytes = class.bytes.saturating_add(share.bytes);
+        class.live_blocks = class.live_blocks.saturating_add(share.blocks);
+        self.thread(block.thread).made(&share, how == Made::New);
+        let live = *self.total.now();
         let row = self.frames.row();
-        row.bytes = row.bytes.saturating_add(size);
-        row.peak_bytes = row.peak_bytes.max(live);
-        self.since_mark = (self.since_mark.0.max(live), self.since_mark.1 + 1);
-        if live > self.peak_bytes {
+        row.made(&share, how == Made::New);
+        row.peak_bytes = row.peak_bytes.max(live.live_bytes);
+        let since = &mut self.since_mark;
+        since.calls = since.calls.saturating_add(share.blocks);
+        since.calls_spread.add(&share.spread);
+        if live.live_bytes > since.peak {
+            (since.peak, since.peak_spread) = (live.live_bytes, live.live_spread());
+        }
+        if live.live_bytes > self.peak_bytes {
             self.peak += 1;
-            (self.peak_bytes, self.peak_moment) = (live, moment);
+            (self.peak_bytes, self.peak_moment) = (live.live_bytes, moment);
         }
         if !lives {
             self.passed_by += 1;
-            self.freed(block, time);
+            self.freed(block, &share, time);
         }
     }
 
-    fn freed(&mut self, block: &Block, time: u64) {
-        self.lifetimes[class_of(self.nanoseconds(time.saturating_sub(block.time)))] += 1;
+    fn freed(&mut self, block: &Block, share: &Share, time: u64) {
+        let class = class_of(self.nanoseconds(time.saturating_sub(block.time)));
+        self.lifetimes[class] = self.lifetimes[class].saturating_add(share.blocks);
         let temporary = self.frames.current().is_some_and(|(_, start)| block.time >= start);
-        self.frames.row().temporaries += u64::from(temporary);
-        self.gone(block, Gone::Freed { temporary });
+        if temporary {
+            self.frames.row().temporary(share.blocks);
+        }
+        self.gone(block, share, Gone::Freed { temporary });
     }
 
-    fn gone(&mut self, block: &Block, how: Gone) {
-        let (peak, size) = (self.peak, block.size);
-        self.total.gone(peak, size, how);
+    fn gone(&mut self, block: &Block, share: &Share, how: Gone) {
+        let peak = self.peak;
+        self.total.gone(peak, share, how);
         let site = Self::site(&self.sites, block.stack);
-        self.sites.entry(site).or_default().gone(peak, size, how);
-        self.tag(block.tag).own.gone(peak, size, how);
-        self.change_nodes(block.tag, |node| node.live = node.live.saturating_sub(size));
-        let class = &mut self.sizes[class_of(size)].live_blocks;
-        *class = class.saturating_sub(1);
+        self.sites.entry(site).or_default().gone(peak, share, how);
+        self.tag(block.tag).own.gone(peak, share, how);
+        self.change_nodes(block.tag, |node| {
+            node.live = node.live.saturating_sub(share.bytes);
+            node.live_spread.remove(&share.spread);
+        });
+        let class = &mut self.sizes[class_of(block.size)].live_blocks;
+        *class = class.saturating_sub(share.blocks);
     }
 
     fn change_nodes(&mut self, tag: u32, change: impl Fn(&mut Node)) {
@@ -360,7 +391,7 @@ impl<'a> Pass<'a> {
     }
 
     fn snapshot(&self, time: u64) -> Snapshot {
-        Snapshot::of(&self.live, self.moment(time), |block| self.owners(block))
+        Snapshot::of(&self.live, self.moment(time), self.sampling, |block| self.owners(block))
     }
 
     /// The numbers of the tag and the call stack under which a block's figures are.
@@ -377,28 +408,33 @@ impl<'a> Pass<'a> {
         } else if self.window.is_open() && to == Some(text) {
             self.close_window(time);
         }
-        let (peak_bytes, calls) = core::mem::replace(&mut self.since_mark, (self.live.bytes(), 0));
+        let live = *self.total.now();
+        let next =
+            SinceMark { peak: live.live_bytes, peak_spread: live.live_spread(), ..SinceMark::default() };
+        let since = core::mem::replace(&mut self.since_mark, next);
         if self.marks.len() == MOST_MARKS {
             self.marks_left_out += 1;
             return;
         }
         let Moment { frame, .. } = self.moment(time);
-        let (live_blocks, live_bytes) = (self.live.blocks(), self.live.bytes());
         self.marks.push(MarkFigures {
             text: text.to_owned(),
             time,
             frame,
-            live_blocks,
-            live_bytes,
-            peak_bytes,
-            calls,
+            live_blocks: live.live_blocks,
+            live_bytes: live.live_bytes,
+            peak_bytes: since.peak,
+            calls: since.calls,
+            live_spread: live.live_spread(),
+            peak_spread: since.peak_spread,
+            calls_spread: since.calls_spread,
         });
     }
 
     fn close_window(&mut self, time: u64) {
         let to = self.snapshot(time);
         let mut window = std::mem::take(&mut self.window);
-        window.close(&self.live, to, |block| self.owners(block));
+        window.close(&self.live, to, self.sampling, |block| self.owners(block));
         self.window = window;
     }
 
@@ -424,28 +460,32 @@ impl<'a> Pass<'a> {
         let (start, end) = self.times.unwrap_or_default();
         let (peak, nodes) = (self.peak, &self.nodes);
         let tags = self.tags.into_iter().map(|(number, tag)| {
-            let Node { live, peak: most, moment, committed, peak_committed } = &nodes[tag.nodes[0]];
+            let Node { live, live_spread, peak: most, peak_spread, moment, committed, peak_committed } =
+                &nodes[tag.nodes[0]];
             let mut figures = tag.figures;
             figures.own = tag.own.end(peak);
             (figures.live_bytes, figures.peak_bytes) = (*live, *most);
+            (figures.live_spread, figures.peak_spread) = (*live_spread, *peak_spread);
             (figures.committed, figures.peak_committed) = (*committed, *peak_committed);
             (figures.peak_time, figures.peak_frame) = (moment.time, moment.frame);
             (number, figures)
         });
         let mut total = self.total.end(peak);
         total.peak_bytes = self.peak_bytes;
+        let live = total.live_bytes;
         Summary {
             units_per_second: self.units_per_second,
             start,
             end,
             sample_bytes: 0,
+            recorded: self.recorded,
             total,
             peak_time: self.peak_moment.time,
             peak_frame: self.peak_moment.frame,
             tags: tags.collect(),
             sites: self.sites.into_iter().map(|(stack, tally)| (stack, tally.end(peak))).collect(),
             threads: self.threads.into_iter().collect(),
-            frames: self.frames.end(end, self.live.bytes()),
+            frames: self.frames.end(end, live),
             marks: self.marks,
             marks_left_out: self.marks_left_out,
             sizes: self.sizes,

@@ -1,8 +1,14 @@
 //! Sums of one call site, one tag, or all of them.
 
+use crate::Estimate;
+use crate::estimate::{Share, Spread};
+
 /// What was done by one call site, under one tag, or at all. A reallocation counts as one, and its new size as bytes asked for;
-/// what it leaves behind is no free.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// what it leaves behind is no free. In a sample both blocks of a reallocation are in it or not: it is a free, an allocation, or nothing.
+///
+/// Of a sample all figures are estimates of the whole; [`asked`](Self::asked), [`live`](Self::live) and so on tell how far they may be from
+/// the truth.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Figures {
     /// Blocks that were handed out.
@@ -27,9 +33,64 @@ pub struct Figures {
     pub temporaries: u64,
     /// Bytes of those.
     pub temporary_bytes: u64,
+    made_spread: Spread,
+    freed_spread: Spread,
+    live_spread: Spread,
+    peak_spread: Spread,
+    at_peak_spread: Spread,
+    temporary_spread: Spread,
 }
 
 impl Figures {
+    /// Calls that asked for memory, and their bytes, each with its interval.
+    #[must_use]
+    pub fn asked(&self) -> Estimate {
+        self.made_spread.estimate(self.calls() as f64, self.bytes as f64)
+    }
+
+    /// What lives at the end.
+    #[must_use]
+    pub fn live(&self) -> Estimate {
+        self.live_spread.estimate(self.live_blocks as f64, self.live_bytes as f64)
+    }
+
+    /// What lived when all sites and tags together had most bytes.
+    #[must_use]
+    pub fn at_peak(&self) -> Estimate {
+        self.at_peak_spread.estimate(self.blocks_at_peak as f64, self.bytes_at_peak as f64)
+    }
+
+    /// What was given back in the frame in which it was made.
+    #[must_use]
+    pub fn temporary(&self) -> Estimate {
+        self.temporary_spread.estimate(self.temporaries as f64, self.temporary_bytes as f64)
+    }
+
+    /// How far [`peak_bytes`](Self::peak_bytes) may be from what lived then, as [`Estimate::within`]. It is the highest of many
+    /// estimates, so it is above the true peak more often than below.
+    #[must_use]
+    pub fn peak_within(&self) -> u64 {
+        self.peak_spread.bytes_within(self.peak_bytes)
+    }
+
+    /// How far [`frees`](Self::frees) may be from the truth.
+    #[must_use]
+    pub fn frees_within(&self) -> u64 {
+        self.freed_spread.blocks_within(self.frees)
+    }
+
+    /// How far what lives may be from the truth: for sums of several.
+    #[must_use]
+    pub fn live_spread(&self) -> Spread {
+        self.live_spread
+    }
+
+    /// How far what was asked for may be from the truth: for sums of several.
+    #[must_use]
+    pub fn asked_spread(&self) -> Spread {
+        self.made_spread
+    }
+
     /// Calls that asked for memory: allocations and reallocations.
     #[must_use]
     pub fn calls(&self) -> u64 {
@@ -51,6 +112,12 @@ impl Figures {
             bytes_at_peak: self.bytes_at_peak.saturating_add(other.bytes_at_peak),
             temporaries: self.temporaries.saturating_add(other.temporaries),
             temporary_bytes: self.temporary_bytes.saturating_add(other.temporary_bytes),
+            made_spread: self.made_spread.and(&other.made_spread),
+            freed_spread: self.freed_spread.and(&other.freed_spread),
+            live_spread: self.live_spread.and(&other.live_spread),
+            peak_spread: Spread::default(),
+            at_peak_spread: self.at_peak_spread.and(&other.at_peak_spread),
+            temporary_spread: self.temporary_spread.and(&other.temporary_spread),
         }
     }
 }
@@ -93,33 +160,42 @@ impl Tally {
             self.peak = peak;
             self.figures.blocks_at_peak = self.figures.live_blocks;
             self.figures.bytes_at_peak = self.figures.live_bytes;
+            self.figures.at_peak_spread = self.figures.live_spread;
         }
     }
 
-    pub(super) fn made(&mut self, peak: u64, size: u64, how: Made) {
+    pub(super) fn made(&mut self, peak: u64, share: &Share, how: Made) {
         self.keep(peak);
         let figures = &mut self.figures;
-        match how {
-            Made::New => figures.allocs += 1,
-            Made::Resized => figures.reallocs += 1,
-        }
+        let calls = match how {
+            Made::New => &mut figures.allocs,
+            Made::Resized => &mut figures.reallocs,
+        };
         // Sizes of a file that was made up may be anything.
-        figures.bytes = figures.bytes.saturating_add(size);
-        figures.live_blocks += 1;
-        figures.live_bytes = figures.live_bytes.saturating_add(size);
-        figures.peak_bytes = figures.peak_bytes.max(figures.live_bytes);
+        *calls = calls.saturating_add(share.blocks);
+        figures.bytes = figures.bytes.saturating_add(share.bytes);
+        figures.made_spread.add(&share.spread);
+        figures.live_blocks = figures.live_blocks.saturating_add(share.blocks);
+        figures.live_bytes = figures.live_bytes.saturating_add(share.bytes);
+        figures.live_spread.add(&share.spread);
+        if figures.live_bytes > figures.peak_bytes {
+            (figures.peak_bytes, figures.peak_spread) = (figures.live_bytes, figures.live_spread);
+        }
     }
 
-    pub(super) fn gone(&mut self, peak: u64, size: u64, how: Gone) {
+    pub(super) fn gone(&mut self, peak: u64, share: &Share, how: Gone) {
         self.keep(peak);
         let figures = &mut self.figures;
-        figures.live_blocks = figures.live_blocks.saturating_sub(1);
-        figures.live_bytes = figures.live_bytes.saturating_sub(size);
+        figures.live_blocks = figures.live_blocks.saturating_sub(share.blocks);
+        figures.live_bytes = figures.live_bytes.saturating_sub(share.bytes);
+        figures.live_spread.remove(&share.spread);
         if let Gone::Freed { temporary } = how {
-            figures.frees += 1;
+            figures.frees = figures.frees.saturating_add(share.blocks);
+            figures.freed_spread.add(&share.spread);
             if temporary {
-                figures.temporaries += 1;
-                figures.temporary_bytes = figures.temporary_bytes.saturating_add(size);
+                figures.temporaries = figures.temporaries.saturating_add(share.blocks);
+                figures.temporary_bytes = figures.temporary_bytes.saturating_add(share.bytes);
+                figures.temporary_spread.add(&share.spread);
             }
         }
     }
@@ -160,11 +236,11 @@ mod tests {
         let (mut sites, mut live) = ([Tally::default(); 3], [0i64; 3]);
         let (mut peak, mut most, mut at_most) = (0, 0, [0; 3]);
         for (site, change) in changes {
-            let size = change.unsigned_abs();
+            let share = Share { blocks: 1, bytes: change.unsigned_abs(), spread: Spread::default() };
             if change > 0 {
-                sites[site].made(peak, size, Made::New);
+                sites[site].made(peak, &share, Made::New);
             } else {
-                sites[site].gone(peak, size, Gone::Freed { temporary: false });
+                sites[site].gone(peak, &share, Gone::Freed { temporary: false });
             }
             live[site] += change;
             if live.iter().sum::<i64>() > most {

@@ -3,21 +3,53 @@
 use std::collections::BTreeMap;
 
 use super::frames::FrameRow;
-use crate::{Block, Live};
+use crate::estimate::{Sampling, Share, Spread};
+use crate::{Block, Estimate, Live};
 
-/// Blocks, and their bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Blocks, and their bytes; of a sample, estimates.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Held {
     /// How many.
     pub blocks: u64,
     /// Bytes that were asked for.
     pub bytes: u64,
+    /// How far both may be from the truth.
+    pub spread: Spread,
 }
 
 impl Held {
-    pub(super) fn add(&mut self, size: u64) {
-        self.blocks += 1;
-        self.bytes = self.bytes.saturating_add(size);
+    /// Both, with their intervals.
+    #[must_use]
+    pub fn estimate(&self) -> Estimate {
+        self.spread.estimate(self.blocks as f64, self.bytes as f64)
+    }
+
+    /// Nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.blocks == 0 && self.bytes == 0
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        Self {
+            blocks: self.blocks.saturating_add(other.blocks),
+            bytes: self.bytes.saturating_add(other.bytes),
+            spread: self.spread.and(&other.spread),
+        }
+    }
+
+    pub(crate) fn add(&mut self, share: &Share) {
+        self.blocks = self.blocks.saturating_add(share.blocks);
+        self.bytes = self.bytes.saturating_add(share.bytes);
+        self.spread.add(&share.spread);
+    }
+
+    pub(crate) fn remove(&mut self, share: &Share) {
+        self.blocks = self.blocks.saturating_sub(share.blocks);
+        self.bytes = self.bytes.saturating_sub(share.bytes);
+        self.spread.remove(&share.spread);
     }
 }
 
@@ -31,7 +63,7 @@ pub struct Moment {
 }
 
 /// What lived at a moment.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Snapshot {
     /// When.
@@ -46,20 +78,26 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// O(blocks that live).
-    pub(super) fn of(live: &Live, moment: Moment, owners: impl Fn(&Block) -> (u32, u32)) -> Self {
+    pub(super) fn of(
+        live: &Live,
+        moment: Moment,
+        sampling: Sampling,
+        owners: impl Fn(&Block) -> (u32, u32),
+    ) -> Self {
         let mut snapshot = Self { moment, ..Self::default() };
         for (_, block) in live.iter() {
-            snapshot.total.add(block.size);
+            let share = sampling.share(block);
+            snapshot.total.add(&share);
             let (tag, stack) = owners(block);
-            snapshot.tags.entry(tag).or_default().add(block.size);
-            snapshot.sites.entry(stack).or_default().add(block.size);
+            snapshot.tags.entry(tag).or_default().add(&share);
+            snapshot.sites.entry(stack).or_default().add(&share);
         }
         snapshot
     }
 }
 
 /// From one moment to another: the whole recording, or what two marks enclose.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Window {
     /// What lived when it began.
@@ -68,6 +106,8 @@ pub struct Window {
     pub to: Snapshot,
     /// What was made, or last resized, in between and lived at its end, by tag and call stack.
     pub stayed: BTreeMap<(u32, u32), Held>,
+    /// What lived at both moments, by tag and call stack: in a sample it is in both or in none, so that it does not put off a difference.
+    pub kept: BTreeMap<(u32, u32), Held>,
     /// Frames that began and ended in between, but for those of the warm-up.
     pub frames: u64,
     /// Of these the one that asked for memory most often.
@@ -126,10 +166,18 @@ impl Watch {
     }
 
     /// The window ends.
-    pub(super) fn close(&mut self, live: &Live, to: Snapshot, owners: impl Fn(&Block) -> (u32, u32)) {
+    pub(super) fn close(
+        &mut self,
+        live: &Live,
+        to: Snapshot,
+        sampling: Sampling,
+        owners: impl Fn(&Block) -> (u32, u32),
+    ) {
         let began = self.window.from.moment.time;
-        for (_, block) in live.iter().filter(|(_, block)| block.time >= began) {
-            self.window.stayed.entry(owners(block)).or_default().add(block.size);
+        let Window { stayed, kept, .. } = &mut self.window;
+        for (_, block) in live.iter() {
+            let held = if block.time >= began { &mut *stayed } else { &mut *kept };
+            held.entry(owners(block)).or_default().add(&sampling.share(block));
         }
         self.window.to = to;
         self.state = State::Past;

@@ -272,7 +272,7 @@ fn a_summary_is_what_the_program_and_a_naive_reading_say() {
     assert_eq!(summary.window.from.total, Held::default());
     assert_eq!(
         summary.window.to.total,
-        Held { blocks: naive.total.live_blocks, bytes: naive.total.live_bytes }
+        Held { blocks: naive.total.live_blocks, bytes: naive.total.live_bytes, ..Held::default() }
     );
     assert_eq!(summary.window.stayed.values().map(|held| held.bytes).sum::<u64>(), naive.total.live_bytes);
 

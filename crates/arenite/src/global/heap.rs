@@ -111,7 +111,7 @@ unsafe impl GlobalAlloc for GlobalHeap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         #[cfg(feature = "record")]
         if recording::is_on() {
-            return recorded::alloc(layout, false);
+            return recorded::alloc::<false>(layout);
         }
         raw(bucket::alloc_aligned::<StdThreads>(layout.size(), layout.align()))
     }
@@ -140,7 +140,7 @@ unsafe impl GlobalAlloc for GlobalHeap {
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         #[cfg(feature = "record")]
         if recording::is_on() {
-            return recorded::alloc(layout, true);
+            return recorded::alloc::<true>(layout);
         }
         raw(bucket::alloc_zeroed::<StdThreads>(layout.size(), layout.align()))
     }
@@ -171,18 +171,28 @@ mod recorded {
     use super::{StdThreads, bucket, raw};
     use crate::record::{self, Caller};
 
+    /// Where a sample leaves a block out, nothing is done but to look: no register is saved for what is told of others.
     #[cold]
     #[inline(never)]
-    pub(super) fn alloc(layout: Layout, zeroed: bool) -> *mut u8 {
-        let caller = Caller::here();
+    pub(super) fn alloc<const ZEROED: bool>(layout: Layout) -> *mut u8 {
+        if record::passes(layout.size()) { made::<ZEROED>(layout) } else { alloc_told::<ZEROED>(layout) }
+    }
+
+    #[inline(always)]
+    fn made<const ZEROED: bool>(layout: Layout) -> *mut u8 {
         let (size, align) = (layout.size(), layout.align());
-        let block = if zeroed {
-            raw(bucket::alloc_zeroed::<StdThreads>(size, align))
+        raw(if ZEROED {
+            bucket::alloc_zeroed::<StdThreads>(size, align)
         } else {
-            raw(bucket::alloc_aligned::<StdThreads>(size, align))
-        };
+            bucket::alloc_aligned::<StdThreads>(size, align)
+        })
+    }
+
+    #[inline(never)]
+    fn alloc_told<const ZEROED: bool>(layout: Layout) -> *mut u8 {
+        let (caller, block) = (Caller::here(), made::<ZEROED>(layout));
         if !block.is_null() {
-            record::allocated(block.addr(), size, caller);
+            record::allocated(block.addr(), layout.size(), caller);
         }
         block
     }
@@ -192,7 +202,16 @@ mod recorded {
     #[cold]
     #[inline(never)]
     pub(super) unsafe fn free(block: *mut u8, layout: Option<Layout>) {
-        record::freed(block.addr());
+        // SAFETY: the caller's promise.
+        unsafe {
+            if record::passes_free(block.addr()) { given(block, layout) } else { free_told(block, layout) }
+        }
+    }
+
+    /// # Safety
+    /// As [`free`].
+    #[inline(always)]
+    unsafe fn given(block: *mut u8, layout: Option<Layout>) {
         // SAFETY: the caller's promise.
         unsafe {
             let block = NonNull::new_unchecked(block);
@@ -203,6 +222,15 @@ mod recorded {
             let _ = layout;
             bucket::free::<StdThreads>(block);
         }
+    }
+
+    /// # Safety
+    /// As [`free`].
+    #[inline(never)]
+    unsafe fn free_told(block: *mut u8, layout: Option<Layout>) {
+        record::freed(block.addr());
+        // SAFETY: the caller's promise.
+        unsafe { given(block, layout) }
     }
 
     /// # Safety
@@ -290,7 +318,7 @@ mod face {
             }
             #[cfg(feature = "record")]
             if recording::is_on() {
-                return sized(NonNull::new(recorded::alloc(layout, false)), layout);
+                return sized(NonNull::new(recorded::alloc::<false>(layout)), layout);
             }
             sized(bucket::alloc_aligned::<StdThreads>(layout.size(), layout.align()), layout)
         }
@@ -302,7 +330,7 @@ mod face {
             }
             #[cfg(feature = "record")]
             if recording::is_on() {
-                return sized(NonNull::new(recorded::alloc(layout, true)), layout);
+                return sized(NonNull::new(recorded::alloc::<true>(layout)), layout);
             }
             sized(bucket::alloc_zeroed::<StdThreads>(layout.size(), layout.align()), layout)
         }

@@ -190,9 +190,7 @@ impl Desk<'_> {
     #[inline(always)]
     fn event<const N: usize>(&mut self, write: impl FnOnce(&mut Memory, &mut [u8; N], u64) -> usize) -> bool {
         if self.own.len as usize + N > SEGMENT && !self.begin() {
-            // One writer: its thread. The recorder tells of all of them.
-            let lost = &self.log.lost;
-            lost.store(lost.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+            self.lose();
             return false;
         }
         let (own, now) = (&mut *self.own, self.now);
@@ -203,6 +201,14 @@ impl Desk<'_> {
         own.len += write(&mut own.memory, bytes, now) as u32;
         self.room.chains.publish(own.segment, own.len);
         true
+    }
+
+    /// There is no room for something that happened.
+    #[cold]
+    pub(super) fn lose(&mut self) {
+        // One writer: its thread. The recorder tells of all of them.
+        let lost = &self.log.lost;
+        lost.store(lost.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
 
     /// Writes an event that is no stack.

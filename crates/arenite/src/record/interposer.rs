@@ -10,10 +10,25 @@ pub use super::stack::Caller;
 pub use crate::base::recording::{Resizing, STATE};
 use crate::base::thread;
 
+/// Whether a block of so many bytes, which was handed out, is none of the sample, as is seen at a glance. If so, that is all; if not,
+/// [`allocated`] finds out.
+#[inline(always)]
+#[must_use]
+pub fn passes(size: usize) -> bool {
+    sinks::passes(size)
+}
+
 /// A block was handed out, to whoever called there.
 #[inline]
 pub fn allocated(address: usize, size: usize, caller: Caller) {
     sinks::allocated(address, size, caller);
+}
+
+/// Whether a block that is given back is certainly none of the sample. If so, that is all; if not, [`freed`] finds out.
+#[inline(always)]
+#[must_use]
+pub fn passes_free(address: usize) -> bool {
+    sinks::passes_free(address)
 }
 
 /// A block is about to be given back.

@@ -60,6 +60,6 @@ pub use session::{RecordError, RecordOptions, RecordSummary, Recording, Stacks, 
 pub(crate) use session::{high_waters, used};
 #[cfg(feature = "tracy")]
 pub(crate) use sinks::listen;
-pub(crate) use sinks::{allocated, freed, resized, resizing, stays};
+pub(crate) use sinks::{allocated, freed, passes, passes_free, resized, resizing, stays};
 pub use sinks::{frame, mark, note};
 pub(crate) use stack::Caller;

@@ -13,7 +13,7 @@ use super::chain::{Chains, Head, Reading};
 use super::format::events::Memory;
 use super::format::{CHUNK_HEADER, SEGMENT};
 use super::intern::Numbers;
-use super::sample::Chosen;
+use super::sample::{self, Chosen};
 use crate::base::sync::UnsafeCell;
 use crate::base::thread::ROWS;
 use crate::ledger::Tag;
@@ -103,7 +103,7 @@ impl Room {
             Ok(Self {
                 chains: Chains::new(base.add(heads), count as u32),
                 numbers: Numbers::new(base.add(numbers), STACKS),
-                chosen: Chosen::new(base.add(chosen)),
+                chosen: Chosen::new(base.add(chosen), &sample::KINDS_OF_ALL),
                 segments: base.add(segments),
                 logs: base.add(logs).cast(),
                 scratch: base.add(scratch).cast(),

@@ -2,14 +2,17 @@
 //! memory when it rings is written down.
 //!
 //! So a block of `s` bytes is recorded with a chance of 1 − e^(−s/mean), whatever was asked for before, and counting it as
-//! 1 / (1 − e^(−s/mean)) blocks gives sums that are right on average. Until the bell rings, an allocation costs a subtraction. Whether a
-//! block that is given back was recorded says a byte in a small table, which nearly always says no; if not, a list under a lock.
+//! 1 / (1 − e^(−s/mean)) blocks gives sums that are right on average. Until the bell rings, an allocation costs a subtraction and two
+//! compares. Whether a block that is given back was recorded says a byte in a small table, which nearly always says no; if not, a list under
+//! a lock.
 #![expect(unsafe_code, reason = "reaches a table by index, without a bounds check")]
 
 use core::cell::Cell;
 use core::ptr::NonNull;
 
-use crate::base::sync::{AtomicArray, AtomicU8, AtomicU64, Lock, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicU32};
+
+use crate::base::sync::{AtomicArray, AtomicU64, Lock, Ordering};
 
 /// Kinds of addresses that are told apart before the list is looked at.
 const KINDS: usize = 1 << 14;
@@ -19,6 +22,17 @@ const PLACES: usize = 1 << 18;
 const GONE: u64 = 1;
 /// This many are of a kind, or more; it never becomes less.
 const MANY: u8 = u8::MAX;
+
+/// Of each kind of addresses how many are in the list.
+pub(super) type Kinds = [AtomicU8; KINDS];
+
+/// Those of the recorder's list: at a fixed place, because every block that is given back asks. While every block is recorded there are
+/// many of each.
+pub(super) static KINDS_OF_ALL: Kinds = [const { AtomicU8::new(0) }; KINDS];
+
+/// The recording whose sample is taken; another number, which is no recording's, while every block is recorded.
+static SAMPLED: AtomicU32 = AtomicU32::new(NO_SESSION);
+const NO_SESSION: u32 = u32::MAX;
 
 std::thread_local! {
     /// Bytes until the bell rings; 0 before it was wound up.
@@ -32,7 +46,7 @@ std::thread_local! {
 /// Recorded blocks that live.
 #[derive(Debug)]
 pub(super) struct Chosen {
-    kinds: AtomicArray<AtomicU8>,
+    kinds: &'static Kinds,
     places: AtomicArray<AtomicU64>,
     /// How many there are, and how many were removed.
     used: Lock<(usize, usize)>,
@@ -43,20 +57,39 @@ const fn spread(address: u64) -> u64 {
     (address >> 4).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 
-/// Whether the bell rings while so many bytes are asked for, in this recording, with this mean.
+/// The place of an address's kind. (Its four lowest bits are 0 and need not be cut off.)
 #[inline(always)]
-pub(super) fn rings(size: u64, mean: u64, session: u32) -> bool {
-    let left = LEFT.get();
-    if size < left && SESSION.get() == session {
-        LEFT.set(left - size);
-        return false;
-    }
-    rings_now(size, mean, session)
+const fn kind_of(address: u64) -> usize {
+    const BITS: u32 = KINDS.trailing_zeros();
+    (address.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (u64::BITS - BITS)) as usize
 }
 
+/// A recording begins: a sample, with this number, or one of every block.
+pub(super) fn begin(session: Option<u32>) {
+    SAMPLED.store(session.unwrap_or(NO_SESSION), Ordering::Relaxed);
+}
+
+/// Whether the bell does certainly not ring while so many bytes are asked for. If not, nothing was decided: [`rings_now`] does that.
+#[inline(always)]
+pub(super) fn passes(size: u64) -> bool {
+    let left = LEFT.get();
+    let passes = SESSION.get() == SAMPLED.load(Ordering::Relaxed) && size < left;
+    if passes {
+        LEFT.set(left - size);
+    }
+    passes
+}
+
+/// Whether a block is certainly not in the list.
+#[inline(always)]
+pub(super) fn passes_free(address: u64) -> bool {
+    KINDS_OF_ALL[kind_of(address)].load(Ordering::Relaxed) == 0
+}
+
+/// Whether the bell rings while so many bytes are asked for, in this recording, with this mean, if [`passes`] could not tell.
 #[cold]
 #[inline(never)]
-fn rings_now(size: u64, mean: u64, session: u32) -> bool {
+pub(super) fn rings_now(size: u64, mean: u64, session: u32) -> bool {
     let mut rung = true;
     if SESSION.get() != session {
         SESSION.set(session);
@@ -89,36 +122,22 @@ fn draw(mean: u64) -> u64 {
 
 impl Chosen {
     /// Bytes that it needs.
-    pub(super) const BYTES: usize = KINDS + PLACES * size_of::<AtomicU64>();
+    pub(super) const BYTES: usize = PLACES * size_of::<AtomicU64>();
 
     /// # Safety
     /// As [`AtomicArray::new`], for [`BYTES`](Self::BYTES) bytes at a multiple of 8.
-    pub(super) unsafe fn new(start: NonNull<u8>) -> Self {
-        // SAFETY: the caller's promise; the first part's length is a multiple of 8.
-        unsafe {
-            Self {
-                kinds: AtomicArray::new(start, KINDS),
-                places: AtomicArray::new(start.add(KINDS), PLACES),
-                used: Lock::new((0, 0)),
-            }
-        }
+    pub(super) unsafe fn new(start: NonNull<u8>, kinds: &'static Kinds) -> Self {
+        // SAFETY: the caller's promise.
+        Self { kinds, places: unsafe { AtomicArray::new(start, PLACES) }, used: Lock::new((0, 0)) }
     }
 
-    #[inline(always)]
     fn kind(&self, address: u64) -> &AtomicU8 {
-        // SAFETY: masked, so below the number of kinds.
-        unsafe { self.kinds.at((spread(address) >> 50) as usize & (KINDS - 1)) }
+        &self.kinds[kind_of(address)]
     }
 
     fn place(&self, index: u64) -> &AtomicU64 {
         // SAFETY: masked, so below the number of places.
         unsafe { self.places.at(index as usize & (PLACES - 1)) }
-    }
-
-    /// Whether a block may be in the list. False is certain.
-    #[inline(always)]
-    pub(super) fn may_have(&self, address: u64) -> bool {
-        self.kind(address).load(Ordering::Relaxed) != 0
     }
 
     /// Puts a block into the list; false if there is no room.
@@ -195,18 +214,17 @@ impl Chosen {
         self.used.let_go();
     }
 
-    /// Forgets all: before a recording.
-    pub(super) fn clear(&self) {
+    /// Forgets all, before a recording: of every block, or a sample.
+    pub(super) fn begin(&self, of_every_block: bool) {
         let mut used = self.used.lock();
+        for kind in self.kinds {
+            kind.store(if of_every_block { MANY } else { 0 }, Ordering::Relaxed);
+        }
         if used.0 + used.1 == 0 {
             return;
         }
         for index in 0..PLACES as u64 {
             self.place(index).store(0, Ordering::Relaxed);
-        }
-        for kind in 0..KINDS {
-            // SAFETY: below the number of kinds.
-            unsafe { self.kinds.at(kind) }.store(0, Ordering::Relaxed);
         }
         *used = (0, 0);
     }
@@ -222,8 +240,13 @@ mod tests {
 
     fn chosen() -> Chosen {
         let memory = Box::leak(vec![0u64; Chosen::BYTES / 8].into_boxed_slice());
+        let kinds = Box::leak(Box::new([const { AtomicU8::new(0) }; KINDS]));
         // SAFETY: leaked zeros, of which nobody else knows.
-        unsafe { Chosen::new(NonNull::from(&mut memory[0]).cast()) }
+        unsafe { Chosen::new(NonNull::from(&mut memory[0]).cast(), kinds) }
+    }
+
+    fn may_have(chosen: &Chosen, address: u64) -> bool {
+        chosen.kind(address).load(Ordering::Relaxed) != 0
     }
 
     #[test]
@@ -237,16 +260,18 @@ mod tests {
                 assert!(chosen.insert(address));
             } else {
                 let there = model.remove(&address);
-                assert!(!there || chosen.may_have(address));
+                assert!(!there || may_have(&chosen, address));
                 assert_eq!(chosen.remove(address), there, "step {step}");
             }
         }
         assert_eq!(chosen.used.lock().0, model.len());
         for address in &model {
-            assert!(chosen.may_have(*address) && chosen.remove(*address));
+            assert!(may_have(&chosen, *address) && chosen.remove(*address));
         }
-        chosen.clear();
-        assert!((0..KINDS as u64).all(|address| !chosen.may_have(address * 16)));
+        chosen.begin(false);
+        assert!((0..KINDS as u64).all(|address| !may_have(&chosen, address * 16)));
+        chosen.begin(true);
+        assert!((0..KINDS as u64).all(|address| may_have(&chosen, address * 16)), "each is asked about");
     }
 
     #[test]
@@ -261,9 +286,12 @@ mod tests {
     #[test]
     fn the_bell_rings_as_often_as_it_should() {
         for (size, mean) in [(64u64, 4096u64), (1000, 512), (100_000, 4096), (1, 100)] {
+            let session = 1 + size as u32;
+            begin(Some(session));
+            let rings = || !passes(size) && rings_now(size, mean, session);
             let expected = -(-(size as f64) / mean as f64).exp_m1();
             let tries = 200_000;
-            let rung = (0..tries).filter(|_| rings(size, mean, 1 + size as u32)).count() as f64;
+            let rung = (0..tries).filter(|_| rings()).count() as f64;
             let deviation = (expected * (1.0 - expected) * f64::from(tries)).sqrt();
             let off = rung - expected * f64::from(tries);
             // Six deviations: once in a billion runs.

@@ -14,7 +14,7 @@ use super::fork;
 use super::format::DEEPEST_STACK;
 use super::format::events::What;
 use super::room::Room;
-use super::sample::rings;
+use super::sample;
 use super::sinks;
 use super::stack::{Caller, Tables, frame_pointers_do};
 use super::writer::{Capture, Written};
@@ -84,7 +84,7 @@ impl RecordOptions {
     /// Records one block for so many bytes that are asked for, on average: for games that are shipped, 512 KiB. Which ones is left to
     /// chance, so that sums of them tell of all, as far as chance allows; a reader says how far. 0 records every block, as without this.
     ///
-    /// At most 65,536 recorded blocks live at a time; further ones are left out.
+    /// At most 65,536 recorded blocks live at a time; further ones are lost, and counted as such.
     pub const fn sample(mut self, bytes: u64) -> Self {
         self.sample = bytes;
         self
@@ -237,7 +237,8 @@ fn try_start(options: RecordOptions) -> Result<Recording, RecordError> {
     let capture = Capture::create(&path, room, session, began, options.sample)
         .map_err(|error| RecordError::File { path: path.clone(), error })?;
     room.numbers.clear();
-    room.chosen.clear();
+    room.chosen.begin(options.sample == 0);
+    sample::begin(if options.sample == 0 { None } else { Some(session) });
     // What tags had in use before is not of this recording.
     Ledger::process().take_recent_live();
     MEAN.store(options.sample, Ordering::Relaxed);
@@ -467,41 +468,75 @@ pub(crate) fn high_waters() {
 /// A block was handed out, to those who called there, under the tag given or the thread's.
 #[inline(always)]
 pub(super) fn allocated(address: usize, size: usize, caller: Caller, tag: Option<Tag>) {
-    let tag = tag.map(number_of);
-    let (address, size) = (address as u64, size as u64);
-    let mean = MEAN.load(Ordering::Relaxed);
-    if mean != 0 && !sampled(address, size, mean) {
-        return;
+    if !passes(size) && !passes_now(size) {
+        tell_of_chosen(address, size, caller, tag);
     }
-    desk::with(|desk| desk.alloc(address, size, caller, tag));
 }
 
-/// Whether a block is one of the sample; it is then in the list.
+/// Whether a block of so many bytes, which is asked for now, is none of the sample, as is seen at a glance: all that a sample costs most
+/// blocks. If so it is not asked about again. If not, nothing is decided.
 #[inline(always)]
-fn sampled(address: u64, size: u64, mean: u64) -> bool {
-    rings(size, mean, SESSION.load(Ordering::Relaxed))
-        && ROOM_OF_ALL.get().is_some_and(|room| room.chosen.insert(address))
+pub(super) fn passes(size: usize) -> bool {
+    sample::passes(size as u64)
+}
+
+/// Whether it is none of the sample, if one is recorded, as [`passes`] could not tell.
+#[cold]
+#[inline(never)]
+fn passes_now(size: usize) -> bool {
+    let mean = MEAN.load(Ordering::Relaxed);
+    mean != 0 && !sample::rings_now(size as u64, mean, SESSION.load(Ordering::Relaxed))
+}
+
+/// A block is one of those that are recorded. Out of line: what a sample leaves out shall not save registers for it.
+#[inline(never)]
+fn tell_of_chosen(address: usize, size: usize, caller: Caller, tag: Option<Tag>) {
+    let tag = tag.map(number_of);
+    let (address, size) = (address as u64, size as u64);
+    let listed = MEAN.load(Ordering::Relaxed) == 0
+        || ROOM_OF_ALL.get().is_some_and(|room| room.chosen.insert(address));
+    desk::with(|desk| if listed { desk.alloc(address, size, caller, tag) } else { desk.lose() });
 }
 
 /// A block is about to be given back.
 #[inline(always)]
 pub(super) fn freed(address: usize) {
-    let address = address as u64;
-    if MEAN.load(Ordering::Relaxed) != 0 && !no_longer_sampled(address) {
+    if !passes_free(address) {
+        freed_chosen(address);
+    }
+}
+
+/// Whether a block that is given back is certainly none of the sample, if one is recorded, as is seen at a glance.
+#[inline(always)]
+pub(super) fn passes_free(address: usize) -> bool {
+    sample::passes_free(address as u64)
+}
+
+#[inline(never)]
+fn freed_chosen(address: usize) {
+    if MEAN.load(Ordering::Relaxed) != 0 && !no_longer_sampled(address as u64) {
         return;
     }
-    desk::with(|desk| desk.free(address));
+    desk::with(|desk| desk.free(address as u64));
 }
 
 /// Takes a block off the list of the sample; whether it was there.
 #[inline(always)]
 fn no_longer_sampled(address: u64) -> bool {
-    ROOM_OF_ALL.get().is_some_and(|room| room.chosen.may_have(address) && room.chosen.remove(address))
+    !sample::passes_free(address) && ROOM_OF_ALL.get().is_some_and(|room| room.chosen.remove(address))
 }
 
 /// A block is about to get another size. Where it is now another thread's may be before it is told how this one ends.
 #[inline(always)]
 pub(super) fn resizing(resizing: &mut Resizing, address: usize) {
+    // Otherwise nobody will ask when.
+    if !passes_free(address) {
+        resizing_chosen(resizing, address);
+    }
+}
+
+#[inline(never)]
+fn resizing_chosen(resizing: &mut Resizing, address: usize) {
     resizing.chosen = MEAN.load(Ordering::Relaxed) != 0 && no_longer_sampled(address as u64);
     resizing.time = clock::now();
 }
@@ -527,9 +562,19 @@ pub(super) fn resized(
     if MEAN.load(Ordering::Relaxed) != 0 {
         // Each of both is in the sample, or not.
         if resizing.chosen {
-            desk::with(|desk| desk.free_at(resizing.time, before as u64));
+            tell_of_leaving(resizing.time, before);
         }
         return allocated(address, size, caller, tag);
     }
-    desk::with(|desk| desk.realloc(resizing.time, before as u64, address as u64, size as u64, caller));
+    tell_of_resized(resizing.time, before, address, size, caller);
+}
+
+#[inline(never)]
+fn tell_of_leaving(time: u64, before: usize) {
+    desk::with(|desk| desk.free_at(time, before as u64));
+}
+
+#[inline(never)]
+fn tell_of_resized(time: u64, before: usize, address: usize, size: usize, caller: Caller) {
+    desk::with(|desk| desk.realloc(time, before as u64, address as u64, size as u64, caller));
 }

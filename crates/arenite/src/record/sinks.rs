@@ -1,6 +1,8 @@
 //! What allocators and programs tell, and who is told: the recorder, Tracy's profiler, or both, as the byte says that allocators
 //! ask ([`recording`]). Without the feature `tracy` there is only the recorder, and nothing is asked here.
 
+use core::sync::atomic::Ordering;
+
 use super::session;
 use super::stack::Caller;
 use crate::base::recording::{self, Listener, Resizing};
@@ -27,6 +29,25 @@ pub(crate) fn listen() {
 #[inline(always)]
 fn recorder_listens() -> bool {
     !cfg!(feature = "tracy") || recording::listens(Listener::Recorder)
+}
+
+/// Whether nobody but the recorder is told.
+#[inline(always)]
+fn recorder_alone() -> bool {
+    !cfg!(feature = "tracy") || recording::STATE.load(Ordering::Relaxed) == Listener::Recorder as u8
+}
+
+/// Whether a block of so many bytes, which is asked for now, is none of a sample, as is seen at a glance; then nobody needs to be told of
+/// it. If not, nothing is decided: [`allocated`] finds out.
+#[inline(always)]
+pub(crate) fn passes(size: usize) -> bool {
+    recorder_alone() && session::passes(size)
+}
+
+/// Whether a block that is given back is certainly none of a sample; then nobody needs to be told of that.
+#[inline(always)]
+pub(crate) fn passes_free(address: usize) -> bool {
+    recorder_alone() && session::passes_free(address)
 }
 
 /// A block was handed out, to those who called there, under the tag of the thread.

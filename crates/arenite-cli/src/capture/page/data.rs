@@ -1,5 +1,7 @@
 //! The figures of a page as JSON: lists of numbers, one for each column, so that a long recording stays a small page.
 //!
+//! Of a sample there are lists of how far figures may be from the truth beside those of the figures: their names end in `_within`.
+//!
 //! Times are seconds since the first event, sizes bytes. Numbers beyond 2⁵³, which only a file that was made up can have, are
 //! rounded by the browser.
 
@@ -11,6 +13,7 @@ use arenite_inspect::{
 use serde_json::{Value, json};
 
 use super::super::Opened;
+use super::super::interval::whole;
 use super::super::json::{budget, memory};
 use super::super::report::{TagRow, tags};
 use super::stacks::Tree;
@@ -28,12 +31,14 @@ pub(super) fn data(opened: &mut Opened, detail: &Detail) -> Value {
     let tree = Tree::new(summary, detail, symbols);
     let before = summary.before();
     let frames = &summary.frames;
+    let within = |bytes: u64| (summary.sample_bytes > 0).then_some(bytes);
     let threads_shown = summary.threads.iter().take(MOST_THREADS);
     let threads: Vec<Value> = threads_shown
         .map(|(number, thread)| {
             json!({
                 "number": number, "name": thread.name, "allocs": thread.allocs, "reallocs": thread.reallocs,
                 "frees": thread.frees, "others": thread.frees_of_others, "bytes": thread.bytes,
+                "bytes_within": within(whole(&thread.asked())[0]),
             })
         })
         .collect();
@@ -45,6 +50,8 @@ pub(super) fn data(opened: &mut Opened, detail: &Detail) -> Value {
             json!({
                 "text": mark.text, "seconds": summary.seconds(mark.time), "frame": mark.frame, "live": mark.live_bytes,
                 "blocks": mark.live_blocks, "peak": mark.peak_bytes, "calls": mark.calls,
+                "live_within": within(mark.live_spread.bytes_within(mark.live_bytes)),
+                "peak_within": within(mark.peak_spread.bytes_within(mark.peak_bytes)),
             })
         })
         .collect();
@@ -76,7 +83,7 @@ pub(super) fn data(opened: &mut Opened, detail: &Detail) -> Value {
         "tags_left_out": tags(summary).len().saturating_sub(MOST_TAGS),
         "tag_names": tag_names(summary, detail),
         "tree": tree.to_json(),
-        "sites": sites(&tree),
+        "sites": sites(&tree, summary.sample_bytes > 0),
         "sites_merged": tree.others,
         "stacks": summary.sites.len(),
         "rows": rows(summary, &tree, &detail.rows),
@@ -95,7 +102,9 @@ pub(super) fn data(opened: &mut Opened, detail: &Detail) -> Value {
 fn figures(figures: &Figures) -> Value {
     json!({
         "allocs": figures.allocs, "reallocs": figures.reallocs, "frees": figures.frees, "bytes": figures.bytes,
-        "live_blocks": figures.live_blocks, "live_bytes": figures.live_bytes, "peak_bytes": figures.peak_bytes,
+        "bytes_within": whole(&figures.asked())[0], "calls_within": whole(&figures.asked())[1],
+        "live_within": whole(&figures.live())[0], "peak_within": figures.peak_within(),
+        "temporary_within": whole(&figures.temporary())[0], "live_blocks": figures.live_blocks, "live_bytes": figures.live_bytes, "peak_bytes": figures.peak_bytes,
         "blocks_at_peak": figures.blocks_at_peak, "temporaries": figures.temporaries,
         "temporary_bytes": figures.temporary_bytes,
     })
@@ -104,13 +113,16 @@ fn figures(figures: &Figures) -> Value {
 fn tag_rows(summary: &Summary) -> Vec<Value> {
     let times: HashMap<&str, u64> =
         summary.tags.values().map(|tag| (tag.name.as_str(), tag.peak_time)).collect();
+    let within = |bytes: u64| (summary.sample_bytes > 0).then_some(bytes);
     let row = |row: TagRow| {
         let peak_time = times.get(row.name.as_str()).copied().unwrap_or(0);
         json!({
             "name": row.name, "live": row.live_bytes, "peak": row.peak_bytes, "blocks": row.live_blocks,
             "bytes": row.bytes, "calls": row.calls, "temporaries": row.temporaries, "before": row.before_bytes,
             "committed": row.committed, "peak_committed": row.peak_committed, "budget": row.budget.map(budget),
-            "most_used": row.most_used, "peak_seconds": summary.seconds(peak_time),
+            "live_within": within(row.live_spread.bytes_within(row.live_bytes)),
+            "peak_within": within(row.peak_spread.bytes_within(row.peak_bytes)),
+            "bytes_within": within(row.asked_spread.bytes_within(row.bytes)), "most_used": row.most_used, "peak_seconds": summary.seconds(peak_time),
         })
     };
     tags(summary).into_iter().take(MOST_TAGS).map(row).collect()
@@ -123,11 +135,16 @@ fn tag_names(summary: &Summary, detail: &Detail) -> Vec<String> {
 }
 
 /// A list for each figure.
-fn sites(tree: &Tree) -> Value {
+fn sites(tree: &Tree, sampled: bool) -> Value {
     let column = |figure: fn(&Figures) -> u64| -> Vec<u64> {
         tree.sites.iter().map(|site| figure(&site.figures)).collect()
     };
+    let within = |figure: fn(&Figures) -> u64| sampled.then(|| column(figure));
     json!({
+        "live_within": within(|site| whole(&site.live())[0]),
+        "peak_within": within(|site| whole(&site.at_peak())[0]),
+        "bytes_within": within(|site| whole(&site.asked())[0]),
+        "temporary_bytes_within": within(|site| whole(&site.temporary())[0]),
         "node": tree.sites.iter().map(|site| site.node).collect::<Vec<_>>(),
         // -1: it made nothing.
         "tag": tree.sites.iter().map(|site| site.tag().map_or(-1, i64::from)).collect::<Vec<_>>(),
@@ -206,10 +223,11 @@ fn moments(summary: &Summary, tree: &Tree, moments: &[DetailMoment]) -> Vec<Valu
         let mut held = vec![Held::default(); tree.sites.len()];
         for (place, some) in &moment.sites {
             let sum = &mut held[tree.site_of[*place as usize] as usize];
-            sum.blocks = sum.blocks.saturating_add(some.blocks);
-            sum.bytes = sum.bytes.saturating_add(some.bytes);
+            *sum = sum.and(some);
         }
-        let changed = (0u64..).zip(held.iter().zip(&last)).filter(|(_, (now, before))| now != before);
+        let changed = (0u64..)
+            .zip(held.iter().zip(&last))
+            .filter(|(_, (now, before))| (now.blocks, now.bytes) != (before.blocks, before.bytes));
         let changed: Vec<u64> = changed.flat_map(|(site, (now, _))| [site, now.blocks, now.bytes]).collect();
         last = held;
         let (kind, text) = match &moment.kind {

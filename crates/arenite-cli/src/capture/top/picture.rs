@@ -48,6 +48,8 @@ pub(super) struct Picture {
     /// Since the first event.
     pub(super) seconds: f64,
     pub(super) units_per_second: u64,
+    /// One block is recorded for so many bytes, and figures are estimates; 0: every one.
+    pub(super) sample_bytes: u64,
     pub(super) total: Activity,
     pub(super) history: Vec<Tick>,
     /// By name.

@@ -92,6 +92,7 @@ pub(super) fn game() -> Picture {
         marks: vec![(3.0, mark("level loaded"))],
         sizes: [0, 0, 0, 40, 80].map(size).to_vec(),
         memory: memory(90 << 20, 64 << 20),
+        sample_bytes: 0,
         warnings: Vec::new(),
     }
 }

@@ -131,6 +131,7 @@ impl Watched {
             status: self.status.clone(),
             seconds: board.seconds(board.clock()),
             units_per_second: header.units_per_second,
+            sample_bytes: header.sample_bytes,
             total: board.total(),
             history: board.history().iter().copied().collect(),
             tags: board.tags(),
@@ -183,7 +184,10 @@ impl Watched {
         let mean = follow.header().sample_bytes;
         warn(
             mean > 0,
-            format!("a sample, of one block for {} bytes: figures are those of the sample", count(mean)),
+            format!(
+                "a sample, of one block for {} bytes: figures are estimates of the whole, ± what has the truth 95 times in 100",
+                count(mean)
+            ),
         );
         warn(
             board.pauses() > 0,

@@ -60,6 +60,17 @@ function count(number) {
   return number < 0 ? `−${digits}` : digits;
 }
 
+// A figure of a sample has how far it may be from the truth beside it.
+const isSample = data.sample_bytes > 0;
+
+function ranged(size, within) {
+  return isSample ? `${bytes(size)} ± ${bytes(within)}` : bytes(size);
+}
+
+function rangedCount(number, within) {
+  return isSample ? `${count(number)} ± ${count(within)}` : count(number);
+}
+
 // For an axis, where there is little room.
 function brief(number) {
   return number < 1e7 ? count(number) : `${significant(number / 1e6)} M`;
@@ -139,6 +150,11 @@ function siteTag(site) {
   const tag = data.sites.tag[site];
   if (tag < 0) return '–';
   return data.sites.mixed[site] ? `${data.tag_names[tag]}, others` : data.tag_names[tag];
+}
+
+// How far a figure of a call site may be from the truth; none if it is no sample.
+function within(key, site) {
+  return isSample ? data.sites[`${key}_within`][site] : undefined;
 }
 
 // A cell that tells a call site, and shows its callers when asked.

@@ -9,7 +9,8 @@ view('heap', 'Heap map', 'Addresses of live blocks, and how much of the memory t
   const legend = element('ul', { class: 'legend' });
   const ranges = element('div');
   section.append(card('Live blocks by address', element('div', { class: 'tools' }, buttons), figures, canvas, readout, legend,
-    element('p', { class: 'hint', id: 'heap-hint' })), ranges);
+    element('p', { class: 'hint', id: 'heap-hint' }),
+    isSample ? note('These are the blocks of the sample: nothing is known of where the others are.') : null), ranges);
   let cells = [];
   let columns = 1;
   let side = 8;

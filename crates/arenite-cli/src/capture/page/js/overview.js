@@ -6,15 +6,16 @@ view('overview', 'Overview', 'What the recording came to, and where to look firs
     element('h3', {}, title), element('p', { class: 'value' }, value), element('p', {}, remark));
   const frame = peak.frame === null ? '' : `, in frame ${count(peak.frame)}`;
   const cards = [
-    figure('Live at the end', bytes(total.live_bytes), `in ${counted(total.live_blocks, 'block', 'blocks')}`),
-    figure('At the peak', bytes(total.peak_bytes),
+    figure('Live at the end', ranged(total.live_bytes, total.live_within), `in ${counted(total.live_blocks, 'block', 'blocks')}`),
+    figure('At the peak', ranged(total.peak_bytes, total.peak_within),
       `in ${counted(total.blocks_at_peak, 'block', 'blocks')}, after ${seconds(peak.seconds)}${frame}`),
-    figure('Asked for', bytes(total.bytes),
-      `by ${count(total.allocs)} allocations and ${count(total.reallocs)} reallocations; ${count(total.frees)} frees`),
+    figure('Asked for', ranged(total.bytes, total.bytes_within), isSample
+      ? `by ${rangedCount(total.allocs + total.reallocs, total.calls_within)} calls; ${count(total.frees)} frees`
+      : `by ${count(total.allocs)} allocations and ${count(total.reallocs)} reallocations; ${count(total.frees)} frees`),
   ];
   if (hasFrames) {
     cards.push(figure('Made and freed in one frame', percent(total.temporaries, total.allocs + total.reallocs),
-      `${counted(total.temporaries, 'block', 'blocks')} of ${bytes(total.temporary_bytes)}: what a frame arena would take`));
+      `${counted(total.temporaries, 'block', 'blocks')} of ${ranged(total.temporary_bytes, total.temporary_within)}: what a frame arena would take`));
   }
   if (before.blocks > 0 || before.unknown_frees > 0) {
     cards.push(figure('Before the recording', bytes(before.bytes),
@@ -31,7 +32,7 @@ view('overview', 'Overview', 'What the recording came to, and where to look firs
   const first = (key, blocks) => data.sites.node.map((_, site) => site)
     .filter((site) => data.sites[key][site] > 0)
     .sort((a, b) => data.sites[key][b] - data.sites[key][a]).slice(0, 5)
-    .map((site) => ({ site, value: data.sites[key][site], blocks: data.sites[blocks][site] }));
+    .map((site) => ({ site, value: data.sites[key][site], blocks: data.sites[blocks][site], value_within: within(key, site) }));
   const list = (name, title, key, blocks, all, hint, address) => card(title, table({
     name, rows: first(key, blocks), empty: 'None.',
     columns: [columnOf.site(), columnOf.bytes('bytes', 'value', all), columnOf.count(key === 'bytes' ? 'calls' : 'blocks', 'blocks')],
@@ -43,8 +44,13 @@ view('overview', 'Overview', 'What the recording came to, and where to look firs
     list('first-churn', 'Most asked for', 'bytes', 'calls', total.bytes, 'Whether or not it was given back.', 'flame/bytes'),
     hasFrames ? list('first-temporary', 'Most made and freed in one frame', 'temporary_bytes', 'temporaries', total.temporary_bytes,
       'Work for a frame arena or a scratch stack.', 'flame/temporary') : null));
-  if (hasFrames && data.worst.start.length > 0) section.append(card('The worst frames', worstTable(8)));
+  if (hasFrames && data.worst.start.length > 0) section.append(card('The worst frames', worstTable(8), guess()));
 });
+
+// What a sample knows of single frames.
+function guess() {
+  return isSample ? note('A frame has few blocks of the sample: which frames were the worst is a guess.') : null;
+}
 
 // The frames that asked most often, or for most.
 function worstTable(most) {

@@ -5,6 +5,7 @@ view('sites', 'Call sites', 'Every call stack with its figures. Search for funct
   const all = data.sites.node.map((_, site) => ({
     site, live: live[site], blocks: liveBlocks[site], peak: peak[site], bytes: asked[site], calls: calls[site],
     temporaries: temporaries[site], tag: siteTag(site),
+    live_within: within('live', site), peak_within: within('peak', site), bytes_within: within('bytes', site),
   })).filter((row) => row.calls > 0);
   const list = table({
     name: 'sites', rows: all, sorted: 1, piece: 50, empty: 'No call site has this in its stack.',

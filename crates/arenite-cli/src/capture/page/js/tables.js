@@ -81,7 +81,8 @@ function choice(label, entries, chosen, choose) {
 const columnOf = {
   site: () => ({ name: 'call site', cell: (row) => siteCell(row.site) }),
   bytes: (name, key, all) => ({
-    name, of: (row) => row[key], show: bytes, bar: all ? (row) => row[key] / all : null,
+    name, of: (row) => row[key], bar: all ? (row) => row[key] / all : null,
+    show: (value, row) => ((row[`${key}_within`] ?? null) === null ? bytes(value) : ranged(value, row[`${key}_within`])),
   }),
   count: (name, key) => ({ name, of: (row) => row[key], show: count }),
   text: (name, key) => ({ name, of: (row) => row[key], first: true }),

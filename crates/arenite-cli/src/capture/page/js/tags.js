@@ -23,7 +23,7 @@ view('tags', 'Tags', 'What each tag has, with the tags below it.', (section) => 
     let figures = memory ? `${bytes(row.live)} of ${now} · peak ${bytes(row.peak)}` : `${bytes(row.live)} · peak ${bytes(row.peak)}`;
     if (row.calls === 0) figures = `${now} committed · at most ${most}`;
     return drawn('g', { class: 'tag' },
-      drawn('title', {}, `${row.name}: ${bytes(row.live)} live, ${bytes(row.peak)} at its peak after ${seconds(row.peak_seconds)}, ${bytes(Math.max(0, row.committed))} committed${row.budget ? `, of a budget of ${bytes(row.budget.limit)}` : ''}`),
+      drawn('title', {}, `${row.name}: ${ranged(row.live, row.live_within)} live, ${ranged(row.peak, row.peak_within)} at its peak after ${seconds(row.peak_seconds)}, ${bytes(Math.max(0, row.committed))} committed${row.budget ? `, of a budget of ${bytes(row.budget.limit)}` : ''}`),
       drawn('text', { class: 'name', x: NAMES - 12, y: middle + 4.5, 'text-anchor': 'end' }, short(row.name)),
       drawn('rect', { class: 'track', x: NAMES, y: middle - 9, width: WIDTH - NAMES - FIGURES, height: 18, rx: 2 }),
       bar('held', row.peak_committed, middle, 18), bar('kept', row.committed, middle, 18), bar('live', row.live, middle, 8),

@@ -80,7 +80,7 @@ function markLines(top, bottom, named) {
     if (x - before < (data.marks.length > 40 ? 9 : 1)) return null;
     before = x;
     const line = drawn('path', { class: 'mark-line', d: `M${x.toFixed(1)} ${top}V${bottom}` },
-      drawn('title', {}, `${mark.text}: ${bytes(mark.live)} live, after ${seconds(mark.seconds)}`));
+      drawn('title', {}, `${mark.text}: ${ranged(mark.live, mark.live_within)} live, after ${seconds(mark.seconds)}`));
     const text = mark.text.length > 26 ? `${mark.text.slice(0, 25)}…` : mark.text;
     const width = 6.4 * text.length;
     if (!named || x < room || x + width > RIGHT) return line;

@@ -6,6 +6,7 @@ use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::widgets::{Sparkline, Widget as _};
 
+use super::super::super::interval::{Told, whole};
 use super::super::picture::Picture;
 use super::cells::{bar, clean, keep_end, put, short};
 
@@ -73,16 +74,9 @@ pub(super) fn curve(buffer: &mut Buffer, area: Rect, data: impl Iterator<Item = 
 pub(super) fn draw(picture: &Picture, area: Rect, buffer: &mut Buffer) {
     let mut lines = Lines { area, at: 0, buffer };
     let (total, plain) = (&picture.total, Style::new());
-    lines.line(
-        "live",
-        &format!(
-            "{} in {} · peak {}",
-            bytes(total.live_bytes),
-            counted(total.live_blocks, "block", "blocks"),
-            bytes(total.peak_bytes)
-        ),
-        plain,
-    );
+    let told = Told::for_sample(picture.sample_bytes);
+    let live = told.held(total.live_bytes, total.live_blocks, &total.live());
+    lines.line("live", &format!("{live} · peak {}", bytes(total.peak_bytes)), plain);
     lines.line(
         "per second",
         &format!(
@@ -94,12 +88,13 @@ pub(super) fn draw(picture: &Picture, area: Rect, buffer: &mut Buffer) {
         plain,
     );
     frames(&mut lines, picture);
+    let [within, calls_within] = whole(&total.asked());
     lines.line(
         "asked for",
         &format!(
             "{} by {} · {}",
-            bytes(total.bytes),
-            counted(total.calls(), "call", "calls"),
+            told.bytes(total.bytes, within),
+            told.counted(total.calls(), calls_within, "call", "calls"),
             counted(total.frees, "free", "frees")
         ),
         plain,
