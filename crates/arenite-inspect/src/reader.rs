@@ -14,6 +14,7 @@ use arenite::record::format::events::{Event, What};
 use arenite::record::format::{ChunkKind, FILE_HEADER, FileHeader, FormatError};
 
 use crate::chunks::{Cursor, Found, Place, look_at, next_magic, payload, read_at};
+use crate::maps::{ModuleMap, Texts};
 
 /// The most chunks that a capture may have: some 256 GiB of events. A list of so many takes 200 MB.
 pub(crate) const MOST_CHUNKS: usize = 1 << 22;
@@ -182,22 +183,18 @@ impl<F: Read + Seek> Capture<F> {
         Ok(())
     }
 
-    /// The lines that tell which modules the process had loaded: at the start of the recording, and at its end.
+    /// Which modules the process had loaded: at the start of the recording, whenever that changed, and at its end.
     ///
     /// # Errors
     /// [`ReadError::File`].
-    pub fn modules(&mut self) -> Result<Vec<String>, ReadError> {
-        let mut texts: Vec<(u64, Vec<u8>)> = Vec::new();
+    pub fn modules(&mut self) -> Result<Vec<ModuleMap>, ReadError> {
+        let mut texts = Texts::default();
         for place in self.modules.clone() {
-            let Some(part) = payload(&mut self.file, &place)? else { continue };
-            match texts.last_mut() {
-                Some((segment, text)) if *segment == place.segment && text.len() == place.offset as usize => {
-                    text.extend(part);
-                }
-                _ => texts.push((place.segment, part)),
+            if let Some(part) = payload(&mut self.file, &place)? {
+                texts.add(&place, part);
             }
         }
-        Ok(texts.into_iter().map(|(_, text)| String::from_utf8_lossy(&text).into_owned()).collect())
+        Ok(texts.maps())
     }
 
     /// The names of tags, by their numbers: as the recorder's own thread tells them, at the first need and at the end. O(names).

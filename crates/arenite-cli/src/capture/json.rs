@@ -1,6 +1,8 @@
 //! A report for machines. Times are seconds since the first event, sizes bytes.
 
-use arenite_inspect::{BudgetFigures, Figures, Frame, FrameRow, ProcessFigures, Summary};
+use arenite_inspect::{
+    BudgetFigures, Figures, FileState, Frame, FrameRow, ModuleFile, ProcessFigures, Summary,
+};
 use serde_json::{Value, json};
 
 use super::Opened;
@@ -44,6 +46,7 @@ pub(super) fn report(opened: &mut Opened, top: usize) -> Result<String, Fault> {
     });
     let lifetimes = summary.lifetimes.iter().enumerate().filter(|(_, blocks)| **blocks > 0);
     let lifetimes = lifetimes.map(|(place, blocks)| json!({ "log2_ns": place, "blocks": blocks }));
+    let modules: Vec<Value> = sites.files().map(module).collect();
     let value = json!({
         "file": path.display().to_string(),
         "process": process,
@@ -83,8 +86,19 @@ pub(super) fn report(opened: &mut Opened, top: usize) -> Result<String, Fault> {
         "sizes": sizes.collect::<Vec<_>>(),
         "lifetimes": lifetimes.collect::<Vec<_>>(),
         "threads": threads.collect::<Vec<_>>(),
+        "modules": modules,
     });
     serde_json::to_string_pretty(&value).map(|text| text + "\n").map_err(Fault::new)
+}
+
+fn module(file: ModuleFile<'_>) -> Value {
+    let state = match file.state {
+        FileState::Read => "as it was",
+        FileState::Changed => "changed",
+        _ => "missing",
+    };
+    let id = (!file.build_id.is_empty()).then_some(file.build_id);
+    json!({ "path": file.path, "build_id": id, "file": state })
 }
 
 fn figures(figures: &Figures) -> Value {

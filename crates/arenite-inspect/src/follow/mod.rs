@@ -19,7 +19,6 @@
 mod board;
 mod merge;
 mod recent;
-mod stacks;
 mod tags;
 mod tail;
 
@@ -40,6 +39,7 @@ use tail::Tail;
 
 use crate::ReadError;
 use crate::chunks::{Cursor, Place, payload, read_at};
+use crate::maps::{ModuleMap, Texts};
 use crate::reader::RECORDER;
 
 /// Bytes of a file that one poll reads at the most, so that whoever polls can do something else in between.
@@ -112,7 +112,7 @@ pub struct Follow<F = File> {
     tail: Tail,
     merge: Merge,
     board: Board,
-    modules: Vec<(u64, Vec<u8>)>,
+    modules: Texts,
     /// Bytes that the file had.
     len: u64,
     /// When it had more for the last time.
@@ -159,7 +159,7 @@ impl<F: Read + Seek> Follow<F> {
             tail: Tail::new(FILE_HEADER as u64),
             merge: Merge::default(),
             board: Board::new(header.units_per_second),
-            modules: Vec::new(),
+            modules: Texts::default(),
             len: 0,
             grew: None,
             taken: 0,
@@ -223,17 +223,16 @@ impl<F: Read + Seek> Follow<F> {
         self.merge.damaged()
     }
 
-    /// The lines that tell which modules the process had loaded, as far as they were read: as
-    /// [`Capture::modules`](crate::Capture::modules) answers.
+    /// Which modules the process had loaded, as far as that was read: as [`Capture::modules`](crate::Capture::modules) answers.
     #[must_use]
-    pub fn modules(&self) -> Vec<String> {
-        self.modules.iter().map(|(_, text)| String::from_utf8_lossy(text).into_owned()).collect()
+    pub fn modules(&self) -> Vec<ModuleMap> {
+        self.modules.maps()
     }
 
-    /// How many there are of those; more of them are a reason to look at them again.
+    /// How many bytes are known of those; more of them are a reason to look at them again.
     #[must_use]
     pub fn module_bytes(&self) -> usize {
-        self.modules.iter().map(|(_, text)| text.len()).sum()
+        self.modules.bytes()
     }
 
     /// Reads what was added, up to some megabytes of it. `now` is the time of the call, by which it is told that the file has not grown
@@ -314,14 +313,8 @@ impl<F: Read + Seek> Follow<F> {
                 self.merge.add(header.thread, place)?;
             }
             ChunkKind::Modules if self.module_bytes() < MOST_MODULES => {
-                let Some(part) = payload(&mut self.file, &place)? else { return Ok(()) };
-                match self.modules.last_mut() {
-                    Some((segment, text))
-                        if *segment == place.segment && text.len() == place.offset as usize =>
-                    {
-                        text.extend(part);
-                    }
-                    _ => self.modules.push((place.segment, part)),
+                if let Some(part) = payload(&mut self.file, &place)? {
+                    self.modules.add(&place, part);
                 }
             }
             ChunkKind::End => self.ended = true,
