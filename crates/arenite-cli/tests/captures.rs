@@ -137,6 +137,13 @@ fn a_report_names_a_deliberate_leak() {
         printed(&["report", leaky, "--json", "--top", "1"]).len()
             < printed(&["report", leaky, "--json"]).len()
     );
+    if cfg!(any(target_os = "linux", windows)) {
+        let modules = report["modules"].as_array().expect("modules");
+        let program = env!("CARGO_BIN_EXE_arenite");
+        let own = modules.iter().find(|module| module["path"] == program).expect("the program itself");
+        assert_eq!(own["file"], "as it was", "{own}");
+        assert!(modules.iter().all(|module| module["file"] != "changed"), "{modules:?}");
+    }
     let clean = json(clean);
     let tags = clean["tags"].as_array().expect("tags");
     assert!(tags.iter().all(|tag| tag["name"] != "marks"), "a run without a leak has none");

@@ -125,42 +125,6 @@ pub(crate) fn payload<F: Read + Seek>(file: &mut F, place: &Place) -> io::Result
     }
 }
 
-/// The most bytes that are kept of the lines that tell of modules.
-const MOST_MODULES: usize = 16 << 20;
-
-/// The lines that tell which modules a process had loaded: a text for each time that it was asked.
-#[derive(Debug, Default)]
-pub(crate) struct Modules {
-    texts: Vec<(u64, Vec<u8>)>,
-    bytes: usize,
-}
-
-impl Modules {
-    /// Adds what a chunk has, if there is room.
-    pub(crate) fn add<F: Read + Seek>(&mut self, file: &mut F, place: &Place) -> io::Result<()> {
-        if self.bytes >= MOST_MODULES {
-            return Ok(());
-        }
-        let Some(part) = payload(file, place)?.filter(|part| !part.is_empty()) else { return Ok(()) };
-        self.bytes += part.len();
-        match self.texts.last_mut() {
-            Some((segment, text)) if *segment == place.segment && text.len() == place.offset as usize => {
-                text.extend(part);
-            }
-            _ => self.texts.push((place.segment, part)),
-        }
-        Ok(())
-    }
-
-    pub(crate) fn texts(&self) -> Vec<String> {
-        self.texts.iter().map(|(_, text)| String::from_utf8_lossy(text).into_owned()).collect()
-    }
-
-    pub(crate) fn bytes(&self) -> usize {
-        self.bytes
-    }
-}
-
 /// How far a thread was read.
 #[derive(Debug, Default)]
 pub(crate) struct Cursor {
@@ -322,26 +286,5 @@ mod tests {
         }
         assert_eq!(chunks, 20_000);
         assert!(file.1 < 20 * end, "{} bytes of {end} were read", file.1);
-    }
-
-    #[test]
-    fn modules_have_a_bound() {
-        let text = vec![b'm'; LARGEST_PAYLOAD];
-        let whole = header(ChunkKind::Modules, text.len());
-        let mut file = whole.to_bytes(&text).to_vec();
-        file.extend(text);
-        let place = Place::new(0, &whole);
-        let nothing = header(ChunkKind::Modules, 0);
-        let empty = Place::new(file.len() as u64, &nothing);
-        file.extend(nothing.to_bytes(b""));
-        let (mut file, mut modules) = (io::Cursor::new(file), Modules::default());
-        for _ in 0..3 {
-            modules.add(&mut file, &empty).expect("read");
-        }
-        assert!(modules.texts().is_empty());
-        for segment in 0..100 {
-            modules.add(&mut file, &Place { segment, ..place }).expect("read");
-        }
-        assert_eq!((modules.bytes(), modules.texts().len()), (MOST_MODULES, MOST_MODULES / LARGEST_PAYLOAD));
     }
 }

@@ -35,7 +35,9 @@ mod estimate;
 pub mod export;
 mod follow;
 mod live;
+mod maps;
 mod reader;
+mod stacks;
 mod summary;
 #[cfg(feature = "symbols")]
 mod symbols;
@@ -47,10 +49,12 @@ pub use detail::{
 pub use estimate::{Estimate, Spread};
 pub use follow::{Activity, Board, Follow, FollowError, FollowState, Rate, TagRow, ThreadRow, Tick};
 pub use live::{Block, Change, Live};
+pub use maps::ModuleMap;
 pub use reader::{Capture, ReadError, ReadSummary};
+pub use stacks::CallStack;
 pub use summary::{
     BudgetFigures, Figures, FrameRow, Frames, Held, MarkFigures, Moment, ProcessFigures, SizeClass, Snapshot,
     Summary, SummaryError, SummaryOptions, TagFigures, ThreadFigures, Window,
 };
 #[cfg(feature = "symbols")]
-pub use symbols::{Frame, Mapped, Symbols};
+pub use symbols::{FileState, Frame, Mapped, ModuleFile, Symbols};

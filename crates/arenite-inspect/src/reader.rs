@@ -13,7 +13,8 @@ use std::path::Path;
 use arenite::record::format::events::{Event, What};
 use arenite::record::format::{ChunkKind, FILE_HEADER, FileHeader, FormatError};
 
-use crate::chunks::{Cursor, Found, Look, Modules, Place, look_at, next_magic, read_at};
+use crate::chunks::{Cursor, Found, Look, Place, look_at, next_magic, read_at};
+use crate::maps::{ModuleMap, Texts};
 
 /// The most chunks that a capture may have: some 256 GiB of events. A list of so many takes 200 MB.
 pub(crate) const MOST_CHUNKS: usize = 1 << 22;
@@ -182,17 +183,17 @@ impl<F: Read + Seek> Capture<F> {
         Ok(())
     }
 
-    /// The lines that tell which modules the process had loaded: at the start of the recording, and at its end. What is more than 16 MiB
-    /// is left out.
+    /// Which modules the process had loaded: at the start of the recording, whenever that changed, and at its end. What is more than
+    /// 16 MiB is left out.
     ///
     /// # Errors
     /// [`ReadError::File`].
-    pub fn modules(&mut self) -> Result<Vec<String>, ReadError> {
-        let mut modules = Modules::default();
+    pub fn modules(&mut self) -> Result<Vec<ModuleMap>, ReadError> {
+        let mut texts = Texts::default();
         for place in &self.modules {
-            modules.add(&mut self.file, place)?;
+            texts.add(&mut self.file, place)?;
         }
-        Ok(modules.texts())
+        Ok(texts.maps())
     }
 
     /// The names of tags, by their numbers: as the recorder's own thread tells them, at the first need and at the end. O(names).

@@ -9,7 +9,7 @@ use arenite_inspect::export::{ExportError, ExportOptions, Names, export as write
 use arenite_inspect::{SummaryOptions, Symbols};
 
 use super::args::{ExportArgs, FormatName};
-use super::{Opened, open};
+use super::{Opened, folder, open};
 use crate::fault::Fault;
 use crate::output::{Target, WriteError, print};
 
@@ -38,7 +38,7 @@ pub(crate) fn export(args: &ExportArgs) -> Result<(), Fault> {
     };
     let mut symbols;
     let names: &mut dyn Names = if *all_frames {
-        symbols = Symbols::new(&capture.modules().map_err(|error| fault(&error))?);
+        symbols = Symbols::new(&capture.modules().map_err(|error| fault(&error))?).beside(folder(file));
         &mut symbols
     } else {
         &mut opened.sites

@@ -3,7 +3,9 @@
 //! Of a sample figures are estimates of the whole (`estimated`), and beside them is a `within`: the true figure is no further away, 95
 //! times in 100. What has none there is estimated as well.
 
-use arenite_inspect::{BudgetFigures, Figures, Frame, FrameRow, ProcessFigures, Spread, Summary};
+use arenite_inspect::{
+    BudgetFigures, Figures, FileState, Frame, FrameRow, ModuleFile, ProcessFigures, Spread, Summary,
+};
 use serde_json::{Value, json};
 
 use super::Opened;
@@ -60,6 +62,7 @@ pub(super) fn report(opened: &mut Opened, top: usize) -> Result<String, Fault> {
     });
     let lifetimes = summary.lifetimes.iter().enumerate().filter(|(_, blocks)| **blocks > 0);
     let lifetimes = lifetimes.map(|(place, blocks)| json!({ "log2_ns": place, "blocks": blocks }));
+    let modules: Vec<Value> = sites.files().map(module).collect();
     let value = json!({
         "file": path.display().to_string(),
         "process": process,
@@ -101,8 +104,19 @@ pub(super) fn report(opened: &mut Opened, top: usize) -> Result<String, Fault> {
         "sizes": sizes.collect::<Vec<_>>(),
         "lifetimes": lifetimes.collect::<Vec<_>>(),
         "threads": threads.collect::<Vec<_>>(),
+        "modules": modules,
     });
     serde_json::to_string_pretty(&value).map(|text| text + "\n").map_err(Fault::new)
+}
+
+fn module(file: ModuleFile<'_>) -> Value {
+    let state = match file.state {
+        FileState::Read => "as it was",
+        FileState::Changed => "changed",
+        _ => "missing",
+    };
+    let id = (!file.build_id.is_empty()).then_some(file.build_id);
+    json!({ "path": file.path, "build_id": id, "file": state })
 }
 
 fn figures(figures: &Figures, sampled: bool) -> Value {

@@ -23,7 +23,7 @@ use std::fmt;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use arenite_inspect::{Capture, Summary, SummaryOptions};
+use arenite_inspect::{Capture, FileState, Summary, SummaryOptions};
 
 pub(crate) use check::check;
 pub(crate) use diff::diff;
@@ -52,7 +52,8 @@ impl Opened {
     fn of(path: &Path, capture: &mut Capture, options: &SummaryOptions) -> Result<Self, Fault> {
         let fault = |error: &dyn fmt::Display| Fault::new(format_args!("{}: {error}", path.display()));
         let summary = Summary::read(capture, options).map_err(|error| fault(&error))?;
-        let sites = Sites::new(&capture.modules().map_err(|error| fault(&error))?);
+        let mut sites = Sites::new(&capture.modules().map_err(|error| fault(&error))?, folder(path));
+        sites.look_at(summary.sites.keys().map(|stack| summary.stack(*stack)));
         Ok(Self { path: path.to_owned(), process: capture.header().process, summary, sites })
     }
 
@@ -106,8 +107,19 @@ impl Opened {
         let unknown = summary.sites.iter().filter(|(stack, _)| summary.stack(**stack).is_empty());
         let unknown: u64 = unknown.map(|(_, figures)| figures.calls()).sum();
         warn(unknown > calls / 10, format!("{unknown} of {calls} calls have no call stack"));
+        for file in self.sites.files().filter(|file| file.state == FileState::Changed) {
+            let (path, id) = (file.path.replace(char::is_control, "\u{fffd}"), file.build_id);
+            lines.push(format!(
+                "the file was changed since, functions in it are not named: {path} (recorded: {id})"
+            ));
+        }
         lines
     }
+}
+
+/// The folder that a capture is in.
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Opens a capture; what is none is refused.

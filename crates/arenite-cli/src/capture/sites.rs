@@ -1,10 +1,12 @@
 //! Call stacks as people want to read them.
 
+use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::Path;
 use std::sync::Arc;
 
 use arenite_inspect::export::Names;
-use arenite_inspect::{Frame, Mapped, Symbols};
+use arenite_inspect::{CallStack, FileState, Frame, Mapped, ModuleFile, ModuleMap, Symbols};
 
 /// Frames of one site that a text shows.
 const SHOWN: usize = 8;
@@ -42,35 +44,49 @@ pub(super) struct Sites {
 }
 
 impl Sites {
-    pub(super) fn new(modules: &[String]) -> Self {
-        Self { symbols: Symbols::new(modules) }
+    /// Of a capture whose modules these are, and which is in this folder.
+    pub(super) fn new(modules: &[ModuleMap], folder: &Path) -> Self {
+        Self { symbols: Symbols::new(modules).beside(folder) }
     }
 
-    /// The frames of these return addresses, from the innermost on, without the insides of allocators, those of the standard library
-    /// and the runtime's beginning; with all of them if nothing else is there.
-    pub(super) fn frames(&mut self, addresses: &[u64]) -> Vec<Frame> {
-        let mut frames = Vec::new();
-        for address in addresses {
-            frames.extend_from_slice(&self.symbols.frames(*address));
+    /// Looks what became of the files that these stacks lead through.
+    pub(super) fn look_at<'a>(&mut self, stacks: impl Iterator<Item = CallStack<'a>>) {
+        let mut looked = HashSet::new();
+        for stack in stacks {
+            for address in stack.addresses {
+                if self.symbols.mapping(*address, stack.told).is_some_and(|mapping| looked.insert(mapping)) {
+                    self.symbols.look_at(*address, stack.told);
+                }
+            }
         }
-        outside(frames)
+    }
+
+    /// The files that were looked at.
+    pub(super) fn files(&self) -> impl Iterator<Item = ModuleFile<'_>> {
+        self.symbols.files().filter(|file| file.state != FileState::Unread)
+    }
+
+    /// The frames of a call stack, from the innermost on, without the insides of allocators, those of the standard library
+    /// and the runtime's beginning; with all of them if nothing else is there.
+    pub(super) fn frames(&mut self, stack: CallStack<'_>) -> Vec<Frame> {
+        outside(self.symbols.shown(stack))
     }
 
     /// The same for stacks that a person would call the same, in other processes, too.
-    pub(super) fn key(&mut self, addresses: &[u64]) -> u64 {
+    pub(super) fn key(&mut self, stack: CallStack<'_>) -> u64 {
         let mut hasher = DefaultHasher::new();
-        self.frames(addresses).hash(&mut hasher);
+        self.frames(stack).hash(&mut hasher);
         hasher.finish()
     }
 
     /// The innermost frame, in a line.
-    pub(super) fn line(&mut self, addresses: &[u64]) -> String {
-        self.frames(addresses).first().map_or_else(|| NO_STACK.to_owned(), |frame| fitted(frame, WIDTH))
+    pub(super) fn line(&mut self, stack: CallStack<'_>) -> String {
+        self.frames(stack).first().map_or_else(|| NO_STACK.to_owned(), |frame| fitted(frame, WIDTH))
     }
 
     /// Lines of text, indented by four.
-    pub(super) fn text(&mut self, addresses: &[u64]) -> String {
-        let frames = self.frames(addresses);
+    pub(super) fn text(&mut self, stack: CallStack<'_>) -> String {
+        let frames = self.frames(stack);
         if frames.is_empty() {
             return format!("    {NO_STACK}\n");
         }
@@ -85,16 +101,20 @@ impl Sites {
 
 /// Functions as `report` shows them.
 impl Names for Sites {
-    fn all(&mut self, return_address: u64) -> Arc<[Frame]> {
-        self.symbols.frames(return_address)
+    fn all(&mut self, return_address: u64, told: u64) -> Arc<[Frame]> {
+        self.symbols.frames(return_address, told)
     }
 
-    fn shown(&mut self, return_addresses: &[u64]) -> Vec<Frame> {
-        self.frames(return_addresses)
+    fn shown(&mut self, stack: CallStack<'_>) -> Vec<Frame> {
+        self.frames(stack)
     }
 
-    fn mapped(&self, return_address: u64) -> Option<Mapped<'_>> {
-        self.symbols.mapped(return_address)
+    fn mapping(&self, return_address: u64, told: u64) -> Option<u32> {
+        self.symbols.mapping(return_address, told)
+    }
+
+    fn mapped(&self, mapping: u32) -> Option<Mapped<'_>> {
+        self.symbols.mapped(mapping)
     }
 
     fn program(&self) -> Option<&str> {
@@ -305,10 +325,11 @@ mod tests {
 
     #[test]
     fn nothing_but_insides_is_shown_whole() {
-        let mut sites = Sites::new(&[]);
-        assert_eq!(sites.frames(&[0x11, 0x22]).len(), 2);
-        assert_eq!(sites.text(&[]), "    (no call stack)\n");
-        assert_eq!(sites.text(&[0x11; 10]).lines().count(), SHOWN + 1);
-        assert_ne!(sites.key(&[0x11]), sites.key(&[0x12]));
+        let mut sites = Sites::new(&[], Path::new("."));
+        let stack = |addresses: &'static [u64]| CallStack::from(addresses);
+        assert_eq!(sites.frames(stack(&[0x11, 0x22])).len(), 2);
+        assert_eq!(sites.text(stack(&[])), "    (no call stack)\n");
+        assert_eq!(sites.text(stack(&[0x11; 10])).lines().count(), SHOWN + 1);
+        assert_ne!(sites.key(stack(&[0x11])), sites.key(stack(&[0x12])));
     }
 }

@@ -145,8 +145,8 @@ impl Writer<'_, '_> {
             return Ok(*known);
         }
         let place = self.table.places()[number as usize].clone();
-        let module = match self.table.mapped(place.address) {
-            Some(mapped) if place.address != 0 => clean(mapped.path),
+        let module = match self.table.mapped(&place) {
+            Some(mapped) => clean(mapped.path),
             _ => String::new(),
         };
         let module = self.string(&module)?;

@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 
 use super::flow::untagged;
 use crate::symbols::{Frame, Mapped, Symbols};
-use crate::{Summary, ThreadFigures};
+use crate::{CallStack, Summary, ThreadFigures};
 
 /// The most functions, and the most places, that are told.
 const MOST_PLACES: usize = 1 << 20;
@@ -22,30 +22,38 @@ const LEFT_OUT: &str = "(too many call stacks)";
 
 /// Who knows functions. [`Symbols`] does, and shows all of them.
 pub trait Names {
-    /// The functions of a return address, the one that was inlined innermost first. Never empty.
-    fn all(&mut self, return_address: u64) -> Arc<[Frame]>;
+    /// The functions of a return address of a call stack that was told at this time, the one that was inlined innermost first. Never
+    /// empty.
+    fn all(&mut self, return_address: u64, told: u64) -> Arc<[Frame]>;
 
     /// Those of a whole call stack, from the innermost one outwards, that are worth showing: the same without some of them.
-    fn shown(&mut self, return_addresses: &[u64]) -> Vec<Frame>;
+    fn shown(&mut self, stack: CallStack<'_>) -> Vec<Frame>;
 
-    /// The file that a return address belongs to.
-    fn mapped(&self, return_address: u64) -> Option<Mapped<'_>>;
+    /// The number of the mapping that a return address of a call stack that was told at this time is in.
+    fn mapping(&self, return_address: u64, told: u64) -> Option<u32>;
+
+    /// A mapping, by its number.
+    fn mapped(&self, mapping: u32) -> Option<Mapped<'_>>;
 
     /// The program's own file.
     fn program(&self) -> Option<&str>;
 }
 
 impl Names for Symbols {
-    fn all(&mut self, return_address: u64) -> Arc<[Frame]> {
-        self.frames(return_address)
+    fn all(&mut self, return_address: u64, told: u64) -> Arc<[Frame]> {
+        self.frames(return_address, told)
     }
 
-    fn shown(&mut self, return_addresses: &[u64]) -> Vec<Frame> {
-        return_addresses.iter().flat_map(|address| self.frames(*address).to_vec()).collect()
+    fn shown(&mut self, stack: CallStack<'_>) -> Vec<Frame> {
+        stack.iter().flat_map(|address| self.frames(*address, stack.told).to_vec()).collect()
     }
 
-    fn mapped(&self, return_address: u64) -> Option<Mapped<'_>> {
-        self.mapped(return_address)
+    fn mapping(&self, return_address: u64, told: u64) -> Option<u32> {
+        self.mapping(return_address, told)
+    }
+
+    fn mapped(&self, mapping: u32) -> Option<Mapped<'_>> {
+        self.mapped(mapping)
     }
 
     fn program(&self) -> Option<&str> {
@@ -96,6 +104,8 @@ impl<T: Eq + Hash> Numbers<T> {
 pub(super) struct Place {
     /// The return address; 0 if it does not count.
     pub(super) address: u64,
+    /// The mapping that it is in, if it counts and that is known: another module may have been at the address before.
+    pub(super) mapping: Option<u32>,
     /// The functions, the innermost first: their numbers. Only of a place with an address they are several.
     pub(super) frames: Box<[u32]>,
 }
@@ -174,31 +184,32 @@ impl<'a> Table<'a> {
     /// A place that is no address.
     fn named(&mut self, name: &str) -> u32 {
         let frame = self.frames.of(Frame { function: clean(name), file: None, line: None });
-        self.places.of(Place { address: 0, frames: [frame].into() })
+        self.places.of(Place { address: 0, mapping: None, frames: [frame].into() })
     }
 
-    fn shown(&mut self, addresses: &[u64]) -> Vec<u32> {
-        let shown = self.names.shown(addresses);
+    fn shown(&mut self, stack: CallStack<'_>) -> Vec<u32> {
+        let shown = self.names.shown(stack);
         let mut places = Vec::new();
         if self.grain != Grain::Addresses {
             for frame in shown {
                 let frame = self.frame(frame);
-                places.push(self.places.of(Place { address: 0, frames: [frame].into() }));
+                places.push(self.places.of(Place { address: 0, mapping: None, frames: [frame].into() }));
             }
             return places;
         }
         // What is shown is all of it without some frames: which addresses they are of is found by going along.
         let mut left = shown.into_iter().peekable();
-        for address in addresses {
+        for address in stack.addresses {
             let mut here = Vec::new();
-            for frame in self.names.all(*address).iter() {
+            for frame in self.names.all(*address, stack.told).iter() {
                 if left.peek() == Some(frame) {
                     here.extend(left.next());
                 }
             }
             if !here.is_empty() {
                 let frames = here.into_iter().map(|frame| self.frame(frame)).collect();
-                places.push(self.places.of(Place { address: *address, frames }));
+                let mapping = self.names.mapping(*address, stack.told);
+                places.push(self.places.of(Place { address: *address, mapping, frames }));
             }
         }
         places
@@ -234,8 +245,9 @@ impl<'a> Table<'a> {
         self.frames.values[frame as usize].to_string()
     }
 
-    pub(super) fn mapped(&self, return_address: u64) -> Option<Mapped<'_>> {
-        self.names.mapped(return_address)
+    /// The file that a place is in.
+    pub(super) fn mapped(&self, place: &Place) -> Option<Mapped<'_>> {
+        self.names.mapped(place.mapping?)
     }
 
     /// What ran, as far as that is known.

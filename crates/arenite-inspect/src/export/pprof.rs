@@ -81,6 +81,8 @@ struct Mapping {
     file_offset: u64,
     #[prost(int64, tag = "5")]
     filename: i64,
+    #[prost(int64, tag = "6")]
+    build_id: i64,
     #[prost(bool, tag = "7")]
     has_functions: bool,
     #[prost(bool, tag = "8")]
@@ -236,7 +238,7 @@ fn head(
 fn places(table: &Table<'_>, strings: &mut Strings, out: &mut dyn Write) -> Result<(), ExportError> {
     // Functions are those of a name and a file; the table's have a line as well.
     let mut functions: HashMap<(i64, i64), u64> = HashMap::new();
-    let mut mappings: HashMap<u64, Mapping> = HashMap::new();
+    let mut mappings: HashMap<u32, Mapping> = HashMap::new();
     for (number, place) in table.places().iter().enumerate() {
         let mut line = Vec::with_capacity(place.frames.len());
         for frame in &place.frames {
@@ -252,14 +254,15 @@ fn places(table: &Table<'_>, strings: &mut Strings, out: &mut dyn Write) -> Resu
             line.push(Line { function_id: id, line: i64::from(frame.line.unwrap_or(0)) });
         }
         let mut mapping_id = 0;
-        if let Some(mapped) = table.mapped(place.address).filter(|_| place.address != 0) {
+        if let Some((number, mapped)) = place.mapping.zip(table.mapped(place)) {
             let id = mappings.len() as u64 + 1;
-            let mapping = mappings.entry(mapped.start).or_insert_with(|| Mapping {
+            let mapping = mappings.entry(number).or_insert_with(|| Mapping {
                 id,
                 memory_start: mapped.start,
                 memory_limit: mapped.end,
                 file_offset: mapped.offset,
                 filename: strings.of(&super::names::clean(mapped.path)),
+                build_id: strings.of(&mapped.build_id),
                 // What is not known is told by file and offset, and no other tool knows more of it.
                 has_functions: true,
                 has_filenames: true,

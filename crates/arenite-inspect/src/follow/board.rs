@@ -7,10 +7,12 @@ use arenite::record::format::events::{Event, What};
 use hashbrown::HashMap;
 
 use super::recent::{History, Rate, Recent, STEPS, Tick};
-use super::stacks::{MOST_STACKS, Stacks};
 use super::tags::{TagRow, Tags};
 use crate::estimate::{Sampling, Share, Spread};
-use crate::{Block, BudgetFigures, Change, Estimate, FrameRow, Live, MarkFigures, ProcessFigures, SizeClass};
+use crate::stacks::{MOST_STACKS, Stacks};
+use crate::{
+    Block, BudgetFigures, CallStack, Change, Estimate, FrameRow, Live, MarkFigures, ProcessFigures, SizeClass,
+};
 
 /// The most threads that figures are kept of; what others do is told of number 0.
 const MOST_THREADS: usize = 1 << 16;
@@ -275,9 +277,9 @@ impl Board {
         self.sites.len()
     }
 
-    /// The return addresses of a call stack, from the innermost call outwards; none if it is not known.
+    /// A call stack, by its number.
     #[must_use]
-    pub fn stack(&self, number: u32) -> &[u64] {
+    pub fn stack(&self, number: u32) -> CallStack<'_> {
         self.stacks.get(number)
     }
 
@@ -482,7 +484,7 @@ impl Board {
             What::Mark { text } => self.mark(text, time),
             What::ThreadNamed { name } => self.thread(thread).0.name = Some(name.to_owned()),
             What::Stack { stack, ref frames } => {
-                self.stacks.keep(stack, frames);
+                self.stacks.keep(stack, time, frames);
             }
             What::Lost { events } => self.lost = self.lost.saturating_add(events),
             What::Paused => (self.pauses, self.paused) = (self.pauses + 1, true),

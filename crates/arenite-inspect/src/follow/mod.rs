@@ -19,7 +19,6 @@
 mod board;
 mod merge;
 mod recent;
-mod stacks;
 mod tags;
 mod tail;
 
@@ -39,7 +38,8 @@ pub use tags::TagRow;
 use tail::Tail;
 
 use crate::ReadError;
-use crate::chunks::{Cursor, Modules, Place, read_at};
+use crate::chunks::{Cursor, Place, read_at};
+use crate::maps::{ModuleMap, Texts};
 use crate::reader::RECORDER;
 
 /// Bytes of a file that one poll reads at the most, so that whoever polls can do something else in between.
@@ -110,7 +110,7 @@ pub struct Follow<F = File> {
     tail: Tail,
     merge: Merge,
     board: Board,
-    modules: Modules,
+    modules: Texts,
     /// Bytes that the file had.
     len: u64,
     /// When it had more for the last time.
@@ -157,7 +157,7 @@ impl<F: Read + Seek> Follow<F> {
             tail: Tail::new(FILE_HEADER as u64),
             merge: Merge::default(),
             board: Board::new(header.units_per_second, header.sample_bytes),
-            modules: Modules::default(),
+            modules: Texts::default(),
             len: 0,
             grew: None,
             taken: 0,
@@ -221,14 +221,13 @@ impl<F: Read + Seek> Follow<F> {
         self.merge.damaged()
     }
 
-    /// The lines that tell which modules the process had loaded, as far as they were read: as
-    /// [`Capture::modules`](crate::Capture::modules) answers.
+    /// Which modules the process had loaded, as far as that was read: as [`Capture::modules`](crate::Capture::modules) answers.
     #[must_use]
-    pub fn modules(&self) -> Vec<String> {
-        self.modules.texts()
+    pub fn modules(&self) -> Vec<ModuleMap> {
+        self.modules.maps()
     }
 
-    /// How many there are of those; more of them are a reason to look at them again.
+    /// How many bytes are known of those; more of them are a reason to look at them again.
     #[must_use]
     pub fn module_bytes(&self) -> usize {
         self.modules.bytes()

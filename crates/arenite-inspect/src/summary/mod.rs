@@ -20,7 +20,8 @@ pub use tally::Figures;
 pub use window::{Held, Moment, Snapshot, Window};
 
 use crate::estimate::{Share, Spread};
-use crate::{Capture, Estimate, ReadError, ReadSummary};
+use crate::stacks::Stacks;
+use crate::{CallStack, Capture, Estimate, ReadError, ReadSummary};
 
 /// What of a summary can be chosen.
 #[derive(Clone, Debug)]
@@ -345,7 +346,7 @@ pub struct Summary {
     pub skipped: u64,
     /// Whether the recording came to its end.
     pub complete: bool,
-    stacks: pass::Stacks,
+    stacks: Stacks,
 }
 
 impl Summary {
@@ -363,9 +364,9 @@ impl Summary {
         pass::read(capture, options)
     }
 
-    /// The return addresses of a call stack, from the innermost call outwards; none if it is not known.
+    /// A call stack, by its number.
     #[must_use]
-    pub fn stack(&self, number: u32) -> &[u64] {
+    pub fn stack(&self, number: u32) -> CallStack<'_> {
         self.stacks.get(number)
     }
 

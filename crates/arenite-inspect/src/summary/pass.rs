@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Seek};
 
 use arenite::record::format::FileHeader;
-use arenite::record::format::events::{Event, Frames as Addresses, What};
+use arenite::record::format::events::{Event, What};
 use hashbrown::HashMap;
 
 use super::frames::FrameTable;
@@ -15,12 +15,9 @@ use super::{
     ThreadFigures,
 };
 use crate::estimate::{Sampling, Share, Spread};
+use crate::stacks::{MOST_STACKS, Stacks};
 use crate::{Block, Capture, Change, Held, Live};
 
-/// The most call stacks that figures are kept of.
-const MOST_SITES: usize = 1 << 21;
-/// The most return addresses that are kept.
-const MOST_ADDRESSES: usize = 1 << 25;
 /// The most tags and threads that figures are kept of; what others do is told of number 0.
 const MOST_OWNERS: usize = 1 << 16;
 /// The most marks that are kept.
@@ -28,34 +25,6 @@ const MOST_MARKS: usize = 4096;
 
 /// The ledger's name for what is under no tag.
 const UNTAGGED: &str = "untagged";
-
-/// The return addresses of all call stacks.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Stacks {
-    /// Where each begins, and how many there are.
-    places: HashMap<u32, (u32, u32)>,
-    addresses: Vec<u64>,
-}
-
-impl Stacks {
-    pub(super) fn get(&self, number: u32) -> &[u64] {
-        self.places.get(&number).map_or(&[], |(at, len)| &self.addresses[*at as usize..(*at + *len) as usize])
-    }
-
-    /// False if there is no room.
-    fn keep(&mut self, number: u32, frames: &Addresses<'_>) -> bool {
-        if self.places.contains_key(&number) {
-            return true;
-        }
-        let (at, len) = (self.addresses.len(), frames.len());
-        if self.places.len() >= MOST_SITES || at + len > MOST_ADDRESSES {
-            return false;
-        }
-        self.addresses.extend(frames.iter());
-        self.places.insert(number, (at as u32, (self.addresses.len() - at) as u32));
-        true
-    }
-}
 
 /// A tag or a path above tags, with what is below it.
 #[derive(Debug, Default)]
@@ -223,7 +192,7 @@ impl<'a> Pass<'a> {
 
     /// The number under which a call stack's figures are.
     fn site(sites: &HashMap<u32, Tally>, stack: u32) -> u32 {
-        if sites.contains_key(&stack) || sites.len() < MOST_SITES { stack } else { 0 }
+        if sites.contains_key(&stack) || sites.len() < MOST_STACKS { stack } else { 0 }
     }
 
     fn thread(&mut self, number: u32) -> &mut ThreadFigures {
@@ -276,7 +245,7 @@ impl<'a> Pass<'a> {
             }
             What::Mark { text } => self.mark(text, time),
             What::ThreadNamed { name } => self.thread(thread).name = Some(name.to_owned()),
-            What::Stack { stack, ref frames } if !self.stacks.keep(stack, frames) => {
+            What::Stack { stack, ref frames } if !self.stacks.keep(stack, time, frames) => {
                 self.stacks_left_out += 1;
             }
             What::Lost { events } => self.lost = self.lost.saturating_add(events),

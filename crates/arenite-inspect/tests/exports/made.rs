@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arenite::record::format::events::{Memory, ROOM_FOR_STACK, ROOM_FOR_TEXT, What};
 use arenite::record::format::{ChunkHeader, ChunkKind, Codec, FileHeader, SEGMENT, VERSION};
 use arenite_inspect::export::Names;
-use arenite_inspect::{Frame, Mapped};
+use arenite_inspect::{CallStack, Frame, Mapped};
 
 /// A small generator: the same numbers each time.
 pub(crate) struct Numbers(pub(crate) u64);
@@ -34,7 +34,7 @@ const FUNCTIONS: [&str; 10] = [
 ];
 
 impl Names for NastyNames {
-    fn all(&mut self, address: u64) -> Arc<[Frame]> {
+    fn all(&mut self, address: u64, _told: u64) -> Arc<[Frame]> {
         let name = FUNCTIONS[(address as usize >> 4) % FUNCTIONS.len()];
         let frame = |prefix: &str, line| Frame {
             function: format!("{prefix}{address:#x} {name}"),
@@ -44,12 +44,17 @@ impl Names for NastyNames {
         if address % 64 < 16 { [frame("in ", 1), frame("", u32::MAX)].into() } else { [frame("", 3)].into() }
     }
 
-    fn shown(&mut self, addresses: &[u64]) -> Vec<Frame> {
-        addresses.iter().flat_map(|address| self.all(*address).to_vec()).collect()
+    fn shown(&mut self, stack: CallStack<'_>) -> Vec<Frame> {
+        stack.iter().flat_map(|address| self.all(*address, stack.told).to_vec()).collect()
     }
 
-    fn mapped(&self, address: u64) -> Option<Mapped<'_>> {
-        (address < 1 << 40).then_some(Mapped { path: "/bin/ga\nme", start: 0, end: 1 << 40, offset: 7 })
+    fn mapping(&self, address: u64, _told: u64) -> Option<u32> {
+        (address < 1 << 40).then_some(3)
+    }
+
+    fn mapped(&self, mapping: u32) -> Option<Mapped<'_>> {
+        let (path, build_id) = ("/bin/ga\nme", "abcd12".to_owned());
+        (mapping == 3).then_some(Mapped { path, build_id, start: 0, end: 1 << 40, offset: 7 })
     }
 
     fn program(&self) -> Option<&str> {

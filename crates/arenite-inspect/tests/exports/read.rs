@@ -55,6 +55,8 @@ struct Mapping {
     start: u64,
     #[prost(uint64, tag = "3")]
     end: u64,
+    #[prost(int64, tag = "6")]
+    build_id: i64,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -120,6 +122,7 @@ pub(crate) fn samples(bytes: &[u8]) -> Vec<Told> {
         assert!(location.mapping == 0 || mapping.is_some());
         let within = |mapping: &Mapping| (mapping.start..mapping.end).contains(&location.address);
         assert!(mapping.is_none_or(within), "{location:?} {mapping:?}");
+        assert!(mapping.is_none_or(|mapping| text(mapping.build_id) == "abcd12"), "{mapping:?}");
     }
     let told = profile.samples.iter().map(|sample| {
         assert_eq!(sample.values.len(), profile.kinds.len());

@@ -195,7 +195,7 @@ fn a_capture_that_grows_by_pieces_comes_to_the_same_as_the_whole() {
         if follow.board().late() == 0 {
             assert_same(follow.board(), &summary, true, "grown by pieces");
         }
-        assert!(follow.modules().iter().any(|text| text.contains("truth")));
+        assert!(follow.modules().iter().any(|map| map.text.contains("truth")));
     }
 }
 

@@ -9,6 +9,8 @@ mod hostile;
 #[path = "../made_up/mod.rs"]
 mod made_up;
 mod memory;
+#[cfg(target_os = "linux")]
+mod modules;
 mod programs;
 mod samples;
 mod summary;

@@ -227,8 +227,10 @@ fn pauses_leave_out_and_a_second_recording_begins_anew() {
         assert_eq!(told, ["paused", "resumed", "a note", "frame 7"]);
         if cfg!(target_os = "linux") {
             let modules = capture.modules().expect("read");
-            assert_eq!(modules.len(), 2);
-            assert!(modules.iter().all(|text| text.contains("truth")));
+            // At the start and at the end; libraries may be loaded meanwhile.
+            assert!(modules.len() >= 2, "{modules:?}");
+            assert!(modules.iter().all(|map| map.text.contains("truth") && map.text.contains("\nelf ")));
+            assert!(modules.is_sorted_by_key(|map| map.since));
         }
     }
 }

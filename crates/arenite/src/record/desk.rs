@@ -129,8 +129,13 @@ fn write_as(number: impl FnOnce() -> usize, write: impl FnOnce(&mut Desk<'_>)) {
 }
 
 /// Another number for each recording.
+const fn mix(session: u32) -> u64 {
+    (session as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}
+
+/// What random numbers of a recording are made of.
 pub(super) fn seed(session: u32) -> u64 {
-    SEED.load(Ordering::Relaxed) ^ u64::from(session).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+    SEED.load(Ordering::Relaxed) ^ mix(session)
 }
 
 /// The stack that a place is on, from where to where; zeros if the system does not tell.
@@ -159,7 +164,7 @@ impl Desk<'_> {
         own.session = session;
         own.segments = 0;
         // Hashes of another recording are those of no stack of this one, also if a thread comes late.
-        own.seed = seed(session);
+        own.mix = mix(session);
         // The last segment is full, whatever is in it.
         own.len = SEGMENT as u32;
         let mut name = [0; 64];
@@ -219,7 +224,8 @@ impl Desk<'_> {
     /// The number of the stack of those who called there; 0 if it can not be told.
     #[inline(always)]
     fn stack(&mut self, caller: Caller) -> u32 {
-        let (depth, seed) = (DEPTH.load(Ordering::Relaxed) as usize, self.own.seed);
+        let (depth, seed) =
+            (DEPTH.load(Ordering::Relaxed) as usize, SEED.load(Ordering::Relaxed) ^ self.own.mix);
         if depth == 0 {
             return 0;
         }

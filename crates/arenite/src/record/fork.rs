@@ -11,8 +11,8 @@
 use std::sync::Once;
 
 use super::desk::{NAMELESS, ROOM_OF_ALL};
+use super::modules::ASKING;
 use super::session::{CHANGES, forget};
-use super::stack::Tables;
 use crate::os;
 
 /// From now on forks are told of.
@@ -28,7 +28,7 @@ pub(super) fn look_out() {
 extern "C" fn before() {
     CHANGES.hold();
     NAMELESS.hold();
-    Tables::hold();
+    ASKING.hold();
     if let Some(room) = ROOM_OF_ALL.get() {
         room.chosen.hold();
     }
@@ -38,7 +38,7 @@ fn let_go() {
     if let Some(room) = ROOM_OF_ALL.get() {
         room.chosen.let_go();
     }
-    Tables::let_go();
+    ASKING.let_go();
     NAMELESS.let_go();
     CHANGES.let_go();
 }

@@ -20,6 +20,7 @@
 //!     ├─ sample    which blocks are recorded, when not all are
 //!     ├─ desk      writing an event on the thread whose it is ─ stack, intern, clock
 //!     └─ writer    the thread that takes events from all others and writes the file ─ output  std
+//!          ├─ modules         what the process has loaded, and what it is known by
 //!          └─ chain, room     segments of memory that events are written to; memory of the recorder's own
 //!               └─ format     the file, for writer and reader
 //! ```
@@ -45,6 +46,7 @@ pub mod format;
 mod intern;
 #[doc(hidden)]
 pub mod interposer;
+mod modules;
 mod output;
 mod room;
 mod sample;

@@ -1,7 +1,7 @@
 //! The recorder's memory, of its own: nothing here is allocated from what is watched.
 //!
 //! ```text
-//!   segments │ heads of segments │ numbers of stacks │ logs │ what the writer compresses into │ blocks of samples
+//!   segments │ heads of segments │ numbers of stacks │ logs │ what the writer compresses into │ modules │ blocks of samples
 //! ```
 #![expect(unsafe_code, reason = "lays out a region of its own")]
 
@@ -13,6 +13,7 @@ use super::chain::{Chains, Head, Reading};
 use super::format::events::Memory;
 use super::format::{CHUNK_HEADER, SEGMENT};
 use super::intern::Numbers;
+use super::modules::Book;
 use super::sample::{self, Chosen};
 use crate::base::sync::UnsafeCell;
 use crate::base::thread::ROWS;
@@ -51,8 +52,8 @@ pub(super) struct Own {
     pub(super) segments: u64,
     /// The tag that was told last, as its place and one; `u32::MAX` if none was.
     pub(super) tag: u32,
-    /// What hashes of stacks begin with in this recording.
-    pub(super) seed: u64,
+    /// What hashes of stacks begin with in this recording, beside what they begin with while no module is at another's addresses.
+    pub(super) mix: u64,
     /// The stack it was last seen on.
     pub(super) low: usize,
     pub(super) high: usize,
@@ -69,11 +70,12 @@ pub(super) struct Room {
     segments: NonNull<u8>,
     logs: NonNull<Log>,
     scratch: NonNull<[u8; SCRATCH]>,
+    modules: NonNull<Book>,
     _region: ManuallyDrop<Region>,
 }
 
 // SAFETY: atomics, and memory each part of which has one writer: a log its thread, a segment the thread whose log it is in, the
-// scratch the writer.
+// scratch and the modules the writer.
 unsafe impl Send for Room {}
 // SAFETY: as above.
 unsafe impl Sync for Room {}
@@ -93,6 +95,7 @@ impl Room {
         let numbers = part(Numbers::bytes(STACKS));
         let logs = part(ROWS * size_of::<Log>());
         let scratch = part(SCRATCH);
+        let modules = part(size_of::<Book>());
         let chosen = part(Chosen::BYTES);
         let mut region = Region::try_reserve(RegionOptions::new(tag, end).at_least(end))?;
         region.try_grow(end)?;
@@ -107,6 +110,7 @@ impl Room {
                 segments: base.add(segments),
                 logs: base.add(logs).cast(),
                 scratch: base.add(scratch).cast(),
+                modules: base.add(modules).cast(),
                 _region: ManuallyDrop::new(region),
             })
         }
@@ -156,6 +160,16 @@ impl Room {
     pub(super) unsafe fn scratch(&self) -> &mut [u8; SCRATCH] {
         // SAFETY: within the region; the caller's promise.
         unsafe { &mut *self.scratch.as_ptr() }
+    }
+
+    /// What the writer knows of modules.
+    ///
+    /// # Safety
+    /// Nobody else uses it while the reference lives.
+    #[expect(clippy::mut_from_ref, reason = "the caller's promise")]
+    pub(super) unsafe fn modules(&self) -> &mut Book {
+        // SAFETY: within the region, which is zero at first: numbers; the caller's promise.
+        unsafe { &mut *self.modules.as_ptr() }
     }
 }
 

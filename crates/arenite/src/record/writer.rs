@@ -1,10 +1,11 @@
 //! The thread that takes events from all others and writes the file.
 //!
 //! ```text
-//!   every 2 ms:    full segments of all logs ─► compressed ─► a chunk each
-//!   every 80 ms:   also what is in segments that are still written to, so that a crash loses no more than that; names of tags, budgets
-//!                  and resident memory, if they changed; how many events were dropped; and it is looked whether modules were loaded or unloaded, whose tables stacks
-//!                  are told by
+//!   every 2 ms:    full segments of all logs ─► compressed ─► a chunk each; if call stacks were new, it is looked whether modules were
+//!                  loaded or unloaded: rules by which stacks are told are forgotten then; and where a module is at another's addresses,
+//!                  stacks get new numbers
+//!   every 80 ms:   also what is in segments that are still written to, so that a crash loses no more than that; names of tags, budgets,
+//!                  resident memory and modules, if they changed; how many events were dropped
 //!   at the end:    the rest; modules; the index; the header again, now that time was measured
 //! ```
 #![expect(unsafe_code, reason = "reads what other threads have published")]
@@ -14,7 +15,7 @@ use core::sync::atomic::Ordering;
 use core::time::Duration;
 use std::boxed::Box;
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::thread;
 use std::vec;
@@ -23,11 +24,12 @@ use lz4_flex::block::{CompressTable, compress_into_with_table};
 
 use super::chain::Purpose;
 use super::clock::{self, Moment};
-use super::desk::TABLES;
+use super::desk::{SEED, TABLES};
 use super::format::events::{Memory, ROOM_FOR_TEXT, What};
 use super::format::{
     CHUNK_HEADER, ChunkHeader, ChunkKind, Codec, FILE_HEADER, FileHeader, IndexEntry, SEGMENT, VERSION,
 };
+use super::modules::{self, Book, Changes, Module};
 use super::output::Output;
 use super::room::Room;
 use super::session::{Shared, give_up};
@@ -83,6 +85,19 @@ pub(super) struct Capture {
     lost: u64,
     /// Room for a segment. Not on the stack: whoever starts a recording may have little of that.
     text: Box<[u8]>,
+    modules: Modules,
+}
+
+/// What is known of modules.
+#[derive(Debug, Default)]
+struct Modules {
+    changes: Changes,
+    /// When nothing had changed yet since they were looked at.
+    looked: u64,
+    /// From when on it is otherwise than was told.
+    untold: Option<u64>,
+    /// How many call stacks there were then.
+    stacks: u32,
 }
 
 impl Capture {
@@ -125,8 +140,11 @@ impl Capture {
             resident: 0,
             lost: room.lost(),
             text: vec![0; SEGMENT].into(),
+            modules: Modules::default(),
         };
-        capture.modules()?;
+        capture.book().clear();
+        capture.look_at_modules();
+        capture.tell_modules(clock::now())?;
         Ok(capture)
     }
 
@@ -150,11 +168,15 @@ impl Capture {
             let some = self.drain(partly)?;
             if partly {
                 self.tell_state()?;
-                if let Some(tables) = TABLES.get() {
-                    tables.look_at_modules();
-                }
                 last = now;
             }
+            let stacks = self.room.numbers.given();
+            if (partly || stacks != self.modules.stacks) && self.look_at_modules() || partly {
+                if let Some(since) = self.modules.untold {
+                    self.tell_modules(since)?;
+                }
+            }
+            self.modules.stacks = stacks;
             if !some {
                 thread::park_timeout(NAP);
             }
@@ -163,7 +185,8 @@ impl Capture {
         thread::sleep(NAP);
         self.drain(true)?;
         self.tell_state()?;
-        self.modules()?;
+        self.look_at_modules();
+        self.tell_modules(self.modules.untold.unwrap_or_else(clock::now))?;
         self.finish()
     }
 
@@ -319,29 +342,53 @@ impl Capture {
         written
     }
 
-    /// What the process has loaded, as the system tells it.
-    fn modules(&mut self) -> io::Result<()> {
-        if !cfg!(target_os = "linux") {
-            return Ok(());
+    /// What is known of modules.
+    fn book(&self) -> &'static mut Book {
+        // SAFETY: there is one recording at a time, and one writer of it, which lets go of it before it asks again.
+        unsafe { self.room.modules() }
+    }
+
+    /// Looks whether modules were loaded or unloaded. Whether that is to be told at once: one is where another one was, and call stacks
+    /// that look the same are others from now on.
+    fn look_at_modules(&mut self) -> bool {
+        let now = clock::now();
+        let since = mem::replace(&mut self.modules.looked, now);
+        if !self.modules.changes.look() {
+            return false;
         }
-        let Ok(mut maps) = File::open("/proc/self/maps") else { return Ok(()) };
-        let (number, start) = (self.segments, clock::now());
+        if let Some(tables) = TABLES.get() {
+            tables.forget();
+        }
+        let reused = self.book().look();
+        if reused {
+            SEED.store(os::entropy() ^ now, Ordering::Relaxed);
+        }
+        // The first stacks that lead through a new module were told before it was looked for.
+        self.modules.untold.get_or_insert(since);
+        reused
+    }
+
+    /// What the process has loaded since then: code of files as the system tells it, and what the files are known by.
+    fn tell_modules(&mut self, since: u64) -> io::Result<()> {
+        self.modules.untold = None;
+        let mut text =
+            Text { number: self.segments, since, bytes: mem::take(&mut self.text), len: 0, told: 0 };
         self.segments += 1;
-        let (mut text, mut offset) = (mem::take(&mut self.text), 0);
-        let written = loop {
-            let len = match maps.read(&mut text) {
-                Ok(0) => break Ok(()),
-                Ok(len) => len,
-                Err(error) => break Err(error),
-            };
-            let part = self.chunk(ChunkKind::Modules, WRITER, number, start, offset, &text[..len]);
-            if part.is_err() {
-                break part;
-            }
-            offset += len as u32;
-        };
-        self.text = text;
+        let written = self.tell_modules_in(&mut text);
+        self.text = text.bytes;
         written
+    }
+
+    fn tell_modules_in(&mut self, text: &mut Text) -> io::Result<()> {
+        modules::maps(|line| text.line(self, line))?;
+        for module in self.book().modules() {
+            let mut line = [0; Module::LONGEST_LINE];
+            let mut rest = &mut line[..];
+            writeln!(rest, "{module}")?;
+            let left = rest.len();
+            text.line(self, &line[..line.len() - left])?;
+        }
+        text.flush(self)
     }
 
     fn finish(&mut self) -> io::Result<()> {
@@ -352,5 +399,40 @@ impl Capture {
         let file = self.file.file()?;
         file.seek(SeekFrom::Start(0))?;
         file.write_all(&header.to_bytes())
+    }
+}
+
+/// Lines of modules that are not written yet.
+struct Text {
+    /// Of the segment that they make up together.
+    number: u64,
+    since: u64,
+    /// Room for one.
+    bytes: Box<[u8]>,
+    len: usize,
+    /// Bytes of it that were written.
+    told: u32,
+}
+
+impl Text {
+    /// A line more, which is shorter than a segment.
+    fn line(&mut self, capture: &mut Capture, line: &[u8]) -> io::Result<()> {
+        if self.len + line.len() > SEGMENT {
+            self.flush(capture)?;
+        }
+        self.bytes[self.len..][..line.len()].copy_from_slice(line);
+        self.len += line.len();
+        Ok(())
+    }
+
+    fn flush(&mut self, capture: &mut Capture) -> io::Result<()> {
+        if self.len == 0 {
+            return Ok(());
+        }
+        let text = &self.bytes[..self.len];
+        capture.chunk(ChunkKind::Modules, WRITER, self.number, self.since, self.told, text)?;
+        self.told += self.len as u32;
+        self.len = 0;
+        Ok(())
     }
 }

@@ -2,9 +2,12 @@
 //! a thread does it, so that keys are answered meanwhile.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Instant;
+
+use arenite_inspect::{CallStack, ModuleMap};
 
 use crate::capture::sites::Sites;
 use crate::fault::Fault;
@@ -14,9 +17,9 @@ const MOST_KEPT: usize = 1 << 16;
 
 enum Ask {
     /// What the process has loaded, as the capture tells it now: how much of it, and what.
-    Modules(usize, Vec<String>),
-    /// The name of a stack with these return addresses.
-    Stack(u32, Vec<u64>),
+    Modules(usize, Vec<ModuleMap>),
+    /// The name of a stack with these return addresses, which was told then.
+    Stack(u32, Vec<u64>, u64),
 }
 
 /// Names of call sites, by the numbers of their stacks.
@@ -33,16 +36,20 @@ pub(super) struct Names {
 }
 
 impl Names {
-    pub(super) fn new() -> Result<Self, Fault> {
+    /// Of a capture in this folder.
+    pub(super) fn new(folder: PathBuf) -> Result<Self, Fault> {
         let (ask, asked) = channel();
         let (tell, told) = channel();
         let answer = move || {
-            let (mut sites, mut known) = (Sites::new(&[]), 0);
+            let (mut sites, mut known) = (Sites::new(&[], &folder), 0);
             for question in asked {
                 match question {
-                    Ask::Modules(bytes, modules) => (sites, known) = (Sites::new(&modules), bytes),
-                    Ask::Stack(stack, addresses) => {
-                        if tell.send((known, stack, sites.line(&addresses))).is_err() {
+                    Ask::Modules(bytes, modules) => {
+                        (sites, known) = (Sites::new(&modules, &folder), bytes);
+                    }
+                    Ask::Stack(stack, addresses, told) => {
+                        let line = sites.line(CallStack { addresses: &addresses, told });
+                        if tell.send((known, stack, line)).is_err() {
                             return;
                         }
                     }
@@ -57,22 +64,23 @@ impl Names {
     }
 
     /// What the process has loaded is known to so many bytes of text now. Names that were found with less are looked up again.
-    pub(super) fn modules(&mut self, bytes: usize, texts: impl FnOnce() -> Vec<String>) {
+    pub(super) fn modules(&mut self, bytes: usize, maps: impl FnOnce() -> Vec<ModuleMap>) {
         if bytes != self.modules {
             self.modules = bytes;
             self.known.clear();
-            let _ = self.ask.send(Ask::Modules(bytes, texts()));
+            let _ = self.ask.send(Ask::Modules(bytes, maps()));
         }
     }
 
     /// The name of a call site, if it is known by now; if not, it is asked for.
-    pub(super) fn get(&mut self, stack: u32, addresses: &[u64]) -> Option<&str> {
+    pub(super) fn get(&mut self, stack: u32, call: CallStack<'_>) -> Option<&str> {
         self.take(None);
         if self.known.len() >= MOST_KEPT && self.asked == 0 {
             self.known.clear();
         }
         let known = self.known.entry(stack).or_insert_with(|| {
-            self.asked += usize::from(self.ask.send(Ask::Stack(stack, addresses.to_vec())).is_ok());
+            self.asked +=
+                usize::from(self.ask.send(Ask::Stack(stack, call.addresses.to_vec(), call.told)).is_ok());
             None
         });
         known.as_deref()
@@ -110,17 +118,23 @@ mod tests {
 
     #[test]
     fn a_name_is_asked_for_once_and_again_when_more_modules_are_known() {
-        let mut names = Names::new().expect("a thread");
+        let mut names = Names::new(PathBuf::new()).expect("a thread");
+        let stack = CallStack::from(&[0x1011_u64][..]);
         let until = Instant::now() + Duration::from_secs(600);
-        assert_eq!(names.get(7, &[0x1011]), None);
+        assert_eq!(names.get(7, stack), None);
         names.wait(until);
-        assert_eq!(names.get(7, &[0x1011]), Some("0x1010"));
-        names.modules(1, || vec!["1000-3000 r-xp 00000500 08:01 1311 /no/such/libgame.so".to_owned()]);
-        assert_eq!(names.get(7, &[0x1011]), None);
+        assert_eq!(names.get(7, stack), Some("0x1010"));
+        names.modules(1, || {
+            vec![ModuleMap {
+                since: 0,
+                text: "1000-3000 r-xp 00000500 08:01 1311 /no/such/libgame.so".to_owned(),
+            }]
+        });
+        assert_eq!(names.get(7, stack), None);
         names.wait(until);
-        assert_eq!(names.get(7, &[0x1011]), Some("libgame.so+0x510"));
+        assert_eq!(names.get(7, stack), Some("libgame.so+0x510"));
         names.modules(1, || panic!("nothing new"));
-        assert_eq!(names.get(7, &[0x1011]), Some("libgame.so+0x510"));
+        assert_eq!(names.get(7, stack), Some("libgame.so+0x510"));
         assert_eq!(names.asked, 0);
     }
 }

@@ -1,6 +1,7 @@
 //! A recording that is followed, from which pictures are taken.
 
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 use std::process::{Child, ExitCode};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -45,11 +46,12 @@ impl Watched {
     /// It is no recording.
     pub(super) fn new(mut source: Source, budgets: Vec<(String, u64)>) -> Result<Self, Fault> {
         let follow = open(&mut source)?;
+        let beside = follow.path().map_or_else(PathBuf::new, |path| super::super::folder(path).to_owned());
         let Source { name, process, child, folder, .. } = source;
         let process = process.unwrap_or(follow.header().process);
         Ok(Self {
             follow,
-            names: Names::new()?,
+            names: Names::new(beside)?,
             name,
             process,
             child,

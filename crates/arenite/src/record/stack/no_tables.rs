@@ -29,11 +29,7 @@ impl Tables {
         Ok(Self)
     }
 
-    pub(in super::super) fn look_at_modules(&self) {}
-
-    pub(in super::super) fn hold() {}
-
-    pub(in super::super) fn let_go() {}
+    pub(in super::super) fn forget(&self) {}
 
     /// # Safety
     /// Asks for nothing.

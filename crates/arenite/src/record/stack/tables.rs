@@ -25,7 +25,6 @@ mod rule;
 #[cfg(test)]
 mod tests;
 
-use modules::ASKING;
 use rule::{Base, Rule, Rules, Up};
 
 const WORD: usize = size_of::<usize>();
@@ -115,22 +114,9 @@ impl Tables {
         }
     }
 
-    /// Forgets everything if modules were loaded or unloaded since this was last called: others may be at their addresses. Called now and
-    /// then. Waits for the dynamic linker, so not on a thread that somebody may wait for who holds its lock.
-    pub(in super::super) fn look_at_modules(&self) {
-        if modules::have_changed() {
-            self.rules.forget();
-        }
-    }
-
-    /// Before a fork.
-    pub(in super::super) fn hold() {
-        ASKING.hold();
-    }
-
-    /// After a fork, in both processes.
-    pub(in super::super) fn let_go() {
-        ASKING.let_go();
+    /// Forgets everything: modules were loaded or unloaded, and others may be at their addresses.
+    pub(in super::super) fn forget(&self) {
+        self.rules.forget();
     }
 
     /// The callers of the function that `caller` was asked in, at most `depth` of them. None: it takes the unwinding library.

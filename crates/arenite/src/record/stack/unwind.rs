@@ -1,6 +1,7 @@
 //! Who called, by what compilers leave behind for exceptions: for programs without frame pointers. Some hundred nanoseconds a frame.
 //!
-//! The unwinding library is the one that the standard library of Rust is linked with, or the system's. It allocates nothing.
+//! The unwinding library is the one that the standard library of Rust is linked with, or the system's; of Windows the system's. It
+//! allocates nothing.
 
 use super::{Caller, Stack};
 
@@ -50,7 +51,64 @@ mod imp {
     }
 }
 
-#[cfg(not(unix))]
+#[cfg(all(windows, target_arch = "x86_64"))]
+mod imp {
+    use core::mem::MaybeUninit;
+    use core::ptr::null_mut;
+
+    use windows_sys::Win32::System::Diagnostics::Debug::{
+        CONTEXT, RtlCaptureContext, RtlLookupFunctionEntry, RtlVirtualUnwind, UNW_FLAG_NHANDLER,
+    };
+
+    use super::{Caller, Stack};
+
+    /// The system saves registers to it that must be aligned; the declaration does not say so.
+    #[repr(C, align(16))]
+    struct Registers(CONTEXT);
+
+    pub(super) fn walk(caller: Caller, depth: usize, stack: &mut Stack) {
+        let mut registers = MaybeUninit::<Registers>::zeroed();
+        // SAFETY: a place for the registers; zeros are a value of them.
+        let Registers(context) = unsafe {
+            RtlCaptureContext(registers.as_mut_ptr().cast());
+            registers.assume_init_mut()
+        };
+        loop {
+            let (mut base, inner_end) = (0, context.Rsp);
+            // SAFETY: `Rip` is in code that runs on this thread, so nobody unloads it; no table of answers is kept.
+            let function = unsafe { RtlLookupFunctionEntry(context.Rip, &raw mut base, null_mut()) };
+            // Functions without an entry call nobody: they are in no stack but at its end, or were made while the program runs.
+            if function.is_null() {
+                return;
+            }
+            let (mut data, mut frame) = (null_mut(), 0);
+            // SAFETY: the function that the registers are in, as they are there; it is this thread's stack.
+            unsafe {
+                RtlVirtualUnwind(
+                    UNW_FLAG_NHANDLER,
+                    base,
+                    context.Rip,
+                    function,
+                    &raw mut *context,
+                    &raw mut data,
+                    &raw mut frame,
+                    null_mut(),
+                );
+            }
+            let address = context.Rip as usize;
+            // Further out, or it would never end.
+            if address < 4096 || context.Rsp <= inner_end {
+                return;
+            }
+            // Frames of the recorder itself: what they called ends below the caller's place.
+            if context.Rsp as usize > caller.place && !stack.push(address, depth) {
+                return;
+            }
+        }
+    }
+}
+
+#[cfg(not(any(unix, all(windows, target_arch = "x86_64"))))]
 mod imp {
     use super::{Caller, Stack};
 

@@ -14,7 +14,8 @@ use gimli::{
 };
 
 use super::rule::{Base, Rule};
-use crate::base::sync::{AtomicPtr, AtomicU64, Lock, Ordering};
+use crate::base::sync::{AtomicPtr, Ordering};
+use crate::record::modules::ASKING;
 
 /// Registers by their numbers in the tables; the return address is a column there, or the register it is in.
 #[cfg(target_arch = "x86_64")]
@@ -209,10 +210,6 @@ fn index_for(address: usize) -> Option<usize> {
     }
 }
 
-/// Whoever has it asks for the modules, which takes the dynamic linker's lock. A fork waits for it, so that the child does not have that
-/// lock taken for ever; nobody else does.
-pub(in super::super::super) static ASKING: Lock<()> = Lock::new(());
-
 /// What `dl_iterate_phdr` is asked for.
 struct Asked {
     address: usize,
@@ -244,32 +241,5 @@ unsafe extern "C" fn is_it_there(module: *mut libc::dl_phdr_info, _size: usize, 
         return 0;
     }
     asked.index = headers.iter().find(|header| header.p_type == libc::PT_GNU_EH_FRAME).map_or(0, at);
-    1
-}
-
-/// How many modules were loaded and unloaded when that was last looked at.
-static LOADED: AtomicU64 = AtomicU64::new(0);
-static UNLOADED: AtomicU64 = AtomicU64::new(0);
-
-/// Whether modules were loaded or unloaded since this was last asked. Waits for the dynamic linker.
-pub(super) fn have_changed() -> bool {
-    let Some(_asking) = ASKING.try_lock() else { return false };
-    let mut changed = false;
-    // SAFETY: called with the first module and a `bool` that nobody else uses.
-    unsafe { libc::dl_iterate_phdr(Some(compare), (&raw mut changed).cast()) };
-    changed
-}
-
-/// # Safety
-/// `module` is one of the modules, `size` the bytes that are told of it, and `changed` a `bool` that nobody else uses.
-unsafe extern "C" fn compare(module: *mut libc::dl_phdr_info, size: usize, changed: *mut c_void) -> c_int {
-    if size >= size_of::<libc::dl_phdr_info>() {
-        // SAFETY: the caller's promise; so much of it is there.
-        unsafe {
-            let (loaded, unloaded) = ((*module).dlpi_adds, (*module).dlpi_subs);
-            let before = (LOADED.swap(loaded, Ordering::Relaxed), UNLOADED.swap(unloaded, Ordering::Relaxed));
-            *changed.cast::<bool>() = before != (loaded, unloaded);
-        }
-    }
     1
 }

@@ -303,16 +303,80 @@ fn a_caller_by_its_frame_is_found() {
 
 #[test]
 fn rules_are_read_in_place_only_where_a_module_is() {
-    let tables = tables();
+    tables();
     // SAFETY: no module is there.
     assert_eq!(unsafe { modules::rule_at(4096) }, Some(rule::Rule::HARD));
     let known = program as fn(usize) as usize;
     // SAFETY: this program.
     let rule = unsafe { modules::rule_at(known) }.expect("nobody else asks");
     assert!(rule.up().is_some_and(|up| up.base == Base::STACK), "{rule:?}");
-    let generation = tables.rules.generation();
-    tables.look_at_modules();
-    tables.look_at_modules();
-    let changes = tables.rules.generation() - generation;
-    assert!(changes <= 1, "nothing is loaded");
+}
+
+/// Builds a library whose function has a frame of its own sort, and calls what it is given.
+fn library(name: &str, room: &str) -> std::path::PathBuf {
+    let base = std::env::temp_dir().join(std::format!("arenite-tables-{}-{name}", std::process::id()));
+    let (source, library) = (base.with_extension("c"), base.with_extension("so"));
+    let code = std::format!(
+        "void through(void (*look)(void *), void *looks, int n) {{ {room}; __asm__ volatile(\"\" :: \"r\"(room) : \"memory\"); \
+         look(looks); __asm__ volatile(\"\" ::: \"memory\"); if (n > 0) through(look, looks, n - 1); look(looks);\
+         __asm__ volatile(\"\" ::: \"memory\"); }}\n"
+    );
+    std::fs::write(&source, code).expect("a file");
+    let built = std::process::Command::new("cc")
+        .args(["-O1", "-fomit-frame-pointer", "-fasynchronous-unwind-tables", "-shared", "-fPIC", "-o"])
+        .args([&library, &source])
+        .status()
+        .expect("a compiler of C");
+    assert!(built.success());
+    std::fs::remove_file(source).expect("it was made here");
+    library
+}
+
+#[test]
+fn libraries_that_replace_each_other_are_told_apart() {
+    type Through = unsafe extern "C" fn(unsafe extern "C" fn(&mut Looks), &mut Looks, c_int);
+    unsafe extern "C" fn look(looks: &mut Looks) {
+        looks.look();
+        looks.look();
+    }
+    /// By rules that may be another module's: whatever it answers, it reads nothing but this stack.
+    unsafe extern "C" fn stale(looks: &mut Looks) {
+        // SAFETY: this thread's stack, and a row that is only this thread's.
+        let told = unsafe { looks.tables.walk(looks.row, Caller::here(), looks.high, 64, 7) };
+        if let Some(told) = told {
+            assert!(told.frames().len() <= 64);
+        }
+    }
+    let libraries = [
+        library("small", "char room[24]"),
+        library("large", "char room[6000]"),
+        library("aligned", "char room[64] __attribute__((aligned(64)))"),
+        library("sized", "char room[n * 40 + 8]"),
+    ];
+    let (mut looks, mut places) = (Looks::new(1), Vec::new());
+    for turn in 0..24 {
+        let path = &libraries[turn * 7 / 3 % libraries.len()];
+        let path = std::ffi::CString::new(path.to_str().expect("UTF-8")).expect("no zero");
+        // SAFETY: libraries that do nothing when they are loaded; their function has this type.
+        unsafe {
+            let library = libc::dlopen(path.as_ptr(), libc::RTLD_NOW);
+            assert!(!library.is_null());
+            let place = libc::dlsym(library, c"through".as_ptr());
+            assert!(!place.is_null());
+            places.push(place as usize);
+            let through = core::mem::transmute::<*mut c_void, Through>(place);
+            through(stale, &mut looks, 3);
+            looks.tables.forget();
+            for levels in [0, 5, 2] {
+                through(look, &mut looks, levels);
+            }
+            assert_eq!(libc::dlclose(library), 0);
+        }
+        looks.look();
+    }
+    assert_eq!(looks.left, 0);
+    places.sort_unstable();
+    places.dedup();
+    std::println!("{} places of 24 libraries", places.len());
+    libraries.iter().for_each(|library| std::fs::remove_file(library).expect("it was made here"));
 }
