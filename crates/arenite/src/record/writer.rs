@@ -14,7 +14,6 @@ use core::mem;
 use core::sync::atomic::Ordering;
 use core::time::Duration;
 use std::boxed::Box;
-use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::thread;
