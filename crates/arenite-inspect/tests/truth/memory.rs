@@ -65,7 +65,7 @@ fn high_waters_of_pools_and_scratch_are_told_frame_by_frame() {
     let _turn = turn();
     let tag = |name| Tag::register(name).expect("a tag");
     let (shots, scratch) = (tag("waters/shots"), tag("waters/scratch"));
-    let mut pool = Pool::<[u64; 4]>::try_with(PoolOptions::new(shots, 10_000)).expect("a pool");
+    let pool = Pool::<[u64; 4]>::try_with(PoolOptions::new(shots, 10_000)).expect("a pool");
     let mut stack = ScratchStack::try_with(RegionOptions::new(scratch, 8 << 20)).expect("a stack");
     // Before the recording: of no frame in it.
     drop((0..5000).map(|number| pool.insert([number; 4])).collect::<Vec<_>>());
