@@ -4,13 +4,14 @@ use std::collections::VecDeque;
 
 use arenite::record::format::events::{Event, What};
 use hashbrown::HashMap;
-use hashbrown::hash_map::Entry;
 
 /// How long a free may be told before the allocation that it belongs to, in units of time: two threads' clocks are read early by
 /// some hundred nanoseconds at the most. Longer by far, since nothing is wrong with waiting.
 const EARLY: u64 = 1 << 14;
 /// Frees that wait at the most.
 const WAITING: usize = 1 << 12;
+/// Blocks at places that others have, of which it is awaited that they go, at the most: some moments' work of many threads.
+const DISPLACED: usize = 1 << 8;
 
 /// The most blocks that are kept in mind, a gibibyte of them. A game has fewer; a file that has more was made to exhaust its reader.
 const MOST_BLOCKS: u64 = 1 << 24;
@@ -61,8 +62,9 @@ pub enum Change {
 #[derive(Debug, Default)]
 pub struct Live {
     blocks: HashMap<u64, Block>,
-    /// Blocks at places that others have now, whose free was not told yet.
-    displaced: HashMap<u64, VecDeque<Block>>,
+    /// Blocks at places that others have now, whose free was not told yet, each with its place and when that happened; those that came
+    /// first at the front.
+    displaced: VecDeque<(u64, u64, Block)>,
     /// Blocks that a thread is moving, and their places, which others may have.
     moving: HashMap<u32, (u64, Option<Block>)>,
     /// Frees of blocks that are not known, of late.
@@ -75,6 +77,7 @@ pub struct Live {
     count: u64,
     peak: u64,
     unknown_frees: u64,
+    missed_frees: u64,
     left_out: u64,
 }
 
@@ -109,6 +112,12 @@ impl Live {
         self.unknown_frees
     }
 
+    /// Blocks that went without a word, in a pause or because events were dropped: others have their places.
+    #[must_use]
+    pub fn missed_frees(&self) -> u64 {
+        self.missed_frees
+    }
+
     /// Blocks that were left out, because more than sixteen million lived.
     #[must_use]
     pub fn left_out(&self) -> u64 {
@@ -123,8 +132,7 @@ impl Live {
 
     /// All that live, with their addresses, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (u64, &Block)> {
-        let displaced =
-            self.displaced.iter().flat_map(|(address, blocks)| blocks.iter().map(|block| (*address, block)));
+        let displaced = self.displaced.iter().map(|(address, _, block)| (*address, block));
         let moving = self.moving.values().filter_map(|(address, block)| Some((*address, block.as_ref()?)));
         self.blocks.iter().map(|(address, block)| (*address, block)).chain(displaced).chain(moving)
     }
@@ -135,9 +143,24 @@ impl Live {
         self.tags.get(&thread).copied().unwrap_or(0)
     }
 
-    /// Takes the next event. O(1).
+    /// A block that lives no longer before an event of this time, though nothing tells of its end: another one has had its place for longer
+    /// than any free is late. To be asked before each [`take`](Self::take), until there is none; those that nobody asks for are forgotten
+    /// there. O(1).
+    pub fn missed(&mut self, time: u64) -> Option<Block> {
+        let (_, since, _) = self.displaced.front()?;
+        if since.saturating_add(EARLY) >= time && self.displaced.len() <= DISPLACED {
+            return None;
+        }
+        let (_, _, block) = self.displaced.pop_front()?;
+        self.missed_frees += 1;
+        self.uncount(&block);
+        Some(block)
+    }
+
+    /// Takes the next event. O(1), but for the few blocks whose end is awaited.
     pub fn take(&mut self, thread: u32, event: &Event<'_>) -> Change {
         let time = event.time;
+        while self.missed(time).is_some() {}
         match event.what {
             What::Tag { tag } if self.tags.len() < MOST_THREADS || self.tags.contains_key(&thread) => {
                 self.tags.insert(thread, tag);
@@ -158,7 +181,7 @@ impl Live {
                 let older = match self.moving.remove(&thread) {
                     Some((place, block)) if place == before => block.inspect(|block| self.uncount(block)),
                     lost => {
-                        self.put_back(lost);
+                        self.put_back(lost, time);
                         self.gone(before, time)
                     }
                 };
@@ -175,7 +198,7 @@ impl Live {
     /// A block leaves its place, and lives on.
     fn moves(&mut self, thread: u32, address: u64, time: u64) {
         let lost = self.moving.remove(&thread);
-        self.put_back(lost);
+        self.put_back(lost, time);
         if self.moving.len() < MOST_THREADS {
             let block = self.gone(address, time);
             if let Some(block) = block {
@@ -186,15 +209,15 @@ impl Live {
     }
 
     /// Where a block moved to was lost: as far as anybody knows it is where it was, even if another one is there.
-    fn put_back(&mut self, moved: Option<(u64, Option<Block>)>) {
+    fn put_back(&mut self, moved: Option<(u64, Option<Block>)>, time: u64) {
         if let Some((address, Some(block))) = moved {
-            self.place(address, block);
+            self.place(address, block, time);
         }
     }
 
-    fn place(&mut self, address: u64, block: Block) {
+    fn place(&mut self, address: u64, block: Block, time: u64) {
         if let Some(older) = self.blocks.insert(address, block) {
-            self.displaced.entry(address).or_default().push_back(older);
+            self.displaced.push_back((address, time, older));
         }
     }
 
@@ -222,21 +245,16 @@ impl Live {
         self.bytes = self.bytes.saturating_add(block.size);
         self.count += 1;
         self.peak = self.peak.max(self.bytes);
-        self.place(address, block);
+        self.place(address, block, block.time);
         true
     }
 
     fn gone(&mut self, address: u64, time: u64) -> Option<Block> {
         // The older one first: the newer one was told too early.
-        let block = match self.displaced.entry(address) {
-            Entry::Occupied(mut waiting) => {
-                let block = waiting.get_mut().pop_front();
-                if waiting.get().is_empty() {
-                    waiting.remove();
-                }
-                block
-            }
-            Entry::Vacant(_) => self.blocks.remove(&address),
+        let older = self.displaced.iter().position(|(place, ..)| *place == address);
+        let block = match older.and_then(|older| self.displaced.remove(older)) {
+            Some((_, _, block)) => Some(block),
+            None => self.blocks.remove(&address),
         };
         match block {
             Some(block) => self.uncount(&block),
@@ -296,6 +314,35 @@ mod tests {
         assert_eq!(sorted(&live), [(16, 9, 2), (32, 200, 1), (48, 8, 2)]);
         told(&mut live, &[(1, 8, What::Free { address: 16 }), (2, 9, What::Free { address: 32 })]);
         assert_eq!((sorted(&live), live.bytes(), live.unknown_frees()), (vec![(48, 8, 2)], 8, 0));
+    }
+
+    #[test]
+    fn a_block_whose_end_was_missed_goes_when_its_place_is_anothers() {
+        let mut live = Live::new();
+        told(&mut live, &[(1, 1, alloc(16, 100)), (1, 2, alloc(32, 7))]);
+        // Given back in a pause; after it, another thread has the place. At first the free may be late.
+        let again = 1000 + EARLY;
+        told(&mut live, &[(2, again, alloc(16, 5))]);
+        assert_eq!((sorted(&live), live.missed_frees()), (vec![(16, 5, 0), (16, 100, 0), (32, 7, 0)], 0));
+        assert_eq!(live.missed(again + EARLY), None);
+        let missed = live.missed(again + EARLY + 1).map(|block| (block.size, block.thread));
+        assert_eq!((missed, live.missed_frees(), live.bytes()), (Some((100, 1)), 1, 12));
+        told(&mut live, &[(2, again + EARLY + 2, What::Free { address: 16 })]);
+        assert_eq!((sorted(&live), live.unknown_frees()), (vec![(32, 7, 0)], 0));
+        // Whoever does not ask for them has the same figures.
+        told(&mut live, &[(1, 3 * again, alloc(32, 8)), (1, 6 * again, What::Paused)]);
+        assert_eq!((sorted(&live), live.missed_frees(), live.bytes()), (vec![(32, 8, 0)], 2, 8));
+    }
+
+    #[test]
+    fn blocks_that_are_all_at_one_place_and_time_have_a_bound() {
+        let mut live = Live::new();
+        for _ in 0..10_000 {
+            told(&mut live, &[(1, 1, alloc(16, 3))]);
+            assert!(live.blocks() <= DISPLACED as u64 + 2);
+        }
+        assert_eq!(live.blocks() + live.missed_frees(), 10_000);
+        assert_eq!(live.bytes(), 3 * live.blocks());
     }
 
     #[test]

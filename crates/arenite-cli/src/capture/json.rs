@@ -80,7 +80,7 @@ pub(super) fn report(opened: &mut Opened, top: usize) -> Result<String, Fault> {
         "warnings": warnings,
         "total": figures(&summary.total, sampled),
         "peak": { "seconds": summary.seconds(summary.peak_time), "frame": summary.peak_frame },
-        "before": { "blocks": before.blocks, "bytes": before.bytes, "unknown_frees": summary.unknown_frees },
+        "before": { "blocks": before.blocks, "bytes": before.bytes, "unknown_frees": summary.unknown_frees, "missed_frees": summary.missed_frees },
         "memory": memory(&summary.process),
         "tags": tags,
         "sites": {

@@ -93,7 +93,10 @@ impl Opened {
         );
         warn(
             summary.pauses > 0,
-            format!("it was paused {} times: what was freed meanwhile seems to live on", summary.pauses),
+            format!(
+                "it was paused {} times: what was freed meanwhile seems to live on until another block has its place",
+                summary.pauses
+            ),
         );
         warn(
             summary.sample_bytes > 0,

@@ -119,6 +119,9 @@ impl<'a> Pass<'a> {
         if !self.has_frames() {
             self.slice(time);
         }
+        while let Some(block) = self.live.missed(time) {
+            self.gone(&block, &self.sampling.share(&block));
+        }
         match self.live.take(thread, event) {
             Change::Made { block, lives } => self.made(&block, true, lives),
             Change::Gone(Some(block)) => {

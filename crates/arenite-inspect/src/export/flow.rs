@@ -10,7 +10,7 @@ use crate::{Block, Capture, Change, Live, ReadError, Summary};
 pub(super) enum Step<'a> {
     /// A block is there.
     Made(Block),
-    /// A block is no longer there: it was given back, or has another size from now on.
+    /// A block is no longer there: it was given back, or has another size from now on; or nobody told how it went.
     Gone(Block, u64),
     /// Something else, and when.
     Told(u64, &'a What<'a>),
@@ -30,6 +30,9 @@ pub(super) fn flow<F: Read + Seek>(
 
 fn step(live: &mut Live, thread: u32, event: &Event<'_>, show: &mut impl FnMut(Step<'_>)) {
     let time = event.time;
+    while let Some(block) = live.missed(time) {
+        show(Step::Gone(block, time));
+    }
     match live.take(thread, event) {
         Change::Made { block, lives } => made(block, lives, show),
         Change::Gone(Some(block)) => show(Step::Gone(block, time)),

@@ -118,8 +118,12 @@ pub(super) enum Made {
 /// How a block went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Gone {
-    Freed { temporary: bool },
+    Freed {
+        temporary: bool,
+    },
     Resized,
+    /// Nobody told how.
+    Unseen,
 }
 
 /// [`Activity`] while events pass.
@@ -451,6 +455,9 @@ impl Board {
         self.passes(time);
         self.events += 1;
         self.late += u64::from(late);
+        while let Some(block) = self.live.missed(time) {
+            self.gone(&block, &self.share(&block), Gone::Unseen);
+        }
         match self.live.take(thread, event) {
             Change::Made { block, lives } => self.made(&block, Made::New, lives),
             Change::Gone(block) => {

@@ -334,6 +334,8 @@ pub struct Summary {
     pub lost: u64,
     /// Frees of blocks that were made before the recording, or while it was paused, or whose making was lost.
     pub unknown_frees: u64,
+    /// Blocks that went without a word, in a pause or because events were dropped: others had their places later.
+    pub missed_frees: u64,
     /// How often the recording was paused.
     pub pauses: u64,
     /// Call stacks that were left out, because there were more than two million, or their frames more than thirty million.

@@ -208,6 +208,9 @@ impl<'a> Pass<'a> {
         let time = event.time;
         let times = self.times.get_or_insert((time, time));
         *times = (times.0.min(time), times.1.max(time));
+        while let Some(block) = self.live.missed(time) {
+            self.gone(&block, &self.sampling.share(&block), Gone::Unseen);
+        }
         match self.live.take(thread, event) {
             Change::Made { block, lives } => self.made(&block, Made::New, lives),
             Change::Gone(Some(block)) => {
@@ -463,6 +466,7 @@ impl<'a> Pass<'a> {
             window: self.window.end(),
             lost: self.lost,
             unknown_frees: self.live.unknown_frees(),
+            missed_frees: self.live.missed_frees(),
             pauses: self.pauses,
             stacks_left_out: self.stacks_left_out,
             passed_by: self.passed_by,

@@ -132,8 +132,12 @@ pub(super) enum Made {
 /// How a block went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Gone {
-    Freed { temporary: bool },
+    Freed {
+        temporary: bool,
+    },
     Resized,
+    /// Nobody told how.
+    Unseen,
 }
 
 /// [`Figures`] while events pass.

@@ -76,7 +76,7 @@ pub(super) fn data(opened: &mut Opened, detail: &Detail) -> Value {
         "passed_by": summary.passed_by,
         "total": figures(&summary.total),
         "peak": { "seconds": summary.seconds(summary.peak_time), "frame": summary.peak_frame },
-        "before": { "blocks": before.blocks, "bytes": before.bytes, "unknown_frees": summary.unknown_frees },
+        "before": { "blocks": before.blocks, "bytes": before.bytes, "unknown_frees": summary.unknown_frees, "missed_frees": summary.missed_frees },
         "memory": memory(&summary.process),
         "frames": { "count": frames.count, "per_row": frames.per_row, "slices": frames.last.is_none() },
         "tags": tag_rows(summary),
