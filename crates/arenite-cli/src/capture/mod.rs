@@ -80,7 +80,7 @@ impl Opened {
         warn(
             summary.lost > 0,
             format!(
-                "{} events were dropped while recording: what is freed by them seems to live on",
+                "{} events were dropped while recording: what is freed by them seems to live on until another block has its place",
                 summary.lost
             ),
         );
