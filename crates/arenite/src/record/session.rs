@@ -200,6 +200,17 @@ pub(super) struct Shared {
     there: AtomicBool,
     /// No more events are coming.
     pub(super) ends: AtomicBool,
+    /// The writer is there no longer: it could not write. Changed under the lock of [`CHANGES`].
+    gone: AtomicBool,
+}
+
+impl Shared {
+    /// Nothing more is recorded: nobody writes it down.
+    pub(super) fn give_up(&self) {
+        let _changes = CHANGES.lock();
+        self.gone.store(true, Ordering::Relaxed);
+        recording::switch(Listener::Recorder, false);
+    }
 }
 
 /// Begins to record: every allocation, reallocation and free that the program makes through [`GlobalHeap`](crate::GlobalHeap) and [`Heap`](crate::Heap)
@@ -359,10 +370,10 @@ impl Recording {
         }
     }
 
-    /// Goes on after [`pause`](Self::pause).
+    /// Goes on after [`pause`](Self::pause). Not if the file can not be written any more, as [`stop`](Self::stop) will say.
     pub fn resume(&self) {
         let _changes = CHANGES.lock();
-        if self.is_of_this_process() && !is_on() {
+        if self.is_of_this_process() && !is_on() && !self.shared.gone.load(Ordering::Relaxed) {
             tell(&What::Resumed);
             recording::switch(Listener::Recorder, true);
         }
@@ -417,11 +428,6 @@ impl Drop for Recording {
 #[must_use]
 pub fn is_on() -> bool {
     recording::listens(Listener::Recorder)
-}
-
-/// Nothing more is recorded: nobody writes it down.
-pub(super) fn give_up() {
-    recording::switch(Listener::Recorder, false);
 }
 
 /// For events that are told in a pause, too.

@@ -31,7 +31,7 @@ use super::format::{
 use super::modules::{self, Book, Changes, Module};
 use super::output::Output;
 use super::room::Room;
-use super::session::{Shared, give_up};
+use super::session::Shared;
 use crate::ledger::{Budget, Ledger, Tag};
 use crate::os;
 
@@ -152,7 +152,7 @@ impl Capture {
         self.table = Some(Box::new(CompressTable::large()));
         let written = self.write_all(shared);
         if written.is_err() {
-            give_up();
+            shared.give_up();
         }
         written?;
         Ok(Written { file_bytes: self.place, event_bytes: self.event_bytes })
