@@ -487,7 +487,7 @@ pub fn around_fork(before: extern "C" fn(), in_parent: extern "C" fn(), in_child
 }
 
 /// Runs something while no signals come to this thread but those of its own faults; and threads that are begun meanwhile never get any others.
-#[cfg(feature = "record")]
+#[cfg(all(feature = "record", not(loom), target_pointer_width = "64"))]
 pub(crate) fn without_signals<R>(run: impl FnOnce() -> R) -> R {
     imp::without_signals(run)
 }

@@ -309,7 +309,7 @@ pub(super) fn thread_name(_into: &mut [u8; 64]) -> Option<usize> {
 }
 
 /// There are none.
-#[cfg(feature = "record")]
+#[cfg(all(feature = "record", not(loom), target_pointer_width = "64"))]
 pub(super) fn without_signals<R>(run: impl FnOnce() -> R) -> R {
     run()
 }

@@ -244,7 +244,7 @@ pub(super) fn around_fork(
     unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) == 0 }
 }
 
-#[cfg(feature = "record")]
+#[cfg(all(feature = "record", not(loom), target_pointer_width = "64"))]
 pub(super) fn without_signals<R>(run: impl FnOnce() -> R) -> R {
     use core::mem::MaybeUninit;
     use libc::{SIG_BLOCK, SIG_SETMASK, SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP};
