@@ -35,9 +35,10 @@ fn a_program_that_records_itself_is_read_by_name() {
     let mut capture = Capture::open(&path).expect("a capture");
     let summary = Summary::read(&mut capture, &SummaryOptions::new()).expect("read");
     let mut asked = None;
-    let read = capture.events(|_, event| match event.what {
-        What::Alloc { size: 45_679, stack, .. } => asked = Some(stack),
-        _ => {}
+    let read = capture.events(|_, event| {
+        if let What::Alloc { size: 45_679, stack, .. } = event.what {
+            asked = Some(stack);
+        }
     });
     read.expect("read");
     let stack = summary.stack(asked.expect("it was recorded"));

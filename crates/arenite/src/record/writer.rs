@@ -170,10 +170,11 @@ impl Capture {
                 last = now;
             }
             let stacks = self.room.numbers.given();
-            if (partly || stacks != self.modules.stacks) && self.look_at_modules() || partly {
-                if let Some(since) = self.modules.untold {
-                    self.tell_modules(since)?;
-                }
+            let replaced = (partly || stacks != self.modules.stacks) && self.look_at_modules();
+            if (replaced || partly)
+                && let Some(since) = self.modules.untold
+            {
+                self.tell_modules(since)?;
             }
             self.modules.stacks = stacks;
             if !some {

@@ -15,11 +15,11 @@ use crate::base::sync::Lock;
 pub(super) const KIND: &str = "elf";
 
 /// Whoever has it asks for the modules, which takes the dynamic linker's lock. A fork waits for it, so that the child does not have that
-/// lock taken for ever; nobody else does.
+/// lock taken for ever, and the writer does; no thread of the program that asks waits for it, because it may have the linker's lock.
 pub(in super::super) static ASKING: Lock<()> = Lock::new(());
 
 /// How many modules were loaded and unloaded when that was last looked at.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in super::super) struct Changes {
     loaded: u64,
     unloaded: u64,
@@ -31,19 +31,17 @@ impl Changes {
     pub(in super::super) fn look(&mut self) -> bool {
         let mut now = Self::default();
         ask(count, &mut now);
-        let counted = now != Self::default();
-        counted && core::mem::replace(self, now) != *self
+        core::mem::replace(self, now) != now
     }
 }
 
 type Answer = unsafe extern "C" fn(module: *mut libc::dl_phdr_info, size: usize, asked: *mut c_void) -> c_int;
 
-/// Lets `answer` be called with modules and `asked`, until it answers something else than 0; with none if another thread asks.
+/// Lets `answer` be called with modules and `asked`, until it answers something else than 0.
 fn ask<T>(answer: Answer, asked: &mut T) {
-    if let Some(_asking) = ASKING.try_lock() {
-        // SAFETY: `answer` is called with modules and with `asked`, which nobody else uses meanwhile.
-        unsafe { libc::dl_iterate_phdr(Some(answer), (&raw mut *asked).cast()) };
-    }
+    let _asking = ASKING.lock();
+    // SAFETY: `answer` is called with modules and with `asked`, which nobody else uses meanwhile.
+    unsafe { libc::dl_iterate_phdr(Some(answer), (&raw mut *asked).cast()) };
 }
 
 /// # Safety
