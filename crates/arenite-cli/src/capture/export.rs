@@ -32,10 +32,10 @@ pub(crate) fn export(args: &ExportArgs) -> Result<(), Fault> {
         .measure(measure.measure())
         .tags(*tags)
         .gzip(path.extension().is_some_and(|ending| ending == "gz"));
-    let mut warnings = match format {
-        FormatName::Heaptrack => opened.warnings(),
-        _ => opened.warnings_with("figures are estimates of all"),
-    };
+    let mut warnings = opened.warnings_with(match format {
+        FormatName::Heaptrack => "figures are those of the sample",
+        _ => "figures are estimates of all",
+    });
     let mut symbols;
     let names: &mut dyn Names = if *all_frames {
         symbols = Symbols::new(&capture.modules().map_err(|error| fault(&error))?).beside(folder(file));

@@ -20,6 +20,7 @@ unsafe extern "C" {
 }
 
 const RTLD_NOW: c_int = 2;
+const RTLD_NEXT: *mut c_void = std::ptr::without_provenance_mut(usize::MAX);
 
 /// Builds a library with one function of this name, which calls what it is given. All such libraries have the same layout.
 fn build(folder: &Path, name: &str, extra: &str) -> PathBuf {
@@ -76,6 +77,13 @@ impl Drop for Loaded {
     }
 }
 
+/// Whether libraries are unloaded when they are closed: not where Tracy's client, which has a `dlclose` of its own, is part of the program.
+fn libraries_go() -> bool {
+    // SAFETY: a name that ends with a zero, in what was loaded after the program.
+    let systems = unsafe { dlsym(RTLD_NEXT, c"dlclose".as_ptr()) };
+    systems.addr() == (dlclose as *const ()).addr()
+}
+
 /// Waits until the capture's last word of modules has these names, or has them not.
 fn wait(path: &Path, has: bool, name: &str) {
     let since = Instant::now();
@@ -119,7 +127,9 @@ fn modules_that_came_and_went_are_known_by_their_times_and_ids() {
             wait(&path, true, name);
             places.push(loaded.ask(name, size));
             drop(loaded);
-            wait(&path, false, name);
+            if libraries_go() {
+                wait(&path, false, name);
+            }
         }
         recording.stop().expect("written");
         println!("{how:?}: the same place: {}", places[0] == places[1]);
@@ -129,7 +139,8 @@ fn modules_that_came_and_went_are_known_by_their_times_and_ids() {
         let summary = Summary::read(&mut capture, &SummaryOptions::new()).expect("read");
         let maps = capture.modules().expect("read");
         let last = maps.last().expect("modules");
-        assert!(!last.text.contains("alpha") && !last.text.contains("bravo"), "both are gone at the end");
+        let there = ["alpha", "bravo"].map(|name| last.text.contains(name));
+        assert_eq!(there, [!libraries_go(); 2], "both are gone at the end");
         let mut symbols = Symbols::new(&maps);
         for (stack, (name, other)) in stacks.into_iter().zip([("alpha", "bravo"), ("bravo", "alpha")]) {
             let names = names(&mut symbols, summary.stack(stack));

@@ -143,7 +143,7 @@ impl Capture {
         };
         capture.book().clear();
         capture.look_at_modules();
-        capture.tell_modules(clock::now())?;
+        capture.tell_modules(capture.modules.looked)?;
         Ok(capture)
     }
 

@@ -40,6 +40,7 @@
 //!   and some threads. With it, it starts here, and does not end by itself: what the profiler has not got when the process ends is lost.
 //! - `TRACY_NO_EXIT=1` in the environment (or `flush-on-exit`): the process waits at its end until a profiler has got everything. Not with
 //!   `manual-lifetime`.
+//! - On Linux Tracy's client has a `dlclose` of its own, which unloads nothing, so that names of functions stay known.
 //!
 //! On Windows with the GNU tools the feature builds no client, and [`start`] says so.
 //!
