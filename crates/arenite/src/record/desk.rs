@@ -237,8 +237,9 @@ impl Desk<'_> {
         if !there {
             return 0;
         }
+        let mut stack = Stack::new(seed);
         // SAFETY: from where this thread stands to the end of the pages that are its stack.
-        let stack = unsafe { Stack::walk(caller, self.own.high, depth, seed) };
+        unsafe { stack.walk(caller, self.own.high, depth) };
         self.number(stack.hash(), || stack.frames().iter().copied())
     }
 

@@ -110,8 +110,9 @@ pub(super) fn own_data() -> usize {
 pub(super) fn frame_pointers_do(end_of_stack: impl FnOnce(usize) -> usize) -> bool {
     let caller = Caller::here();
     let known = Stack::unwind(caller, DEEPEST_STACK, 0);
+    let mut walked = Stack::new(0);
     // SAFETY: from here to the end of this thread's stack.
-    let walked = unsafe { Stack::walk(caller, end_of_stack(caller.place), DEEPEST_STACK, 0) };
+    unsafe { walked.walk(caller, end_of_stack(caller.place), DEEPEST_STACK) };
     agree(known.frames(), walked.frames())
 }
 
@@ -177,8 +178,9 @@ fn finish(sum: u64, len: usize) -> u64 {
 }
 
 impl Stack {
+    /// An empty one.
     #[inline(always)]
-    fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         Self { frames: [const { MaybeUninit::uninit() }; DEEPEST_STACK], len: 0, hash: seed }
     }
 
@@ -194,30 +196,29 @@ impl Stack {
         true
     }
 
-    /// The callers of the function that `caller` was asked in: follows frame pointers as far as they stay between its place and
-    /// `high`, through `depth` frames at the most.
+    /// Adds the callers of the function that `caller` was asked in to an empty one: follows frame pointers as far as they stay between its
+    /// place and `high`, through `depth` frames at the most. Where it is, because moving a stack costs more than walking one.
     ///
     /// # Safety
     /// Everything from that place to `high` is readable now, and stays so meanwhile: the stack of this thread.
     #[inline(always)]
-    pub(super) unsafe fn walk(caller: Caller, high: usize, depth: usize, seed: u64) -> Self {
-        let mut stack = Self::new(seed);
+    pub(super) unsafe fn walk(&mut self, caller: Caller, high: usize, depth: usize) {
         let (mut next, mut low) = (caller.frame, caller.place & !(size_of::<usize>() - 1));
         let last = high.saturating_sub(2 * size_of::<usize>());
-        loop {
-            if next < low || next > last || !next.is_multiple_of(size_of::<usize>()) {
-                break;
-            }
+        let (most, mut len, mut hash) = (depth.min(DEEPEST_STACK), 0, self.hash);
+        while len < most && next >= low && next <= last && next.is_multiple_of(size_of::<usize>()) {
             // SAFETY: between `low` and `high`, two words before its end, aligned.
             let (around, to) = unsafe { (word(next), word(next + size_of::<usize>())) };
             // The outermost frame returns nowhere.
-            if to < 4096 || !stack.push(to, depth) {
+            if to < 4096 {
                 break;
             }
-            low = next + 2 * size_of::<usize>();
-            next = around;
+            self.frames[len].write(to as u64);
+            (len, hash) = (len + 1, mix(hash, to));
+            (low, next) = (next + 2 * size_of::<usize>(), around);
         }
-        stack
+        self.len = len;
+        self.hash = hash;
     }
 
     /// Differs for stacks that differ, as far as 64 bits can. Never 0.
