@@ -4,11 +4,11 @@
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::{NonNull, null_mut};
 
-#[cfg(feature = "record")]
-use crate::base::recording;
 use crate::heap::bucket::{self, HeapStats, LiveBlock, StdThreads, TagUse};
 use crate::ledger::{Here, Tag, set_aside, set_here};
 use crate::region::AllocError;
+#[cfg(feature = "record")]
+use crate::{base::recording, record};
 
 /// The heap of the process, for `#[global_allocator]`: `Box`, `Vec`, `String` and the rest then live in it, each under the
 /// tag that its thread was in. Thread-safe; each thread has its own free blocks, and any thread may free.
@@ -110,7 +110,7 @@ unsafe impl GlobalAlloc for GlobalHeap {
     #[inline(always)]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         #[cfg(feature = "record")]
-        if recording::is_on() {
+        if recording::is_on() && !record::passes(layout.size()) {
             return recorded::alloc::<false>(layout);
         }
         raw(bucket::alloc_aligned::<StdThreads>(layout.size(), layout.align()))
@@ -119,7 +119,7 @@ unsafe impl GlobalAlloc for GlobalHeap {
     #[inline(always)]
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         #[cfg(feature = "record")]
-        if recording::is_on() {
+        if recording::is_on() && !record::passes_free(block.addr()) {
             // SAFETY: the caller's promise.
             return unsafe { recorded::free(block, Some(layout)) };
         }
@@ -139,7 +139,7 @@ unsafe impl GlobalAlloc for GlobalHeap {
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         #[cfg(feature = "record")]
-        if recording::is_on() {
+        if recording::is_on() && !record::passes(layout.size()) {
             return recorded::alloc::<true>(layout);
         }
         raw(bucket::alloc_zeroed::<StdThreads>(layout.size(), layout.align()))
@@ -162,7 +162,8 @@ unsafe impl GlobalAlloc for GlobalHeap {
     }
 }
 
-/// What the global allocator does while a recording is made. Out of line, so that it costs two instructions when none is.
+/// What the global allocator does while a recording is made. Out of line, so that it costs two instructions when none is; what a sample
+/// leaves out, as is seen at a glance, does not come here.
 #[cfg(feature = "record")]
 mod recorded {
     use core::alloc::Layout;
@@ -171,28 +172,19 @@ mod recorded {
     use super::{StdThreads, bucket, raw};
     use crate::record::{self, Caller};
 
-    /// Where a sample leaves a block out, nothing is done but to look: no register is saved for what is told of others.
+    /// A block that somebody is told of, unless the sample leaves it out after all.
     #[cold]
     #[inline(never)]
     pub(super) fn alloc<const ZEROED: bool>(layout: Layout) -> *mut u8 {
-        if record::passes(layout.size()) { made::<ZEROED>(layout) } else { alloc_told::<ZEROED>(layout) }
-    }
-
-    #[inline(always)]
-    fn made<const ZEROED: bool>(layout: Layout) -> *mut u8 {
         let (size, align) = (layout.size(), layout.align());
-        raw(if ZEROED {
+        let caller = Caller::here();
+        let block = raw(if ZEROED {
             bucket::alloc_zeroed::<StdThreads>(size, align)
         } else {
             bucket::alloc_aligned::<StdThreads>(size, align)
-        })
-    }
-
-    #[inline(never)]
-    fn alloc_told<const ZEROED: bool>(layout: Layout) -> *mut u8 {
-        let (caller, block) = (Caller::here(), made::<ZEROED>(layout));
+        });
         if !block.is_null() {
-            record::allocated(block.addr(), layout.size(), caller);
+            record::allocated(block.addr(), size, caller);
         }
         block
     }
@@ -202,16 +194,7 @@ mod recorded {
     #[cold]
     #[inline(never)]
     pub(super) unsafe fn free(block: *mut u8, layout: Option<Layout>) {
-        // SAFETY: the caller's promise.
-        unsafe {
-            if record::passes_free(block.addr()) { given(block, layout) } else { free_told(block, layout) }
-        }
-    }
-
-    /// # Safety
-    /// As [`free`].
-    #[inline(always)]
-    unsafe fn given(block: *mut u8, layout: Option<Layout>) {
+        record::freed(block.addr());
         // SAFETY: the caller's promise.
         unsafe {
             let block = NonNull::new_unchecked(block);
@@ -222,15 +205,6 @@ mod recorded {
             let _ = layout;
             bucket::free::<StdThreads>(block);
         }
-    }
-
-    /// # Safety
-    /// As [`free`].
-    #[inline(never)]
-    unsafe fn free_told(block: *mut u8, layout: Option<Layout>) {
-        record::freed(block.addr());
-        // SAFETY: the caller's promise.
-        unsafe { given(block, layout) }
     }
 
     /// # Safety
@@ -264,7 +238,7 @@ mod face {
 
     use super::GlobalHeap;
     #[cfg(feature = "record")]
-    use super::{recorded, recording};
+    use super::{record, recorded, recording};
     use crate::base::align::nowhere;
     use crate::heap::bucket::{self, StdThreads};
 
@@ -317,7 +291,7 @@ mod face {
                 return Ok(NonNull::slice_from_raw_parts(nowhere(layout), 0));
             }
             #[cfg(feature = "record")]
-            if recording::is_on() {
+            if recording::is_on() && !record::passes(layout.size()) {
                 return sized(NonNull::new(recorded::alloc::<false>(layout)), layout);
             }
             sized(bucket::alloc_aligned::<StdThreads>(layout.size(), layout.align()), layout)
@@ -329,7 +303,7 @@ mod face {
                 return Ok(NonNull::slice_from_raw_parts(nowhere(layout), 0));
             }
             #[cfg(feature = "record")]
-            if recording::is_on() {
+            if recording::is_on() && !record::passes(layout.size()) {
                 return sized(NonNull::new(recorded::alloc::<true>(layout)), layout);
             }
             sized(bucket::alloc_zeroed::<StdThreads>(layout.size(), layout.align()), layout)
@@ -339,7 +313,7 @@ mod face {
         unsafe fn deallocate(&self, block: NonNull<u8>, layout: Layout) {
             if layout.size() != 0 {
                 #[cfg(feature = "record")]
-                if recording::is_on() {
+                if recording::is_on() && !record::passes_free(block.addr().get()) {
                     // SAFETY: the caller's promise.
                     return unsafe { recorded::free(block.as_ptr(), None) };
                 }

@@ -110,6 +110,10 @@ impl Numbers {
 
     /// Forgets all. Threads that are at it may keep some meanwhile; they do no harm if hashes are other ones from now on.
     pub(super) fn clear(&self) {
+        // Whoever keeps one has drawn it before.
+        if self.given() == 0 {
+            return;
+        }
         for index in 0..=self.mask {
             // Untouched pages stay so.
             if self.cell(index).load(Ordering::Relaxed) != 0 {

@@ -2,15 +2,15 @@
 //! memory when it rings is written down.
 //!
 //! So a block of `s` bytes is recorded with a chance of 1 − e^(−s/mean), whatever was asked for before, and counting it as
-//! 1 / (1 − e^(−s/mean)) blocks gives sums that are right on average. Until the bell rings, an allocation costs a subtraction and two
-//! compares. Whether a block that is given back was recorded says a byte in a small table, which nearly always says no; if not, a list under
+//! 1 / (1 − e^(−s/mean)) blocks gives sums that are right on average. Until the bell rings, an allocation costs a subtraction and
+//! a compare. Whether a block that is given back was recorded says a byte in a small table, which nearly always says no; if not, a list under
 //! a lock.
 #![expect(unsafe_code, reason = "reaches a table by index, without a bounds check")]
 
 use core::cell::Cell;
 use core::ptr::NonNull;
 
-use core::sync::atomic::{AtomicU8, AtomicU32};
+use core::sync::atomic::{self, AtomicU8};
 
 use crate::base::sync::{AtomicArray, AtomicU64, Lock, Ordering};
 
@@ -30,17 +30,19 @@ pub(super) type Kinds = [AtomicU8; KINDS];
 /// many of each.
 pub(super) static KINDS_OF_ALL: Kinds = [const { AtomicU8::new(0) }; KINDS];
 
-/// The recording whose sample is taken; another number, which is no recording's, while every block is recorded.
-static SAMPLED: AtomicU32 = AtomicU32::new(NO_SESSION);
-const NO_SESSION: u32 = u32::MAX;
+/// What [`LEFT`] is above while the bell does not ring: a number that is greater for each recording of a sample than for those before,
+/// so that what threads have left of an earlier one is below it. While every block is recorded nothing is above it.
+static FLOOR: atomic::AtomicU64 = atomic::AtomicU64::new(u64::MAX);
+/// Bits of [`LEFT`] that count bytes.
+const BYTE_BITS: u32 = 44;
+/// Blocks are smaller, so that nothing becomes negative; and what threads begin with.
+const LOWEST: u64 = 1 << 63;
 
 std::thread_local! {
-    /// Bytes until the bell rings; 0 before it was wound up.
-    static LEFT: Cell<u64> = const { Cell::new(0) };
+    /// The floor of a recording, and bytes until the bell rings; as much as the lowest floor before it was wound up.
+    static LEFT: Cell<u64> = const { Cell::new(LOWEST) };
     /// What random numbers are made of; 0 before there was one.
     static RANDOM: Cell<u64> = const { Cell::new(0) };
-    /// The recording that both are of.
-    static SESSION: Cell<u32> = const { Cell::new(0) };
 }
 
 /// Recorded blocks that live.
@@ -57,25 +59,33 @@ const fn spread(address: u64) -> u64 {
     (address >> 4).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 
-/// The place of an address's kind. (Its four lowest bits are 0 and need not be cut off.)
+/// The place of an address's kind. (Its four lowest bits are 0 and need not be cut off; of 32 bits, because their factor is part of the
+/// instruction.)
 #[inline(always)]
 const fn kind_of(address: u64) -> usize {
     const BITS: u32 = KINDS.trailing_zeros();
-    (address.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (u64::BITS - BITS)) as usize
+    ((address as u32).wrapping_mul(0x9E37_79B9) >> (u32::BITS - BITS)) as usize
+}
+
+/// The floor of a recording with this number, which after half a million recordings is an old one again: some threads' first bell then rings
+/// late.
+const fn floor_of(session: u32) -> u64 {
+    LOWEST | (session as u64) << BYTE_BITS
 }
 
 /// A recording begins: a sample, with this number, or one of every block.
 pub(super) fn begin(session: Option<u32>) {
-    SAMPLED.store(session.unwrap_or(NO_SESSION), Ordering::Relaxed);
+    FLOOR.store(session.map_or(u64::MAX, floor_of), Ordering::Relaxed);
 }
 
-/// Whether the bell does certainly not ring while so many bytes are asked for. If not, nothing was decided: [`rings_now`] does that.
+/// Whether the bell does certainly not ring while so many bytes are asked for, at most `isize::MAX`. If not, nothing was decided:
+/// [`rings_now`] does that.
 #[inline(always)]
 pub(super) fn passes(size: u64) -> bool {
-    let left = LEFT.get();
-    let passes = SESSION.get() == SAMPLED.load(Ordering::Relaxed) && size < left;
+    let left = LEFT.get().wrapping_sub(size);
+    let passes = left > FLOOR.load(Ordering::Relaxed);
     if passes {
-        LEFT.set(left - size);
+        LEFT.set(left);
     }
     passes
 }
@@ -90,25 +100,22 @@ pub(super) fn passes_free(address: u64) -> bool {
 #[cold]
 #[inline(never)]
 pub(super) fn rings_now(size: u64, mean: u64, session: u32) -> bool {
-    let mut rung = true;
-    if SESSION.get() != session {
-        SESSION.set(session);
-        // Of each thread another one.
-        let start = super::desk::seed(session);
-        let thread = (&raw const rung).addr() as u64;
-        RANDOM.set((start ^ thread.wrapping_mul(0x9E37_79B9_7F4A_7C15)).max(1));
+    let floor = floor_of(session);
+    if LEFT.get() < floor {
+        // Of each thread, and of each recording, another one.
+        let thread = (&raw const floor).addr() as u64;
+        RANDOM.set((super::desk::seed(session) ^ thread.wrapping_mul(0x9E37_79B9_7F4A_7C15)).max(1));
         let left = draw(mean);
-        rung = size >= left;
-        if !rung {
-            LEFT.set(left - size);
+        if size < left {
+            LEFT.set(floor + left - size);
             return false;
         }
     }
-    LEFT.set(draw(mean));
-    rung
+    LEFT.set(floor + draw(mean));
+    true
 }
 
-/// How many bytes until the bell rings next: exponential, at least 1.
+/// How many bytes until the bell rings next: exponential, at least 1, and at most what there are bits for.
 fn draw(mean: u64) -> u64 {
     let mut random = RANDOM.get();
     random ^= random << 13;
@@ -117,7 +124,8 @@ fn draw(mean: u64) -> u64 {
     RANDOM.set(random);
     // Above 0, at most 1.
     let uniform = ((random >> 11) + 1) as f64 / (1u64 << 53) as f64;
-    (-uniform.ln() * mean as f64).ceil().max(1.0) as u64
+    let bytes = (-uniform.ln() * mean as f64).ceil() as u64;
+    bytes.clamp(1, (1 << BYTE_BITS) - 1)
 }
 
 impl Chosen {
@@ -283,10 +291,15 @@ mod tests {
         assert!(!chosen.remove(16) && chosen.remove(32) && chosen.insert(16));
     }
 
+    /// Whoever has it says which recording there is.
+    static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
     #[test]
     fn the_bell_rings_as_often_as_it_should() {
-        for (size, mean) in [(64u64, 4096u64), (1000, 512), (100_000, 4096), (1, 100)] {
-            let session = 1 + size as u32;
+        let _turn = TURN.lock();
+        for (session, size, mean) in
+            [(1, 64u64, 4096u64), (2, 1000, 512), (3, 100_000, 4096), (4, 1, 100), ((1 << 19) - 1, 700, 9000)]
+        {
             begin(Some(session));
             let rings = || !passes(size) && rings_now(size, mean, session);
             let expected = -(-(size as f64) / mean as f64).exp_m1();
@@ -297,5 +310,31 @@ mod tests {
             // Six deviations: once in a billion runs.
             assert!(off.abs() <= 6.0 * deviation + 1.0, "{size} of {mean}: {rung} times");
         }
+    }
+
+    #[test]
+    fn nothing_passes_while_every_block_is_recorded_and_no_bell_of_an_earlier_recording_rings() {
+        let _turn = TURN.lock();
+        // All sizes that blocks may have, on a thread that was never asked, and on one that was.
+        let none_passes = || {
+            for size in [0, 1, 512 << 10, 1 << 44, isize::MAX as u64] {
+                assert!(!passes(size), "{size}");
+            }
+        };
+        std::thread::spawn(move || {
+            begin(None);
+            none_passes();
+            begin(Some(7));
+            none_passes();
+            // Nearly never, and then nearly always.
+            assert!(!rings_now(100, 1 << 40, 7) && passes(100) && !passes(1 << 44));
+            begin(None);
+            none_passes();
+            begin(Some(8));
+            none_passes();
+            assert!(rings_now(1000, 1, 8), "what is left of the other one is forgotten");
+        })
+        .join()
+        .expect("it ends");
     }
 }
