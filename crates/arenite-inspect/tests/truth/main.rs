@@ -11,6 +11,8 @@ mod made_up;
 mod memory;
 #[cfg(target_os = "linux")]
 mod modules;
+#[cfg(unix)]
+mod no_file;
 mod programs;
 mod samples;
 mod summary;

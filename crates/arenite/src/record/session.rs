@@ -291,7 +291,13 @@ fn try_start(options: RecordOptions) -> Result<Recording, RecordError> {
     sinks::listen();
     fork::look_out();
     let lost_before = room.lost();
-    recording::switch(Listener::Recorder, true);
+    {
+        let _changes = CHANGES.lock();
+        // The writer may have found out already that it can not write, as `stop` will say.
+        if !shared.gone.load(Ordering::Relaxed) {
+            recording::switch(Listener::Recorder, true);
+        }
+    }
     tell_what_lives();
     Ok(Recording { path, process: std::process::id(), shared, writer: Some(writer), lost_before })
 }
