@@ -11,6 +11,8 @@ use crate::ModuleMap;
 
 /// The most lines that are looked at.
 const MOST_LINES: usize = 1 << 19;
+/// The most layers. An address that is in none is looked for in all of them.
+const MOST_LAYERS: usize = 1 << 10;
 
 /// Which kind of file a module is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -124,7 +126,7 @@ impl Map {
                 before.next().is_some_and(|old| old.end > new.start && !old.agrees(new))
             })
         };
-        if self.layers.last().is_none_or(contradicts) {
+        if self.layers.len() < MOST_LAYERS && self.layers.last().is_none_or(contradicts) {
             self.layers.push(Layer { since, starts: BTreeMap::new() });
         }
         for new in mappings {
@@ -258,6 +260,19 @@ mod tests {
         ] {
             assert_eq!(loaded(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn modules_that_replace_each_other_for_ever_have_a_bound() {
+        let texts: Vec<ModuleMap> =
+            (0..5000).map(|time| map(time, &[&format!("1000-2000 r-xp 0 0:0 1 /lib/{time}.so")])).collect();
+        let map = Map::new(&texts);
+        assert_eq!(map.layers.len(), MOST_LAYERS);
+        let at = |time| {
+            &map.modules()[map.mapping(map.find(0x1800, time).expect("told")).expect("one").module].path
+        };
+        assert_eq!((at(7).as_str(), at(4999).as_str()), ("/lib/7.so", "/lib/1023.so"));
+        assert_eq!(map.find(0x2000, 7), None);
     }
 
     fn map(since: u64, lines: &[&str]) -> ModuleMap {
