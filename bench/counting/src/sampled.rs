@@ -23,9 +23,9 @@ pub fn main(
             assert_eq!(summary.lost, 0);
             answer
         }),
-        Some("time") => {
-            times.and_then(|times| times.to_str()?.parse().ok()).and_then(|times| time(folder, times, &program))
-        }
+        Some("time") => times
+            .and_then(|times| times.to_str()?.parse().ok())
+            .and_then(|times| time(folder, times, &program)),
         _ => None,
     };
     let Some(answer) = answer else { return ExitCode::FAILURE };
