@@ -148,7 +148,7 @@ unsafe impl GlobalAlloc for GlobalHeap {
     #[inline]
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         #[cfg(feature = "record")]
-        if recording::is_on() {
+        if recording::is_on() && !recorded::passes(block, size) {
             // SAFETY: the caller's promise.
             return unsafe { recorded::realloc(block, layout, size) };
         }
@@ -207,6 +207,12 @@ mod recorded {
         }
     }
 
+    /// Whether a block is none of the sample, and will be none when it has this size.
+    #[inline(always)]
+    pub(super) fn passes(block: *mut u8, size: usize) -> bool {
+        record::passes_free(block.addr()) && record::passes(size)
+    }
+
     /// # Safety
     /// As `GlobalAlloc::realloc`.
     #[cold]
@@ -263,7 +269,7 @@ mod face {
             }
             if old.size() != 0 && new.align() <= old.align() {
                 #[cfg(feature = "record")]
-                if recording::is_on() {
+                if recording::is_on() && !recorded::passes(block.as_ptr(), new.size()) {
                     // SAFETY: the caller's promise.
                     let moved = unsafe { recorded::realloc(block.as_ptr(), old, new.size()) };
                     return sized(NonNull::new(moved), new);
