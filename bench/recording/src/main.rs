@@ -140,24 +140,51 @@ fn median(mut numbers: Vec<f64>) -> f64 {
     numbers[numbers.len() / 2]
 }
 
+/// What runs at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Beside {
+    OneThread,
+    TwoThreads,
+    /// Two programs of one thread, which share nothing but the machine: what that alone costs.
+    TwoPrograms,
+}
+
+impl Beside {
+    fn run(self, way: &Way, folder: &Path) -> Option<Vec<f64>> {
+        match self {
+            Self::OneThread => run(way, folder, 1),
+            Self::TwoThreads => run(way, folder, 2),
+            // Tools that write files or listen are one at a time.
+            Self::TwoPrograms if !way.under.is_empty() => None,
+            Self::TwoPrograms => std::thread::scope(|scope| {
+                let other = scope.spawn(|| run(way, folder, 1));
+                let (one, other) = (run(way, folder, 1)?, other.join().expect("it ran")?);
+                Some(one.into_iter().zip(other).map(|(one, other)| (one + other) / 2.0).collect())
+            }),
+        }
+    }
+}
+
 fn main() {
     let rounds: usize = std::env::args().nth(1).map_or(5, |text| text.parse().expect("a number of rounds"));
     let folder = tempfile::tempdir().expect("a folder");
     let folder: PathBuf = folder.path().into();
     let mut one_thread = vec![0.0; WAYS.len()];
-    for threads in [1, 2] {
+    for beside in [Beside::OneThread, Beside::TwoThreads, Beside::TwoPrograms] {
         let mut all = vec![Vec::new(); WAYS.len()];
         for _ in 0..rounds {
             for (figures, way) in all.iter_mut().zip(WAYS) {
-                figures.extend(run(way, &folder, threads));
+                figures.extend(beside.run(way, &folder));
             }
         }
         println!(
-            "{threads} thread(s): nanoseconds a pair, more than bare; times that of one thread; bytes an event; lost"
+            "{beside:?}: nanoseconds a pair, more than bare; times that of one thread; bytes an event; lost"
         );
         for (number, way) in WAYS.iter().enumerate() {
             if all[number].is_empty() {
-                println!("{:>30}: not installed", way.name);
+                if beside != Beside::TwoPrograms {
+                    println!("{:>30}: not installed", way.name);
+                }
                 continue;
             }
             // By pairs of one round, which met the same machine.
@@ -165,8 +192,8 @@ fn main() {
             let (time, more) = (median(all[number].iter().map(|run| run[0]).collect()), median(more));
             let of = |place: usize| all[number].first().and_then(|run| run.get(place)).copied();
             print!("{:>30}: {time:8.1} {more:+8.1}", way.name);
-            match threads {
-                1 => one_thread[number] = more,
+            match beside {
+                Beside::OneThread => one_thread[number] = more,
                 _ if number == way.bare => {}
                 _ => print!("  x{:.2}", more / one_thread[number]),
             }

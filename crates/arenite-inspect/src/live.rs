@@ -177,6 +177,7 @@ impl Live {
             }
             What::Free { address } => return Change::Gone(self.gone(address, time)),
             What::Moving { address } => self.moves(thread, address, time),
+            What::Moved { before, address } => return self.moved(before, address, time),
             What::Realloc { before, address, size, stack } => {
                 let older = match self.moving.remove(&thread) {
                     Some((place, block)) if place == before => block.inspect(|block| self.uncount(block)),
@@ -192,6 +193,17 @@ impl Live {
             }
             _ => {}
         }
+        Change::None
+    }
+
+    /// A block is at another place. One that nobody knows was there before the recording.
+    fn moved(&mut self, before: u64, address: u64, time: u64) -> Change {
+        let Some(block) = self.taken(before) else { return Change::None };
+        if self.is_freed_already(address, time) {
+            self.uncount(&block);
+            return Change::Gone(Some(block));
+        }
+        self.place(address, block, time);
         Change::None
     }
 
@@ -227,13 +239,7 @@ impl Live {
 
     /// Whether it lives.
     fn made(&mut self, address: u64, block: Block) -> bool {
-        while self.early.front().is_some_and(|(_, time)| time.saturating_add(EARLY) < block.time) {
-            self.early.pop_front();
-        }
-        if let Some(place) = self.early.iter().position(|(early, _)| *early == address) {
-            // Another thread has given it back already.
-            self.early.remove(place);
-            self.unknown_frees -= 1;
+        if self.is_freed_already(address, block.time) {
             self.peak = self.peak.max(self.bytes.saturating_add(block.size));
             return false;
         }
@@ -249,13 +255,31 @@ impl Live {
         true
     }
 
-    fn gone(&mut self, address: u64, time: u64) -> Option<Block> {
+    /// Whether another thread has given back what is told of that place only now.
+    fn is_freed_already(&mut self, address: u64, now: u64) -> bool {
+        while self.early.front().is_some_and(|(_, time)| time.saturating_add(EARLY) < now) {
+            self.early.pop_front();
+        }
+        let early = self.early.iter().position(|(early, _)| *early == address);
+        if let Some(place) = early {
+            self.early.remove(place);
+            self.unknown_frees -= 1;
+        }
+        early.is_some()
+    }
+
+    /// Takes the block at a place out; it is still counted.
+    fn taken(&mut self, address: u64) -> Option<Block> {
         // The older one first: the newer one was told too early.
         let older = self.displaced.iter().position(|(place, ..)| *place == address);
-        let block = match older.and_then(|older| self.displaced.remove(older)) {
+        match older.and_then(|older| self.displaced.remove(older)) {
             Some((_, _, block)) => Some(block),
             None => self.blocks.remove(&address),
-        };
+        }
+    }
+
+    fn gone(&mut self, address: u64, time: u64) -> Option<Block> {
+        let block = self.taken(address);
         match block {
             Some(block) => self.uncount(&block),
             None => {
@@ -314,6 +338,25 @@ mod tests {
         assert_eq!(sorted(&live), [(16, 9, 2), (32, 200, 1), (48, 8, 2)]);
         told(&mut live, &[(1, 8, What::Free { address: 16 }), (2, 9, What::Free { address: 32 })]);
         assert_eq!((sorted(&live), live.bytes(), live.unknown_frees()), (vec![(48, 8, 2)], 8, 0));
+    }
+
+    #[test]
+    fn a_block_that_its_heap_moves_is_the_same_block() {
+        let mut live = Live::new();
+        told(&mut live, &[(1, 0, What::Tag { tag: 1 }), (1, 1, alloc(16, 100)), (1, 2, alloc(64, 7))]);
+        // Nothing is known of the second one; the third goes where the first was.
+        let carried = |before, address| What::Moved { before, address };
+        told(&mut live, &[(2, 3, carried(16, 32)), (2, 4, carried(800, 16)), (2, 5, carried(64, 16))]);
+        assert_eq!((sorted(&live), live.bytes(), live.blocks()), (vec![(16, 7, 1), (32, 100, 1)], 107, 2));
+        let block = live.iter().find(|(address, _)| *address == 32).map(|(_, block)| *block);
+        assert_eq!(block, Some(Block { size: 100, time: 1, stack: 0, tag: 1, thread: 1 }));
+        told(&mut live, &[(1, 6, What::Free { address: 32 })]);
+        // Told after another thread gave it back.
+        told(&mut live, &[(1, 7, What::Free { address: 96 })]);
+        assert_eq!((live.blocks(), live.unknown_frees()), (1, 1));
+        let late = live.take(2, &Event { time: 8, what: carried(16, 96) });
+        assert!(matches!(late, Change::Gone(Some(Block { size: 7, .. }))), "{late:?}");
+        assert_eq!((live.blocks(), live.bytes(), live.unknown_frees()), (0, 0, 0));
     }
 
     #[test]

@@ -4,11 +4,13 @@
 //! TRACY_NO_EXIT=1 cargo run --release --example tracy --features tracy,allocator-api2 -- 16
 //! ```
 //!
-//! The number is how many frames of each call stack are shown; without it, none are.
+//! The number is how many frames of each call stack are shown; without it, none are. With the name of a file behind it, a sample of one
+//! block in 4 KiB is recorded there beside it.
 
 use std::error::Error;
 use std::sync::mpsc;
 
+use arenite::record::RecordOptions;
 use arenite::tracy::{self, TracyOptions};
 use arenite::{Heap, MemoryManager, record};
 
@@ -39,6 +41,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Tracy is not told of these, so it is not told that they go either.
     let before = plan(AGENTS);
     let profiling = tracy::start(TracyOptions::new().stack_depth(depth))?;
+    let recording =
+        std::env::args_os().nth(2).map(|file| record::start(RecordOptions::new(file).sample(4096)));
+    let recording = recording.transpose()?;
     record::note(&format!("{} plans were there before", before.len()));
 
     // Another thread drops what the frames make.
@@ -71,5 +76,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     profiling.stop();
     // Tracy is not told that these go: it shows them as what lives.
     drop((kept, doors));
+    if let Some(recording) = recording {
+        println!("{}", recording.stop()?);
+    }
     Ok(())
 }

@@ -109,7 +109,7 @@ impl Opened {
         let calls = summary.total.calls();
         let unknown = summary.sites.iter().filter(|(stack, _)| summary.stack(**stack).is_empty());
         let unknown: u64 = unknown.map(|(_, figures)| figures.calls()).sum();
-        warn(unknown > calls / 10, format!("{unknown} of {calls} calls have no call stack"));
+        warn(unknown > calls / 100, format!("{unknown} of {calls} calls have no call stack"));
         for file in self.sites.files().filter(|file| file.state == FileState::Changed) {
             let (path, id) = (file.path.replace(char::is_control, "\u{fffd}"), file.build_id);
             lines.push(format!(

@@ -142,7 +142,7 @@ fn tag_table(text: &mut String, summary: &Summary) {
     if rows.is_empty() {
         return;
     }
-    // Memory is told of arenas, pools and heaps that are not recorded block by block.
+    // Memory is told of arenas and pools, which are not recorded block by block.
     let memory = rows.iter().any(|row| row.peak_committed > 0);
     let told = Told::of(summary);
     let mut head = vec!["tag, with those below it", "live", "peak", "blocks", "asked for", "calls"];

@@ -26,7 +26,7 @@ fn event<'a>(numbers: &mut Numbers) -> What<'a> {
     };
     let address = 16 * numbers.below(40);
     let stack = if numbers.below(9) == 0 { number(numbers) as u32 } else { numbers.below(20) as u32 };
-    match numbers.below(26) {
+    match numbers.below(27) {
         0..6 => What::Alloc { address, size: number(numbers), stack },
         6..11 => What::Free { address },
         11..14 => What::Realloc { before: 16 * numbers.below(40), address, size: number(numbers), stack },
@@ -39,7 +39,8 @@ fn event<'a>(numbers: &mut Numbers) -> What<'a> {
         20 => What::Committed { tag, bytes: number(numbers) as i64 * [1, -1][numbers.below(2) as usize] },
         21 => What::Lost { events: number(numbers) },
         22 | 23 => What::Moving { address },
-        24 => [What::Paused, What::Resumed][numbers.below(2) as usize],
+        24 => What::Moved { before: 16 * numbers.below(40), address },
+        25 => [What::Paused, What::Resumed][numbers.below(2) as usize],
         _ => What::Before { tag, blocks: number(numbers), bytes: number(numbers) },
     }
 }

@@ -1,8 +1,10 @@
 //! What was recorded, replayed, is what the allocator itself says: at every mark, by tag, to the block and the byte.
 #![cfg(target_pointer_width = "64")]
 
+mod apart;
 mod cut;
 mod detail;
+mod fits;
 mod follow;
 mod heaps;
 mod hostile;

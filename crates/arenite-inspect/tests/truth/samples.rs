@@ -80,7 +80,8 @@ fn blocks_for_which_there_is_no_room_are_lost_and_not_forgotten() {
     drop(kept);
     let mut capture = Capture::open(&path).expect("a capture");
     let summary = Summary::read(&mut capture, &SummaryOptions::new()).expect("a summary");
-    assert!((4400..4700).contains(&written.lost) && written.lost == summary.lost, "{written}");
+    // What the harness has at the same time is listed as well.
+    assert!((4400..5000).contains(&written.lost) && written.lost == summary.lost, "{written}");
     // One of 8 bytes is in a sample of one for each byte nearly always, and so many have room.
     assert!((64_000..66_500).contains(&summary.recorded.blocks), "{}", summary.recorded.blocks);
     assert!(!summary.is_whole());

@@ -9,6 +9,9 @@ mod free_error;
 mod prefetch;
 #[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
 pub(crate) mod recording;
+#[cfg(not(all(feature = "std", not(loom), target_pointer_width = "64")))]
+#[path = "no_recording.rs"]
+pub(crate) mod recording;
 pub mod sync;
 pub(crate) mod thread;
 

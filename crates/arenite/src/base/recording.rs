@@ -6,11 +6,17 @@
 )]
 
 #[cfg(feature = "record")]
-use super::sync::plain::{AtomicU8, Ordering};
+use super::sync::plain::{AtomicBool, AtomicU8, Ordering};
 
 /// The byte, in which each who listens has a bit. Not zero: what allocators do is told.
 #[cfg(feature = "record")]
 pub static STATE: AtomicU8 = AtomicU8::new(0);
+
+/// The same byte for whoever gives a block of the general heap back. The recorder's bit is set in it only as long as it asks for that.
+#[cfg(feature = "record")]
+static FREES: AtomicU8 = AtomicU8::new(0);
+#[cfg(feature = "record")]
+static ASKS_FOR_FREES: AtomicBool = AtomicBool::new(true);
 
 /// Who listens.
 #[cfg(feature = "record")]
@@ -24,31 +30,60 @@ pub(crate) enum Listener {
     Tracy = 2,
 }
 
+/// Whether a byte is not zero, asked in two instructions.
+#[cfg(feature = "record")]
+macro_rules! is_set {
+    ($byte:ident) => {{
+        // Written out, because a compiler does not make an atomic load and a compare one instruction: every allocation has both.
+        #[cfg(target_arch = "x86_64")]
+        {
+            // SAFETY: reads a byte that is always there, and jumps to the block given.
+            unsafe {
+                core::arch::asm!(
+                    "cmp byte ptr [rip + {byte}], 0",
+                    "jne {on}",
+                    byte = sym $byte,
+                    on = label { return true },
+                    options(nostack, readonly),
+                );
+            }
+            false
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        {
+            $byte.load(Ordering::Relaxed) != 0
+        }
+    }};
+}
+
 /// Whether anybody listens at this moment. Two instructions; none without the feature `record`.
 #[inline(always)]
 pub(crate) fn is_on() -> bool {
-    // Written out, because a compiler does not make an atomic load and a compare one instruction: every allocation has both.
-    #[cfg(all(feature = "record", target_arch = "x86_64"))]
+    #[cfg(feature = "record")]
     {
-        // SAFETY: reads a byte that is always there, and jumps to the block given.
-        unsafe {
-            core::arch::asm!(
-                "cmp byte ptr [rip + {state}], 0",
-                "jne {on}",
-                state = sym STATE,
-                on = label { return true },
-                options(nostack, readonly),
-            );
-        }
-        false
-    }
-    #[cfg(all(feature = "record", not(target_arch = "x86_64")))]
-    {
-        STATE.load(Ordering::Relaxed) != 0
+        is_set!(STATE)
     }
     #[cfg(not(feature = "record"))]
     {
         false
+    }
+}
+
+/// As [`is_on`], for whoever gives a block of the general heap back: whether somebody wants to be told of it by everybody. Those of a
+/// sample the heap itself tells of.
+#[cfg(feature = "record")]
+#[inline(always)]
+pub(crate) fn frees_are_told() -> bool {
+    is_set!(FREES)
+}
+
+/// Whoever gives a block of the general heap back shall tell the recorder: there are recorded ones that the heap does not tell of.
+#[cfg(feature = "record")]
+#[cold]
+pub(crate) fn tell_frees() {
+    ASKS_FOR_FREES.store(true, Ordering::Relaxed);
+    if listens(Listener::Recorder) {
+        FREES.fetch_or(Listener::Recorder as u8, Ordering::AcqRel);
     }
 }
 
@@ -87,13 +122,30 @@ pub(crate) fn listens(who: Listener) -> bool {
     STATE.load(Ordering::Relaxed) & who as u8 != 0
 }
 
+/// As it was said by [`ask_for_frees`] or [`tell_frees`]. If not, a recorded block must be one that the heap tells of.
+#[cfg(feature = "record")]
+pub(crate) fn asks_for_frees() -> bool {
+    ASKS_FOR_FREES.load(Ordering::Relaxed)
+}
+
+/// Whether the recorder, while it listens, is told of each block of the general heap that is given back by whoever does that.
+#[cfg(feature = "record")]
+pub(crate) fn ask_for_frees(asks: bool) {
+    ASKS_FOR_FREES.store(asks, Ordering::Relaxed);
+}
+
 /// From now on this one listens, or not. Whether it did. What the caller did before, those see who find it on and look closer.
 #[cfg(feature = "record")]
 pub(crate) fn switch(who: Listener, on: bool) -> bool {
+    let bit = who as u8;
     let before = if on {
-        STATE.fetch_or(who as u8, Ordering::AcqRel)
+        if !matches!(who, Listener::Recorder) || ASKS_FOR_FREES.load(Ordering::Relaxed) {
+            FREES.fetch_or(bit, Ordering::AcqRel);
+        }
+        STATE.fetch_or(bit, Ordering::AcqRel)
     } else {
-        STATE.fetch_and(!(who as u8), Ordering::AcqRel)
+        FREES.fetch_and(!bit, Ordering::AcqRel);
+        STATE.fetch_and(!bit, Ordering::AcqRel)
     };
-    before & who as u8 != 0
+    before & bit != 0
 }

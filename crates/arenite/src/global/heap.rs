@@ -119,7 +119,7 @@ unsafe impl GlobalAlloc for GlobalHeap {
     #[inline(always)]
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         #[cfg(feature = "record")]
-        if recording::is_on() && !record::passes_free(block.addr()) {
+        if recording::frees_are_told() && !record::passes_free(block.addr()) {
             // SAFETY: the caller's promise.
             return unsafe { recorded::free(block, Some(layout)) };
         }
@@ -170,6 +170,7 @@ mod recorded {
     use core::ptr::NonNull;
 
     use super::{StdThreads, bucket, raw};
+    use crate::base::recording;
     use crate::record::{self, Caller};
 
     /// A block that somebody is told of, unless the sample leaves it out after all.
@@ -178,13 +179,26 @@ mod recorded {
     pub(super) fn alloc<const ZEROED: bool>(layout: Layout) -> *mut u8 {
         let (size, align) = (layout.size(), layout.align());
         let caller = Caller::here();
-        let block = raw(if ZEROED {
+        let chosen = record::chooses(size);
+        let block = if chosen && !recording::asks_for_frees() {
+            known_to_be_apart(bucket::alloc_apart::<StdThreads>(size, align, ZEROED))
+        } else if ZEROED {
             bucket::alloc_zeroed::<StdThreads>(size, align)
         } else {
             bucket::alloc_aligned::<StdThreads>(size, align)
-        });
+        };
+        let block = raw(block);
         if !block.is_null() {
-            record::allocated(block.addr(), size, caller);
+            record::allocated_as(chosen, block.addr(), size, caller);
+        }
+        block
+    }
+
+    /// A recorded block that should be apart. If it could not be, whoever gives blocks back tells from now on.
+    fn known_to_be_apart(block: Option<NonNull<u8>>) -> Option<NonNull<u8>> {
+        // SAFETY: just handed out.
+        if block.is_some_and(|block| !unsafe { bucket::is_apart(block) }) {
+            recording::tell_frees();
         }
         block
     }
@@ -218,18 +232,27 @@ mod recorded {
     #[cold]
     #[inline(never)]
     pub(super) unsafe fn realloc(block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        let (caller, resizing) = (Caller::here(), record::resizing(block.addr()));
+        let (caller, before) = (Caller::here(), block.addr());
+        let resizing = record::resizing(before);
+        let apart = !recording::asks_for_frees();
+        let chosen = apart && record::chooses(size);
         // SAFETY: by the contract a block of this heap, asked for with this layout.
-        let moved = unsafe {
+        let moved = raw(unsafe {
             let block = NonNull::new_unchecked(block);
             #[cfg(feature = "hardened")]
             bucket::check(block, Some(layout.size()), layout.align());
-            raw(bucket::realloc::<StdThreads>(block, size, layout.align()))
-        };
+            if chosen {
+                known_to_be_apart(bucket::realloc_apart::<StdThreads>(block, size, layout.align()))
+            } else {
+                bucket::realloc::<StdThreads>(block, size, layout.align())
+            }
+        });
         if moved.is_null() {
-            record::stays(resizing, block.addr());
+            record::stays(resizing, before);
+        } else if apart {
+            record::resized_as(chosen, resizing, before, moved.addr(), size, caller);
         } else {
-            record::resized(resizing, block.addr(), moved.addr(), size, caller);
+            record::resized(resizing, before, moved.addr(), size, caller);
         }
         moved
     }
@@ -319,7 +342,7 @@ mod face {
         unsafe fn deallocate(&self, block: NonNull<u8>, layout: Layout) {
             if layout.size() != 0 {
                 #[cfg(feature = "record")]
-                if recording::is_on() && !record::passes_free(block.addr().get()) {
+                if recording::frees_are_told() && !record::passes_free(block.addr().get()) {
                     // SAFETY: the caller's promise.
                     return unsafe { recorded::free(block.as_ptr(), None) };
                 }

@@ -8,7 +8,7 @@ mod told {
     use crate::base::recording::Resizing;
     use crate::ledger::Tag;
 
-    /// Who listens. Called with no lock of the caller's held, but [`freed`](Self::freed).
+    /// Who listens. Called with no lock of the caller's held, but [`freed`](Self::freed), and but that of a fit heap that its owner locks.
     #[derive(Debug)]
     pub(crate) struct Recorder {
         /// Memory was committed under a tag, or given back: so many bytes more.
@@ -17,12 +17,16 @@ mod told {
         pub(crate) allocated: fn(Tag, usize, usize),
         /// Such a heap is about to take a block back. Its locks may be held.
         pub(crate) freed: fn(usize),
+        /// The general heap is about to take one of those blocks back that it was to tell of.
+        pub(crate) apart_freed: fn(usize),
         /// Such a heap is about to give a block another size, and perhaps another place.
         pub(crate) resizing: fn(usize) -> Resizing,
         /// Its block, which was at the first address, is at the second one now, and so large.
         pub(crate) resized: fn(Resizing, Tag, usize, usize, usize),
         /// It could not: the block is as it was.
         pub(crate) stays: fn(Resizing, usize),
+        /// Such a heap has put a block elsewhere: from where, to where. It is the same block.
+        pub(crate) moved: fn(usize, usize),
     }
 
     static RECORDER: OnceLock<Recorder> = OnceLock::new();
@@ -51,6 +55,12 @@ mod told {
         }
     }
 
+    pub(crate) fn apart_freed(address: usize) {
+        if let Some(recorder) = RECORDER.get() {
+            (recorder.apart_freed)(address);
+        }
+    }
+
     pub(crate) fn resizing(address: usize) -> Resizing {
         RECORDER.get().map_or_else(Resizing::default, |recorder| (recorder.resizing)(address))
     }
@@ -58,6 +68,12 @@ mod told {
     pub(crate) fn resized(resizing: Resizing, tag: Tag, before: usize, address: usize, size: usize) {
         if let Some(recorder) = RECORDER.get() {
             (recorder.resized)(resizing, tag, before, address, size);
+        }
+    }
+
+    pub(crate) fn moved(before: usize, address: usize) {
+        if let Some(recorder) = RECORDER.get() {
+            (recorder.moved)(before, address);
         }
     }
 
@@ -70,27 +86,23 @@ mod told {
 
 #[cfg(not(all(feature = "record", not(loom), target_pointer_width = "64")))]
 mod told {
-    #[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
     use crate::base::recording::Resizing;
     use crate::ledger::Tag;
 
     #[inline(always)]
     pub(crate) fn committed(_tag: Tag, _bytes: i64) {}
-    #[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
     #[inline(always)]
     pub(crate) fn allocated(_tag: Tag, _address: usize, _size: usize) {}
-    #[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
     #[inline(always)]
     pub(crate) fn freed(_address: usize) {}
-    #[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
     #[inline(always)]
     pub(crate) fn resizing(_address: usize) -> Resizing {
-        Resizing::default()
+        Resizing
     }
-    #[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
     #[inline(always)]
     pub(crate) fn resized(_resizing: Resizing, _tag: Tag, _before: usize, _address: usize, _size: usize) {}
-    #[cfg(all(feature = "std", not(loom), target_pointer_width = "64"))]
+    #[inline(always)]
+    pub(crate) fn moved(_before: usize, _address: usize) {}
     #[inline(always)]
     pub(crate) fn stays(_resizing: Resizing, _address: usize) {}
 }

@@ -339,6 +339,10 @@ impl Desk<'_> {
         core::mem::replace(&mut self.now, time)
     }
 
+    pub(super) fn moved(&mut self, before: u64, address: u64) {
+        self.event::<ROOM>(|memory, bytes, now| memory.write_moved(bytes, now, before, address));
+    }
+
     /// `start`: when it was not resized yet.
     #[inline(always)]
     pub(super) fn realloc(&mut self, start: u64, before: u64, address: u64, size: u64, caller: Caller) {

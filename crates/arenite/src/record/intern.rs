@@ -1,7 +1,7 @@
 //! Numbers for call stacks, shared by all threads. Lock-free.
 //!
 //! A table of words, found by a stack's hash: 40 bits of it, and the number. A word is written once, so whoever finds it has the
-//! number with one load. The stack itself is not kept: whoever made its number writes it to the capture, first.
+//! number with one load. The first few thousand words lie next to each other, so that most programs' are in few pages and stay in the cache. The stack itself is not kept: whoever made its number writes it to the capture, first.
 #![expect(unsafe_code, reason = "reaches the table by index, without a bounds check")]
 
 use crate::base::sync::{AtomicArray, AtomicU32, AtomicU64, Ordering};
@@ -10,15 +10,24 @@ use crate::base::sync::{AtomicArray, AtomicU32, AtomicU64, Ordering};
 const NUMBER_BITS: u32 = 24;
 /// The largest number.
 const MOST: u32 = (1 << NUMBER_BITS) - 1;
-/// Places that a stack may have.
+/// Places that a stack may have, after all of the [near ones](NEAR) are other stacks'.
 const PROBES: usize = 32;
+/// Where a stack's word is looked for first: in one line of the cache among the first so many cells, then in one among so many behind
+/// them. Powers of two. What is behind both is looked through last.
+const NEAR: [usize; 2] = [1 << 12, 1 << 16];
+/// Cells of such a line.
+const LINE: usize = 8;
 
 /// Numbers for stacks.
 #[derive(Debug)]
 pub(super) struct Numbers {
+    /// A power of two of them.
     cells: AtomicArray<AtomicU64>,
-    /// Cells, less one; a power of two, less one.
-    mask: usize,
+    count: usize,
+    /// [`NEAR`], or less in a small table.
+    near: [usize; 2],
+    /// The bits of a hash that choose a line among the first of them.
+    nearest: usize,
     /// Numbers that were given.
     given: AtomicU32,
 }
@@ -41,33 +50,72 @@ impl Numbers {
     }
 
     /// # Safety
-    /// As [`AtomicArray::new`], with all of the `cells` accessible, a power of two of them.
+    /// As [`AtomicArray::new`], with all of the `cells` accessible, a power of two of them, at least 64.
     pub(super) unsafe fn new(start: core::ptr::NonNull<u8>, cells: usize) -> Self {
+        debug_assert!(cells.is_power_of_two() && cells >= 8 * LINE, "{cells} cells");
         // SAFETY: the caller's promise.
         let array = unsafe { AtomicArray::new(start, cells) };
-        Self { cells: array, mask: cells - 1, given: AtomicU32::new(0) }
+        let near = NEAR.map(|near| near.min(cells / 4));
+        let nearest = (near[0] - 1) & !(LINE - 1);
+        Self { cells: array, count: cells, near, nearest, given: AtomicU32::new(0) }
     }
 
     #[inline(always)]
     fn cell(&self, index: usize) -> &AtomicU64 {
-        // SAFETY: masked, so below the number of cells, which are accessible.
-        unsafe { self.cells.at(index & self.mask) }
+        debug_assert!(index < self.count, "cell {index} of {}", self.count);
+        // SAFETY: all who ask stay below the number of cells, which are accessible.
+        unsafe { self.cells.at(index) }
+    }
+
+    /// The cells of the line that begins there.
+    #[inline(always)]
+    fn line(&self, first: usize) -> impl Iterator<Item = &AtomicU64> {
+        (first..first + LINE).map(|index| self.cell(index))
+    }
+
+    /// Where a stack with this hash is looked for first.
+    #[inline(always)]
+    fn nearest(&self, hash: u64) -> impl Iterator<Item = &AtomicU64> {
+        self.line(hash as usize & self.nearest)
+    }
+
+    /// Those after the nearest line. None of them is among the near cells of others: stacks whose lines are full would find no room there.
+    fn further(&self, hash: u64) -> impl Iterator<Item = &AtomicU64> {
+        let [first, second] = self.near;
+        let line = first + (hash as usize & (second - 1) & !(LINE - 1));
+        let (behind, far) = (first + second, self.count - first - second);
+        // Other bits than those that choose a line: stacks of one line do not follow each other.
+        let start = (hash >> 32) as usize & (self.count - 1);
+        let far = (0..PROBES).map(move |probe| self.cell(behind + (start + probe) % far));
+        self.line(line).chain(far)
     }
 
     /// The number of the stack with this hash.
     #[inline(always)]
     pub(super) fn find(&self, hash: u64) -> Found {
+        self.find_in(hash, self.nearest(hash)).unwrap_or_else(|| self.find_further(hash))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn find_further(&self, hash: u64) -> Found {
+        self.find_in(hash, self.further(hash)).unwrap_or(Found::Full)
+    }
+
+    /// What these cells, in the order in which they are taken, tell of the stack with this hash. None: all are other stacks'.
+    #[inline(always)]
+    fn find_in<'a>(&self, hash: u64, cells: impl Iterator<Item = &'a AtomicU64>) -> Option<Found> {
         let mark = hash >> NUMBER_BITS;
-        for probe in 0..PROBES {
-            let word = self.cell(hash as usize + probe).load(Ordering::Relaxed);
+        for cell in cells {
+            let word = cell.load(Ordering::Relaxed);
             if word == 0 {
-                return Found::New;
+                return Some(Found::New);
             }
             if word >> NUMBER_BITS == mark {
-                return Found::Number(word as u32 & MOST);
+                return Some(Found::Number(word as u32 & MOST));
             }
         }
-        Found::Full
+        None
     }
 
     /// A number that no stack has.
@@ -85,8 +133,7 @@ impl Numbers {
     /// there is no room.
     pub(super) fn keep(&self, hash: u64, number: u32) -> Option<u32> {
         let mark = hash >> NUMBER_BITS;
-        for probe in 0..PROBES {
-            let cell = self.cell(hash as usize + probe);
+        for cell in self.nearest(hash).chain(self.further(hash)) {
             let word = match cell.compare_exchange(
                 0,
                 mark << NUMBER_BITS | u64::from(number),
@@ -114,7 +161,7 @@ impl Numbers {
         if self.given() == 0 {
             return;
         }
-        for index in 0..=self.mask {
+        for index in 0..self.count {
             // Untouched pages stay so.
             if self.cell(index).load(Ordering::Relaxed) != 0 {
                 self.cell(index).store(0, Ordering::Relaxed);
@@ -162,6 +209,24 @@ mod tests {
         assert_eq!(numbers.given(), 200);
         numbers.clear();
         assert_eq!((numbers.find(hash(3)), numbers.given()), (Found::New, 0));
+    }
+
+    #[test]
+    fn a_table_that_is_not_full_has_room_for_every_stack() {
+        // As many as a large program has, in a table as a recording has it: more than the near cells have room for.
+        let numbers = numbers(1 << 20);
+        let hash = |stack: u64| {
+            (stack + 1)
+                .wrapping_mul(0xD6E8_FEB8_6659_FD93)
+                .rotate_left(23)
+                .wrapping_mul(0x9E37_79B9_7F4A_7C15)
+        };
+        for stack in 0..200_000 {
+            let number = numbers.draw().expect("many are left");
+            assert_eq!(numbers.find(hash(stack)), Found::New, "stack {stack}");
+            assert_eq!(numbers.keep(hash(stack), number), Some(number), "stack {stack}");
+            assert_eq!(numbers.find(hash(stack)), Found::Number(number), "stack {stack}");
+        }
     }
 
     #[test]

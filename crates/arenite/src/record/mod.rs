@@ -37,6 +37,8 @@
 //! - *A free is told before the block is given back*, an allocation after it was handed out; of a block that moves both: that it leaves
 //!   its place, with the time before, and where it is, with the time after. So in the order of time nobody has a
 //!   block that another one still has, but for the moment that a processor may read its clock early; a reader allows for that.
+//! - *Heaps with a tag of their own tell of themselves* (`ledger::telling`): named heaps, fit heaps in memory of their own, the heap whose blocks
+//!   move. A move is no allocation: the block keeps its call stack, size and age.
 
 mod chain;
 mod clock;
@@ -62,6 +64,8 @@ pub use session::{RecordError, RecordOptions, RecordSummary, Recording, Stacks, 
 pub(crate) use session::{high_waters, used};
 #[cfg(feature = "tracy")]
 pub(crate) use sinks::listen;
-pub(crate) use sinks::{allocated, freed, passes, passes_free, resized, resizing, stays};
+pub(crate) use sinks::{
+    allocated, allocated_as, chooses, freed, passes, passes_free, resized, resized_as, resizing, stays,
+};
 pub use sinks::{frame, mark, note};
 pub(crate) use stack::Caller;

@@ -3,9 +3,13 @@
 //!
 //! So a block of `s` bytes is recorded with a chance of 1 − e^(−s/mean), whatever was asked for before, and counting it as
 //! 1 / (1 − e^(−s/mean)) blocks gives sums that are right on average. Until the bell rings, an allocation costs a subtraction and
-//! a compare. Whether a block that is given back was recorded says a byte in a small table, which nearly always says no; if not, a list under
-//! a lock.
-#![expect(unsafe_code, reason = "reaches a table by index, without a bounds check")]
+//! a compare. Blocks of the general heap that are recorded lie [apart](crate::heap::bucket::alloc_apart), so that giving back any other one costs
+//! nothing. Whether another allocator's block was recorded says a byte in a small table, which nearly always says no; if not, a list
+//! under a lock.
+#![expect(
+    unsafe_code,
+    reason = "reaches a table by index, without a bounds check, and compares in one instruction"
+)]
 
 use core::cell::Cell;
 use core::ptr::NonNull;
@@ -16,8 +20,13 @@ use crate::base::sync::{AtomicArray, AtomicU64, Lock, Ordering};
 
 /// Kinds of addresses that are told apart before the list is looked at.
 const KINDS: usize = 1 << 14;
-/// Blocks that can be in the list: a power of two.
+/// Places of the list: a power of two. A quarter of them is used at the most.
 const PLACES: usize = 1 << 18;
+/// Places where one is looked for first: a power of two. As few as most lists have blocks, so that they lie in few pages: the first
+/// write to each costs a fault, and if it was read before also an interrupt on every processor.
+const NEAR: usize = 1 << 12;
+/// Near places that a block may have: those of one line of the cache.
+const LINE: usize = 8;
 /// A removed one, which those behind it are found across.
 const GONE: u64 = 1;
 /// This many are of a kind, or more; it never becomes less.
@@ -49,9 +58,20 @@ std::thread_local! {
 #[derive(Debug)]
 pub(super) struct Chosen {
     kinds: &'static Kinds,
+    /// Those that found room there.
+    near: AtomicArray<AtomicU64>,
+    /// The others.
     places: AtomicArray<AtomicU64>,
-    /// How many there are, and how many were removed.
-    used: Lock<(usize, usize)>,
+    used: Lock<Used>,
+}
+
+/// How many blocks are in the list.
+#[derive(Clone, Copy, Debug, Default)]
+struct Used {
+    near: usize,
+    far: usize,
+    /// Places of far ones that were removed.
+    gone: usize,
 }
 
 #[inline(always)]
@@ -83,11 +103,35 @@ pub(super) fn begin(session: Option<u32>) {
 #[inline(always)]
 pub(super) fn passes(size: u64) -> bool {
     let left = LEFT.get().wrapping_sub(size);
-    let passes = left > FLOOR.load(Ordering::Relaxed);
-    if passes {
-        LEFT.set(left);
+    if !is_above_floor(left) {
+        return false;
     }
-    passes
+    LEFT.set(left);
+    true
+}
+
+#[inline(always)]
+fn is_above_floor(left: u64) -> bool {
+    // Written out, because a compiler does not make an atomic load and a compare one instruction: every allocation has both.
+    #[cfg(target_arch = "x86_64")]
+    {
+        // SAFETY: reads a word that is always there, and jumps to the block given.
+        unsafe {
+            core::arch::asm!(
+                "cmp {left}, qword ptr [rip + {floor}]",
+                "jbe {not}",
+                left = in(reg) left,
+                floor = sym FLOOR,
+                not = label { return false },
+                options(nostack, readonly),
+            );
+        }
+        true
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        left > FLOOR.load(Ordering::Relaxed)
+    }
 }
 
 /// Whether a block is certainly not in the list.
@@ -130,17 +174,30 @@ fn draw(mean: u64) -> u64 {
 
 impl Chosen {
     /// Bytes that it needs.
-    pub(super) const BYTES: usize = PLACES * size_of::<AtomicU64>();
+    pub(super) const BYTES: usize = (NEAR + PLACES) * size_of::<AtomicU64>();
 
     /// # Safety
-    /// As [`AtomicArray::new`], for [`BYTES`](Self::BYTES) bytes at a multiple of 8.
+    /// As [`AtomicArray::new`], for [`BYTES`](Self::BYTES) bytes at a multiple of 64.
     pub(super) unsafe fn new(start: NonNull<u8>, kinds: &'static Kinds) -> Self {
-        // SAFETY: the caller's promise.
-        Self { kinds, places: unsafe { AtomicArray::new(start, PLACES) }, used: Lock::new((0, 0)) }
+        // SAFETY: the caller's promise; both are within.
+        let (near, places) = unsafe {
+            let far = start.add(NEAR * size_of::<AtomicU64>());
+            (AtomicArray::new(start, NEAR), AtomicArray::new(far, PLACES))
+        };
+        Self { kinds, near, places, used: Lock::new(Used { near: 0, far: 0, gone: 0 }) }
     }
 
     fn kind(&self, address: u64) -> &AtomicU8 {
         &self.kinds[kind_of(address)]
+    }
+
+    /// The near place of an address that has this content.
+    fn near(&self, address: u64, content: u64) -> Option<&AtomicU64> {
+        let line = (spread(address) >> 20) as usize % NEAR / LINE * LINE;
+        // SAFETY: a line of the near places.
+        (line..line + LINE)
+            .map(|index| unsafe { self.near.at(index) })
+            .find(|place| place.load(Ordering::Relaxed) == content)
     }
 
     fn place(&self, index: u64) -> &AtomicU64 {
@@ -151,22 +208,31 @@ impl Chosen {
     /// Puts a block into the list; false if there is no room.
     pub(super) fn insert(&self, address: u64) -> bool {
         let mut used = self.used.lock();
-        if used.0 >= PLACES / 4 {
+        if used.near + used.far >= PLACES / 4 {
             return false;
         }
-        if used.0 + used.1 >= PLACES / 2 {
-            self.sweep(&mut used);
+        if let Some(place) = self.near(address, 0) {
+            place.store(address, Ordering::Relaxed);
+            used.near += 1;
+        } else {
+            if used.far + used.gone >= PLACES / 2 {
+                self.sweep(&mut used);
+            }
+            let place = self.free_from(spread(address) >> 20);
+            used.gone -= usize::from(place.swap(address, Ordering::Relaxed) == GONE);
+            used.far += 1;
         }
-        let mut index = spread(address) >> 20;
-        while self.place(index).load(Ordering::Relaxed) > GONE {
-            index += 1;
-        }
-        used.1 -= usize::from(self.place(index).load(Ordering::Relaxed) == GONE);
-        self.place(index).store(address, Ordering::Relaxed);
-        used.0 += 1;
         let kind = self.kind(address);
         kind.store(kind.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
         true
+    }
+
+    /// The first place from here on that nobody has.
+    fn free_from(&self, mut index: u64) -> &AtomicU64 {
+        while self.place(index).load(Ordering::Relaxed) > GONE {
+            index += 1;
+        }
+        self.place(index)
     }
 
     /// Takes a block out of the list; false if it is not there.
@@ -174,16 +240,23 @@ impl Chosen {
     #[inline(never)]
     pub(super) fn remove(&self, address: u64) -> bool {
         let mut used = self.used.lock();
-        let mut index = spread(address) >> 20;
-        loop {
-            match self.place(index).load(Ordering::Relaxed) {
-                0 => return false,
-                found if found == address => break,
-                _ => index += 1,
+        if let Some(place) = self.near(address, address) {
+            place.store(0, Ordering::Relaxed);
+            used.near -= 1;
+        } else if used.far > 0 {
+            let mut index = spread(address) >> 20;
+            loop {
+                match self.place(index).load(Ordering::Relaxed) {
+                    0 => return false,
+                    found if found == address => break,
+                    _ => index += 1,
+                }
             }
+            self.place(index).store(GONE, Ordering::Relaxed);
+            (used.far, used.gone) = (used.far - 1, used.gone + 1);
+        } else {
+            return false;
         }
-        self.place(index).store(GONE, Ordering::Relaxed);
-        *used = (used.0 - 1, used.1 + 1);
         let kind = self.kind(address);
         let count = kind.load(Ordering::Relaxed);
         if count != MANY {
@@ -193,7 +266,7 @@ impl Chosen {
     }
 
     /// Makes what was removed free again: puts the others in anew.
-    fn sweep(&self, used: &mut (usize, usize)) {
+    fn sweep(&self, used: &mut Used) {
         // From a free place on, all that follows without a gap is taken out and put in again.
         let Some(free) = (0..PLACES as u64).find(|index| self.place(*index).load(Ordering::Relaxed) == 0)
         else {
@@ -202,14 +275,10 @@ impl Chosen {
         for index in free..free + PLACES as u64 {
             let found = self.place(index).swap(0, Ordering::Relaxed);
             if found > GONE {
-                let mut home = spread(found) >> 20;
-                while self.place(home).load(Ordering::Relaxed) > GONE {
-                    home += 1;
-                }
-                self.place(home).store(found, Ordering::Relaxed);
+                self.free_from(spread(found) >> 20).store(found, Ordering::Relaxed);
             }
         }
-        used.1 = 0;
+        used.gone = 0;
     }
 
     /// The list stays as it is until [`let_go`](Self::let_go): across a fork.
@@ -228,13 +297,14 @@ impl Chosen {
         for kind in self.kinds {
             kind.store(if of_every_block { MANY } else { 0 }, Ordering::Relaxed);
         }
-        if used.0 + used.1 == 0 {
-            return;
+        if used.near > 0 {
+            // SAFETY: below the number of near places.
+            (0..NEAR).for_each(|index| unsafe { self.near.at(index) }.store(0, Ordering::Relaxed));
         }
-        for index in 0..PLACES as u64 {
-            self.place(index).store(0, Ordering::Relaxed);
+        if used.far + used.gone > 0 {
+            (0..PLACES as u64).for_each(|index| self.place(index).store(0, Ordering::Relaxed));
         }
-        *used = (0, 0);
+        *used = Used::default();
     }
 }
 
@@ -272,7 +342,9 @@ mod tests {
                 assert_eq!(chosen.remove(address), there, "step {step}");
             }
         }
-        assert_eq!(chosen.used.lock().0, model.len());
+        let used = *chosen.used.lock();
+        assert_eq!(used.near + used.far, model.len());
+        assert!(used.near > NEAR / 2 && used.far > 1000, "both parts were tried: {used:?}");
         for address in &model {
             assert!(may_have(&chosen, *address) && chosen.remove(*address));
         }

@@ -21,6 +21,7 @@ use super::writer::{Capture, Written};
 use crate::base::recording::{Listener, Resizing};
 use crate::base::sync::Lock;
 use crate::base::{Bytes, recording};
+use crate::heap::bucket;
 use crate::ledger::{Ledger, Tag, TagError};
 use crate::os;
 use crate::region::AllocError;
@@ -250,6 +251,8 @@ fn try_start(options: RecordOptions) -> Result<Recording, RecordError> {
     room.numbers.clear();
     room.chosen.begin(options.sample == 0);
     sample::begin(if options.sample == 0 { None } else { Some(session) });
+    // A hardened heap does not tell of blocks by itself.
+    recording::ask_for_frees(options.sample == 0 || bucket::is_hardened());
     // What tags had in use before is not of this recording.
     Ledger::process().take_recent_live();
     MEAN.store(options.sample, Ordering::Relaxed);
@@ -325,7 +328,7 @@ fn know_tables() -> Result<(), RecordError> {
 /// What the general heap has before anything is recorded.
 fn tell_what_lives() {
     desk::with(|desk| {
-        for (tag, figures) in crate::heap::bucket::by_tag() {
+        for (tag, figures) in bucket::by_tag() {
             if figures.live > 0 {
                 let tag = tag.place() as u32 + 1;
                 desk.tell(&What::Before { tag, blocks: figures.live, bytes: figures.live_bytes });
@@ -367,8 +370,8 @@ impl Recording {
         &self.path
     }
 
-    /// Records nothing until [`resume`](Self::resume). Blocks that are freed meanwhile look as if they lived on, until another block
-    /// has their place.
+    /// Records nothing until [`resume`](Self::resume). Blocks that are freed meanwhile, or moved by their heap, look as if they lived on
+    /// where they were, until another block has their place.
     pub fn pause(&self) {
         let _changes = CHANGES.lock();
         if self.is_of_this_process() && recording::switch(Listener::Recorder, false) {
@@ -481,9 +484,15 @@ pub(crate) fn high_waters() {
 /// A block was handed out, to those who called there, under the tag given or the thread's.
 #[inline(always)]
 pub(super) fn allocated(address: usize, size: usize, caller: Caller, tag: Option<Tag>) {
-    if !passes(size) && !passes_now(size) {
+    if chooses(size) {
         tell_of_chosen(address, size, caller, tag);
     }
+}
+
+/// Whether a block of so many bytes, which is asked for now, is one of those that are recorded.
+#[inline(always)]
+pub(super) fn chooses(size: usize) -> bool {
+    !passes(size) && !passes_now(size)
 }
 
 /// Whether a block of so many bytes, which is asked for now, is none of the sample, as is seen at a glance: all that a sample costs most
@@ -503,7 +512,7 @@ fn passes_now(size: usize) -> bool {
 
 /// A block is one of those that are recorded. Out of line: what a sample leaves out shall not save registers for it.
 #[inline(never)]
-fn tell_of_chosen(address: usize, size: usize, caller: Caller, tag: Option<Tag>) {
+pub(super) fn tell_of_chosen(address: usize, size: usize, caller: Caller, tag: Option<Tag>) {
     let tag = tag.map(number_of);
     let (address, size) = (address as u64, size as u64);
     let listed = MEAN.load(Ordering::Relaxed) == 0
@@ -531,6 +540,14 @@ fn freed_chosen(address: usize) {
         return;
     }
     desk::with(|desk| desk.free(address as u64));
+}
+
+/// The general heap is about to take a block back that was recorded in this sample, or an earlier one.
+pub(super) fn apart_freed(address: usize) {
+    // If whoever gives it back has told, it is not listed any more. In a pause it is taken off the list, and not told.
+    if no_longer_sampled(address as u64) && is_on() {
+        desk::with(|desk| desk.free(address as u64));
+    }
 }
 
 /// Takes a block off the list of the sample; whether it was there.
@@ -562,6 +579,22 @@ pub(super) fn stays(resizing: Resizing, address: usize) {
     }
 }
 
+/// A heap put a block elsewhere.
+pub(super) fn moved(before: usize, address: usize) {
+    let (before, address) = (before as u64, address as u64);
+    if MEAN.load(Ordering::Relaxed) != 0 {
+        if !no_longer_sampled(before) {
+            return;
+        }
+        if !ROOM_OF_ALL.get().is_some_and(|room| room.chosen.insert(address)) {
+            // No room in the list any more: for the recording it goes.
+            desk::with(|desk| desk.free(before));
+            return;
+        }
+    }
+    desk::with(|desk| desk.moved(before, address));
+}
+
 /// A block has got another size.
 #[inline(always)]
 pub(super) fn resized(
@@ -574,12 +607,18 @@ pub(super) fn resized(
 ) {
     if MEAN.load(Ordering::Relaxed) != 0 {
         // Each of both is in the sample, or not.
-        if resizing.chosen {
-            tell_of_leaving(resizing.time, before);
-        }
+        left(resizing, before);
         return allocated(address, size, caller, tag);
     }
     tell_of_resized(resizing.time, before, address, size, caller);
+}
+
+/// A block is not what it was any more: if it was in the sample, it is told to have gone.
+#[inline(always)]
+pub(super) fn left(resizing: Resizing, before: usize) {
+    if resizing.chosen {
+        tell_of_leaving(resizing.time, before);
+    }
 }
 
 #[inline(never)]

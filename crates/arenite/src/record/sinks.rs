@@ -19,9 +19,11 @@ pub(crate) fn listen() {
         committed: session::committed,
         allocated: block_made,
         freed,
+        apart_freed: session::apart_freed,
         resizing,
         resized: block_resized,
         stays,
+        moved: block_moved,
     });
 }
 
@@ -54,6 +56,44 @@ pub(crate) fn passes_free(address: usize) -> bool {
 #[inline(always)]
 pub(crate) fn allocated(address: usize, size: usize, caller: Caller) {
     tell_of(address, size, caller, None);
+}
+
+/// Whether a block of so many bytes, which is asked for now, is one of those that are recorded, if [`passes`] could not tell. Then
+/// [`allocated_as`] is told of it, with this answer.
+#[inline(always)]
+pub(crate) fn chooses(size: usize) -> bool {
+    recorder_listens() && session::chooses(size)
+}
+
+/// A block was handed out, as by [`allocated`], after it was asked whether it is recorded.
+#[inline(always)]
+pub(crate) fn allocated_as(chosen: bool, address: usize, size: usize, caller: Caller) {
+    if chosen {
+        session::tell_of_chosen(address, size, caller, None);
+    }
+    #[cfg(feature = "tracy")]
+    if tracy::is_on() {
+        tracy::allocated(address, size, None);
+    }
+}
+
+/// As [`resized`], after it was asked whether the block is recorded from now on.
+pub(crate) fn resized_as(
+    chosen: bool,
+    resizing: Resizing,
+    before: usize,
+    address: usize,
+    size: usize,
+    caller: Caller,
+) {
+    session::left(resizing, before);
+    if chosen {
+        session::tell_of_chosen(address, size, caller, None);
+    }
+    #[cfg(feature = "tracy")]
+    if tracy::is_on() {
+        tracy::resized(resizing.shown, address, size, None);
+    }
 }
 
 /// A heap has handed out a block under its tag. The caller is whoever the heap's function was called by.
@@ -135,6 +175,17 @@ pub(crate) fn stays(resizing: Resizing, address: usize) {
     #[cfg(feature = "tracy")]
     if tracy::is_on() {
         tracy::stays(resizing.shown, address);
+    }
+}
+
+/// A heap put a block elsewhere.
+fn block_moved(before: usize, address: usize) {
+    if recorder_listens() {
+        session::moved(before, address);
+    }
+    #[cfg(feature = "tracy")]
+    if tracy::is_on() {
+        tracy::moved(before, address);
     }
 }
 

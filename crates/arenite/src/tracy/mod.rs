@@ -344,6 +344,14 @@ pub(crate) fn resized(before: Option<Shown>, address: usize, size: usize, tag: O
     with(|sink| sink.resized(before, address, size, tag));
 }
 
+/// A heap put a block elsewhere. Tracy knows no such thing: it goes and comes.
+pub(crate) fn moved(before: usize, address: usize) {
+    with(|sink| {
+        let shown = sink.resizing(before);
+        sink.stays(shown, address);
+    });
+}
+
 /// It did not get it.
 pub(crate) fn stays(before: Option<Shown>, address: usize) {
     with(|sink| sink.stays(before, address));

@@ -7,8 +7,10 @@
 use core::cell::Cell;
 use core::ptr::{NonNull, null_mut};
 
-use super::local::{Local, send};
-use super::segment::{Block, Page};
+use super::class::QUANTUM;
+use super::local::Local;
+use super::remote::Chain;
+use super::segment::{Block, Page, block_at};
 use super::space::{Space, now};
 use super::state::State;
 use crate::base::sync::{AtomicPtr, AtomicU32, Ordering};
@@ -178,12 +180,17 @@ impl Cache {
             return Ok(local);
         }
         place.set(local.as_ptr());
-        // SAFETY: ours; locals of the process's heap stay.
-        unsafe { local.as_ref() }.sibling.set(self.places.replace(local.as_ptr()));
+        self.link(local);
         let mut places = 0;
-        self.each_place(|_| places += 1);
+        self.each_place(|place| places += u64::from(!place.is_apart()));
         self.may_keep.set((KEEP / places).min(KEEP_MOST));
         Ok(local)
+    }
+
+    /// From now on it is one of this cache's places of the process's heap.
+    pub(super) fn link(&self, local: NonNull<Local>) {
+        // SAFETY: ours; locals of the process's heap stay.
+        unsafe { local.as_ref() }.sibling.set(self.places.replace(local.as_ptr()));
     }
 
     /// The place of a heap of its own, if it was asked for not long ago.
@@ -376,7 +383,7 @@ impl Cache {
             // SAFETY: locals last as long as their space.
             let this = unsafe { local.as_ref() };
             next = this.next.get();
-            if this.owner() == self.id {
+            if this.cache_id() == self.id {
                 this.trim();
             }
         }
@@ -393,6 +400,28 @@ impl Open {
         if let (Some(first), Some(last)) = (first, last) {
             // SAFETY: blocks of this page that were linked here, and that nobody else has.
             unsafe { send(page, first.cast(), last.cast(), count) };
+        }
+    }
+}
+
+/// Gives linked blocks of one page, `first` to `last`, back to the thread that owns it.
+///
+/// # Safety
+/// `count` blocks of the page, linked, that nobody else has.
+pub(super) unsafe fn send(page: NonNull<Page>, first: NonNull<u8>, last: NonNull<u8>, count: u32) {
+    // SAFETY: the caller's promise. The page stays as long as these blocks are not given back.
+    unsafe {
+        let this = page.as_ref();
+        let start = Page::start(page);
+        let units = ((first.addr().get() - start.addr().get()) / QUANTUM) as u32;
+        // Read before the push, after which the page may be anybody's unless it must be posted.
+        let local = this.local.load(Ordering::Relaxed);
+        let must_post = this.remote.push(Chain { first: units, count }, |below| {
+            let next = below.map_or(null_mut(), |units| block_at(page, units));
+            last.cast::<Block>().write(Block { next });
+        });
+        if must_post {
+            (*local).post(page);
         }
     }
 }

@@ -135,6 +135,9 @@ pub(super) unsafe fn free(page: NonNull<Page>) {
         let this = page.as_ref();
         let local = &*this.local.load(Ordering::Relaxed);
         let space: &Space = &*local.space.get();
+        if local.is_apart() {
+            super::apart::told(start_of(page));
+        }
         count(local, FREES, bytes);
         let (segment, slot) = Page::place(page);
         if this.owner.load(Ordering::Relaxed) == HUGE {

@@ -15,8 +15,7 @@ use core::ptr::NonNull;
 
 use super::cache;
 use super::class::QUANTUM;
-use super::local::block_at;
-use super::segment::{Block, HARD, HUGE, LARGE, Page};
+use super::segment::{Block, HARD, HUGE, LARGE, Page, block_at};
 use super::space::Space;
 use crate::base::sync::{AtomicPtr, Ordering};
 use crate::ledger::Tag;

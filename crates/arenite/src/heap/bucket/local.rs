@@ -16,13 +16,13 @@
 use core::cell::Cell;
 use core::ptr::{NonNull, null, null_mut};
 
-use super::cache::Cache;
+use super::apart;
+use super::cache::{Cache, send};
 use super::careful;
 use super::class::{CLASSES, FINE, QUANTUM};
 use super::hardened::{self, Place};
 use super::mail::Mail;
-use super::remote::Chain;
-use super::segment::{Block, FULL, HARD, HUGE, LARGE, NOBODY, Page, Segment};
+use super::segment::{APART, Block, FULL, HARD, HUGE, LARGE, NOBODY, Page, Segment, block_at};
 use super::space::{First, Space, Span, pages};
 use crate::base::align::align_down;
 use crate::base::sync::{AtomicPtr, AtomicU64, Ordering};
@@ -84,6 +84,8 @@ pub struct Local {
     pub(super) next: Cell<*mut Local>,
     /// The next one of the same cache, of the process's heap.
     pub(super) sibling: Cell<*mut Local>,
+    /// The place of the same thread and tag whose blocks are [apart](APART), once it was asked for.
+    pub(super) apart: Cell<*mut Local>,
     /// What it has in hardened mode, once it has used it.
     pub(super) hard: AtomicPtr<Place>,
 }
@@ -109,6 +111,7 @@ impl Local {
         seen: [const { Cell::new(0) }; CLASSES],
         spare: Cell::new(0),
         sibling: Cell::new(null_mut()),
+        apart: Cell::new(null_mut()),
         mail: Mail::new(),
         large: [const { AtomicU64::new(0) }; 4],
         tag: Cell::new(None),
@@ -157,6 +160,16 @@ impl Local {
     #[inline(always)]
     pub(super) fn owner(&self) -> u32 {
         self.owner.get()
+    }
+
+    /// The id of the cache that it belongs to.
+    pub(super) fn cache_id(&self) -> u32 {
+        self.owner.get() & !APART
+    }
+
+    /// Whether somebody is told when its blocks come back.
+    pub(super) fn is_apart(&self) -> bool {
+        self.owner.get() & APART != 0
     }
 
     pub(super) fn space(&self) -> &Space {
@@ -677,20 +690,31 @@ impl Local {
                 HARD => hardened::free(page, block, hardened::Given::NOTHING),
                 NOBODY => hardened::no_block(block),
                 owner if local.owner() != 0 && owner == local.owner() | FULL => {
-                    // The next one who asks for a block of this size takes it from the bin: neither of the two has to list
-                    // the page or take it out again.
-                    if (*this.local.load(Ordering::Relaxed)).put_back(this, block) {
-                        return;
-                    }
-                    local.put(page, block);
-                    if this.used.load(Ordering::Relaxed) == 0 {
-                        retire(page);
-                    }
+                    (*this.local.load(Ordering::Relaxed)).free_of_full(block, page);
                 }
+                owner if owner & APART != 0 => apart::free(block, page, local),
                 _ => match local.cache.get().as_ref() {
                     Some(cache) => cache.send(page, block),
                     None => send(page, block, block, 1),
                 },
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`free`](Self::free); `page` is its page, of this place, which is one of the calling thread's, and full.
+    #[inline(always)]
+    pub(super) unsafe fn free_of_full(&self, block: NonNull<u8>, page: NonNull<Page>) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            // The next one who asks for a block of this size takes it from the bin: neither of the two has to list
+            // the page or take it out again.
+            if self.put_back(page.as_ref(), block) {
+                return;
+            }
+            self.put(page, block);
+            if page.as_ref().used.load(Ordering::Relaxed) == 0 {
+                self.retire(page);
             }
         }
     }
@@ -762,32 +786,6 @@ fn one_less(page: NonNull<Page>) {
 fn retire(page: NonNull<Page>) {
     // SAFETY: a page of this thread; its local lasts as long.
     unsafe { &*page.as_ref().local.load(Ordering::Relaxed) }.retire(page);
-}
-
-pub(super) fn block_at(page: NonNull<Page>, units: u32) -> *mut Block {
-    Page::start(page).as_ptr().wrapping_add(units as usize * QUANTUM).cast()
-}
-
-/// Gives linked blocks of one page, `first` to `last`, back to the thread that owns it.
-///
-/// # Safety
-/// `count` blocks of the page, linked, that nobody else has.
-pub(super) unsafe fn send(page: NonNull<Page>, first: NonNull<u8>, last: NonNull<u8>, count: u32) {
-    // SAFETY: the caller's promise. The page stays as long as these blocks are not given back.
-    unsafe {
-        let this = page.as_ref();
-        let start = Page::start(page);
-        let units = ((first.addr().get() - start.addr().get()) / QUANTUM) as u32;
-        // Read before the push, after which the page may be anybody's unless it must be posted.
-        let local = this.local.load(Ordering::Relaxed);
-        let must_post = this.remote.push(Chain { first: units, count }, |below| {
-            let next = below.map_or(null_mut(), |units| block_at(page, units));
-            last.cast::<Block>().write(Block { next });
-        });
-        if must_post {
-            (*local).post(page);
-        }
-    }
 }
 
 const _: () = assert!(size_of::<Local>() <= 4096);

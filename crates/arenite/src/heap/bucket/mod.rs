@@ -4,6 +4,7 @@
 //!   process (this file): the heap of the process, a place for each tag; threads come and go
 //!     local:  bins of free blocks, one place for each thread and tag      ◄── nearly always
 //!       cache:  what a thread has: its places; blocks of others on their way home
+//!       apart:  places whose blocks are told of when they come back
 //!       large:  blocks with a span or a segment of their own
 //!         space, huge, purge:  segments, spans, memory that nobody has
 //!           segment, class: where things lie; ours: whose an address is; remote, mail, state: where threads meet
@@ -15,6 +16,7 @@
 //! freeing needs not be told. Which tag a thread allocates under is one pointer: [`enter`].
 #![expect(unsafe_code, reason = "the heap's own face is raw")]
 
+mod apart;
 mod by_tag;
 mod cache;
 #[cfg(not(loom))]
@@ -45,6 +47,8 @@ mod threads;
 use core::alloc::Layout;
 use core::ptr::{NonNull, null_mut};
 
+#[cfg(all(feature = "record", not(loom), target_pointer_width = "64"))]
+pub use self::apart::{alloc_apart, is_apart, realloc_apart};
 pub use self::by_tag::{TagUse, by_tag, publish_live};
 #[cfg(not(loom))]
 pub use self::careful::{
@@ -152,6 +156,14 @@ fn process() -> Result<&'static Space, AllocError> {
         Some(space) => Ok(unsafe { space.as_ref() }),
         None => make_process(),
     }
+}
+
+/// Whether the process's heap is hardened, or will be.
+#[cfg(all(feature = "record", not(loom), target_pointer_width = "64"))]
+pub fn is_hardened() -> bool {
+    // SAFETY: never given back.
+    unsafe { PROCESS.load(Ordering::Acquire).as_ref() }
+        .map_or_else(wants_hardened, |space| space.plan.hardened)
 }
 
 fn wants_hardened() -> bool {
@@ -535,7 +547,15 @@ pub(crate) fn each_taken<T: Threads>(mut see: impl FnMut(Tag, u64, u64)) {
     // SAFETY: a place of this thread or an empty one; a cache is never given back.
     if let Some(cache) = unsafe { (*T::current()).cache.get().as_ref() } {
         cache.each_place(|local| {
-            let (allocs, bytes) = local.taken();
+            if local.is_apart() {
+                return;
+            }
+            let (mut allocs, mut bytes) = local.taken();
+            // SAFETY: a place of this thread's; those of the process's heap stay.
+            if let Some(apart) = unsafe { local.apart.get().as_ref() } {
+                let more = apart.taken();
+                (allocs, bytes) = (allocs + more.0, bytes + more.1);
+            }
             see(local.tag(), allocs, bytes);
         });
     }

@@ -15,6 +15,7 @@ use core::cell::Cell;
 use core::mem::offset_of;
 use core::ptr::{NonNull, null_mut};
 
+use super::class::QUANTUM;
 use super::local::Local;
 use super::remote::Remote;
 use crate::base::sync::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
@@ -39,6 +40,10 @@ pub(super) const LARGE: u32 = FULL - 2;
 pub(super) const HUGE: u32 = FULL - 3;
 /// In a page's `owner`: of a hardened space.
 pub(super) const HARD: u32 = FULL - 4;
+
+/// In the owner of a page of blocks, and of a place: blocks that somebody is told of when they come back. To all fast paths such a page is
+/// another thread's. (The values above have this bit as well, and are looked for first.)
+pub(super) const APART: u32 = 1 << 30;
 
 /// A free block.
 #[derive(Debug)]
@@ -287,4 +292,9 @@ impl Page {
     pub(super) fn idle(&self) -> u32 {
         u32::from(self.carved.get()) - self.used.load(Ordering::Relaxed)
     }
+}
+
+/// The block that lies so many units of 16 bytes behind where a page's blocks begin.
+pub(super) fn block_at(page: NonNull<Page>, units: u32) -> *mut Block {
+    Page::start(page).as_ptr().wrapping_add(units as usize * QUANTUM).cast()
 }

@@ -92,7 +92,7 @@ pub struct ThreadStats {
 pub fn each_thread(mut see: impl FnMut(&ThreadStats)) {
     let Ok(space) = super::process() else { return };
     for cache in cache::all() {
-        let heap = sum(space, |local| local.owner() == cache.id());
+        let heap = sum(space, |local| local.cache_id() == cache.id());
         see(&ThreadStats { number: cache.id(), threads: cache.threads(), heap });
     }
 }

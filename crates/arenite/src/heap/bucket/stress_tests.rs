@@ -77,6 +77,9 @@ fn take(heap: Option<&BucketHeap>, random: &mut Random) -> Sent {
     let size = random.size();
     let block = match heap {
         Some(heap) => heap.try_alloc(Layout::from_size_align(size, 8).unwrap()).unwrap(),
+        // As a sampled recording does now and then.
+        #[cfg(all(feature = "record", not(loom), target_pointer_width = "64"))]
+        None if random.below(4) == 0 => alloc_apart::<T>(size, 16 << random.below(4), false).unwrap(),
         None => alloc::<T>(size).unwrap(),
     };
     Sent::new(block, size, random.below(256) as u8)

@@ -64,6 +64,8 @@ pub(super) struct Body<F: Fit> {
 /// Memory is a range that never moves, committed as it is needed and charged to a tag, as is the book-keeping (about 96 bytes a block,
 /// and 32 a hole). `F` picks the hole: see [`Fit`]. `Send` and `Sync`.
 ///
+/// While a recording is made (feature `record`) each block is told, under the heap's tag, and where it is moved to: it stays whose it was.
+///
 /// See `examples/defragment.rs` for a game loop with a budget, and [`MapPiece`](super::MapPiece) for a picture of what lies where.
 ///
 /// ```
@@ -375,6 +377,7 @@ impl<F: Fit> Body<F> {
             }
             let Value { len, drop } = row.extra;
             let address = self.address(slot);
+            self.goes(slot);
             // First: one that panics must not run again.
             self.core.unlink(slot);
             let Some(drop) = drop else { continue };

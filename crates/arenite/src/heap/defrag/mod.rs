@@ -19,6 +19,7 @@
 //! | `slots` | what a handle names |
 //! | `budget` | how much a call may do, and how long a copy takes |
 //! | `map` | what lies where |
+//! | `told` | what it tells the recorder |
 //! | `bits` | handles as numbers, and addresses, for C |
 //!
 //! Choose a [pool](crate::pool) for what is of one size, and an arena for what goes together: there nothing has to move.
@@ -37,6 +38,7 @@ mod options;
 mod policy;
 mod slots;
 mod tick;
+mod told;
 mod values;
 
 pub use budget::{DefragBudget, MoveClock, MoveReport, SystemClock};

@@ -115,6 +115,7 @@ impl<F: Fit> Body<F> {
                 // SAFETY: both lie within what is committed: where the block was, and where it is from now on, which was free.
                 // Nobody has a reference to a block that is not pinned (`&mut self`). They may overlap.
                 unsafe { base.add(from).copy_to(base.add(to), size) };
+                self.moved(from, slot);
             }
             Plan::Fill { slot, hole, skip } => {
                 let from = self.core.offset(slot) as usize;
@@ -122,6 +123,7 @@ impl<F: Fit> Body<F> {
                 // SAFETY: as above; the target was free, so it is apart from the block.
                 unsafe { base.add(from).copy_to_nonoverlapping(base.add(to as usize), size) };
                 self.core.end(slot, true);
+                self.moved(from, slot);
             }
         }
     }

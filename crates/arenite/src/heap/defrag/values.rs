@@ -9,6 +9,7 @@ use core::ptr::NonNull;
 
 use super::heap::{Body, Value};
 use super::{DefragBudget, DefragError, DefragHandle, DefragHeap, DefragPin};
+use crate::base::recording;
 use crate::heap::fit::nodes::Id;
 use crate::heap::fit::{Fit, FitError};
 use crate::region::AllocError;
@@ -58,6 +59,7 @@ impl<F: Fit> Pending<'_, F> {
 
 impl<F: Fit> Drop for Pending<'_, F> {
     fn drop(&mut self) {
+        self.body.goes(self.slot);
         self.body.core.free(self.slot);
     }
 }
@@ -71,6 +73,24 @@ struct Unlinked<'a, F: Fit> {
 impl<F: Fit> Drop for Unlinked<'_, F> {
     fn drop(&mut self) {
         self.body.core.release(self.block);
+    }
+}
+
+impl<F: Fit> Body<F> {
+    /// Gives a block of plain values another size, and place if it must; how many values it has is not changed.
+    fn resize(&mut self, slot: u32, size: u64) -> Result<(), FitError> {
+        match self.core.try_resize(slot, size) {
+            Err(FitError::OutOfMemory { .. } | FitError::OutOfContiguous { .. }) => {}
+            answer => return answer,
+        }
+        let row = *self.core.slots.at(slot);
+        let new = self.try_allocate(size, row.align(), row.extra)?;
+        let bytes = row.size.min(size) as usize;
+        // SAFETY: two blocks of this heap of at least so many bytes, the first of which nobody reads.
+        unsafe { self.address(slot).copy_to_nonoverlapping(self.address(new), bytes) };
+        self.core.change_places(slot, new);
+        self.core.free(new);
+        Ok(())
     }
 }
 
@@ -93,6 +113,7 @@ impl<F: Fit> DefragHeap<F> {
     fn take(&mut self, layout: Layout, value: Value) -> Result<Pending<'_, F>, FitError> {
         let body = self.body_mut();
         let slot = body.try_allocate(layout.size() as u64, layout.align() as u64, value)?;
+        body.came(slot);
         Ok(Pending { body, slot })
     }
 
@@ -291,7 +312,9 @@ impl<F: Fit> DefragHeap<F> {
         let slot = self.find_unpinned(handle)?;
         // SAFETY: a valid value that nobody reads (`&mut self`, no pin); its destructor does not run here.
         let value = unsafe { self.value::<T>(slot).read() };
-        self.body_mut().core.free(slot);
+        let body = self.body_mut();
+        body.goes(slot);
+        body.core.free(slot);
         Ok(value)
     }
 
@@ -306,6 +329,7 @@ impl<F: Fit> DefragHeap<F> {
         let slot = self.find_unpinned(handle)?;
         let body = self.body_mut();
         let address = body.address(slot);
+        body.goes(slot);
         let (block, row) = body.core.unlink(slot);
         let Value { len, drop } = row.extra;
         let _room = Unlinked { body, block };
@@ -330,22 +354,11 @@ impl<F: Fit> DefragHeap<F> {
         let slot = self.find_unpinned(handle)?;
         let size = Layout::array::<T>(len).map_err(|_| FitError::TooLarge)?.size() as u64;
         let body = self.body_mut();
-        let row = *body.core.slots.at(slot);
-        let old = row.extra.len;
-        match body.core.try_resize(slot, size) {
-            Ok(()) => {}
-            Err(FitError::OutOfMemory { .. } | FitError::OutOfContiguous { .. }) => {
-                let new = body.try_allocate(size, row.align(), Value { len, drop: None })?;
-                // SAFETY: two blocks of this heap, the first of which holds so many values and nobody reads, and the second of
-                // which is longer.
-                unsafe {
-                    let from = body.address(slot).cast::<T>();
-                    from.copy_to_nonoverlapping(body.address(new).cast(), old.min(len));
-                }
-                body.core.change_places(slot, new);
-                body.core.free(new);
-            }
-            Err(error) => return Err(error.into()),
+        let old = body.core.slots.at(slot).extra.len;
+        if recording::is_on() {
+            body.told_resized(slot, size, |body| body.resize(slot, size))?;
+        } else {
+            body.resize(slot, size)?;
         }
         body.core.slots.at_mut(slot).extra.len = len;
         let start = body.address(slot).cast::<T>();

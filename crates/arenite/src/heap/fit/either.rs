@@ -87,6 +87,10 @@ unsafe impl<A: Memory, B: Memory> Memory for EitherMemory<A, B> {
     fn publish(&mut self, live: usize) {
         each!(self, memory => memory.publish(live));
     }
+
+    fn is_own(&self) -> bool {
+        each!(self, memory => memory.is_own())
+    }
 }
 
 impl<A: Open, B: Open<Book = A::Book>> Open for Either<A, B> {

@@ -10,6 +10,7 @@
 mod places;
 #[cfg(feature = "serde")]
 mod state;
+mod told;
 
 use core::alloc::Layout;
 use core::fmt;
@@ -22,7 +23,7 @@ use super::storage::sealed::Memory;
 use super::storage::{Readable, Storage};
 use super::wrap::ReadableHeap;
 use super::{Fit, FitError, FitStats, GRANULE, Tlsf};
-use crate::base::{FreeError, HARDENED, POISON};
+use crate::base::{FreeError, HARDENED, POISON, recording};
 use crate::ledger::Tag;
 use crate::region::AllocError;
 
@@ -35,6 +36,9 @@ use crate::region::AllocError;
 /// Freeing is safe: a pointer that is no used block of this heap is refused, and nothing is read at it. What is done with a block
 /// is the business of `unsafe` code, which answers for nobody freeing it meanwhile: so keep the heap where only that code has it.
 /// `Send`, and `Sync` without being of use shared: see [`Locked`](super::Locked) for threads.
+///
+/// While a recording is made (feature `record`) each block is told, under the heap's tag, if the memory is the heap's own ([`Growing`](super::Growing)):
+/// a buffer may be a block that is recorded itself.
 ///
 /// See `examples/fit_heaps.rs` for a buffer with a region behind it, behind a lock, with vectors and maps in it.
 ///
@@ -109,6 +113,14 @@ impl<S: Storage, F: Fit> FitHeap<S, F> {
     /// as large as it can be, [`Refused`](FitError::Refused) if a budget or the system refused more. Nothing has changed.
     #[inline]
     pub fn try_alloc(&mut self, layout: Layout) -> Result<NonNull<u8>, FitError> {
+        if recording::is_on() {
+            return self.told(layout);
+        }
+        self.alloc_untold(layout)
+    }
+
+    #[inline(always)]
+    fn alloc_untold(&mut self, layout: Layout) -> Result<NonNull<u8>, FitError> {
         match self.alloc_quick(layout.size(), layout.align()) {
             Some(block) => Ok(block),
             None => self.try_alloc_slow(layout),
@@ -159,6 +171,14 @@ impl<S: Storage, F: Fit> FitHeap<S, F> {
     /// found in O(1). To tell the middle of a used block from what is free may take a walk over the bits of what is in front.
     #[inline(always)]
     pub fn free(&mut self, block: NonNull<u8>) -> Result<(), FreeError> {
+        if recording::is_on() {
+            return self.told_free(block);
+        }
+        self.free_untold(block)
+    }
+
+    #[inline(always)]
+    fn free_untold(&mut self, block: NonNull<u8>) -> Result<(), FreeError> {
         match self.blocks.nodes.take(self.granule(block.as_ptr())) {
             Some(found) => {
                 self.poison(found);
@@ -208,6 +228,13 @@ impl<S: Storage, F: Fit> FitHeap<S, F> {
     /// It is no used block ([`Misused`](FitError::Misused)); it does not lie at such an alignment; or what is behind it is neither free nor the
     /// end of memory that can grow. Nothing has changed.
     pub fn try_resize(&mut self, block: NonNull<u8>, layout: Layout) -> Result<NonNull<u8>, FitError> {
+        if recording::is_on() {
+            return self.told_resized(block, layout, Self::resize_untold);
+        }
+        self.resize_untold(block, layout)
+    }
+
+    fn resize_untold(&mut self, block: NonNull<u8>, layout: Layout) -> Result<NonNull<u8>, FitError> {
         let found = self.find(block)?;
         let granules = Self::granules(layout.size());
         if granules > LARGEST {
@@ -452,6 +479,14 @@ impl<S: Readable, F: Fit> FitHeap<S, F> {
     /// It is no used block, or there is no block of such a layout; it is as it was.
     pub fn try_realloc(&mut self, block: NonNull<u8>, layout: Layout) -> Result<NonNull<u8>, FitError> {
         ReadableHeap::try_realloc(self, block, layout)
+    }
+}
+
+impl<S: Storage, F: Fit> Drop for FitHeap<S, F> {
+    fn drop(&mut self) {
+        if recording::is_on() {
+            self.tell_the_end();
+        }
     }
 }
 

@@ -81,6 +81,11 @@ pub(crate) mod sealed {
 
         /// Tells the ledger how much is in use.
         fn publish(&mut self, live: usize);
+
+        /// Whether it came from the system for this alone: no block that somebody recorded.
+        fn is_own(&self) -> bool {
+            false
+        }
     }
 }
 use sealed::{Memory, Open};
@@ -161,6 +166,10 @@ unsafe impl Memory for Grown {
 
     fn publish(&mut self, live: usize) {
         self.table.publish_live(live);
+    }
+
+    fn is_own(&self) -> bool {
+        true
     }
 }
 

@@ -100,11 +100,12 @@ impl Linked for Handle {
 #[derive(Debug)]
 #[repr(C, align(16))]
 pub(super) struct Header {
-    links: Links<Self>,
-    /// What the program asked for.
-    pub(super) size: Cell<usize>,
     /// When, by [`os::monotonic_ns`].
     pub(super) made_ns: u64,
+    /// What the program asked for. The second word of a block: whoever asks about an address reads it without a lock, so it must be
+    /// nothing that another thread writes, as links are.
+    pub(super) size: Cell<usize>,
+    links: Links<Self>,
     /// In which frame of the process, cut to 32 bits.
     pub(super) frame: u32,
     /// The alignment asked for, as a power of two, under a seal: what is no header of a live block hardly says the right one.

@@ -12,6 +12,7 @@
 //! | 2 realloc | address before, address now, size, stack |
 //! | 3 other | by the flags, which are a number here; see the constants |
 //! | 4 moving | address |
+//! | 5 moved | address before, address now |
 //!
 //! Both sides remember the same: the address of the last event (the next one is told as the difference, of addresses turned
 //! right by four bits, since nearly all are multiples of 16); the last address of each of 256 kinds of address (one byte then
@@ -23,7 +24,7 @@ use core::fmt;
 use super::varint::{In, Out};
 use super::{DEEPEST_STACK, LONGEST_TEXT};
 
-/// Bytes that an allocation, a reallocation or a free takes at most: as much room as is asked for.
+/// Bytes that an allocation, a reallocation, a move or a free takes at most: as much room as is asked for.
 pub const ROOM: usize = 64;
 /// Bytes that any other event but a stack takes at most.
 pub const ROOM_FOR_TEXT: usize = 512;
@@ -35,6 +36,7 @@ const FREE: u8 = 1;
 const REALLOC: u8 = 2;
 const OTHER: u8 = 3;
 const MOVING: u8 = 4;
+const MOVED: u8 = 5;
 const KINDS: u8 = 0b111;
 
 /// The address is one of the 256 that are remembered; which, says a byte.
@@ -45,7 +47,7 @@ const SAME_SIZE: u8 = 1 << 4;
 const SAME_STACK: u8 = 1 << 5;
 /// A reallocation left the block where it is.
 const STAYED: u8 = 1 << 6;
-/// The second address of a reallocation, as [`SEEN`].
+/// The second address of a reallocation or a move, as [`SEEN`].
 const NOW_SEEN: u8 = 1 << 7;
 
 const FRAME: u8 = 0;
@@ -113,6 +115,13 @@ pub enum What<'a> {
         size: u64,
         /// The number of the call stack; 0 if it is not known.
         stack: u32,
+    },
+    /// The heap itself put a block at another place. It is the same block: as large as before, of whoever asked for it.
+    Moved {
+        /// Where it was.
+        before: u64,
+        /// Where it is.
+        address: u64,
     },
     /// A frame begins.
     Frame {
@@ -424,6 +433,23 @@ impl Memory {
         out.len()
     }
 
+    /// Writes a block that its heap put elsewhere. Answers how many bytes that is.
+    pub fn write_moved(&mut self, bytes: &mut [u8; ROOM], time: u64, before: u64, address: u64) -> usize {
+        let seen = self.meets(before);
+        let mut op = MOVED | if seen { SEEN } else { 0 };
+        let mut out = Out::new(bytes);
+        // As of a reallocation.
+        out.byte(0);
+        out.number(self.passes(time));
+        self.write_address(&mut out, before, seen);
+        let seen = self.meets(address);
+        op |= if seen { NOW_SEEN } else { 0 };
+        self.write_address(&mut out, address, seen);
+        let len = out.len();
+        bytes[0] = op;
+        len
+    }
+
     /// Writes a block that got another size. Answers how many bytes that is.
     #[inline]
     pub fn write_realloc(
@@ -487,6 +513,7 @@ impl Memory {
             What::Alloc { address, size, stack } => return self.write_alloc(hot, time, address, size, stack),
             What::Free { address } => return self.write_free(hot, time, address),
             What::Moving { address } => return self.write_moving(hot, time, address),
+            What::Moved { before, address } => return self.write_moved(hot, time, before, address),
             What::Realloc { before, address, size, stack } => {
                 return self.write_realloc(hot, time, before, address, size, stack);
             }
@@ -543,7 +570,8 @@ impl Memory {
                 out.number(tag.into());
                 out.number(bytes);
             }
-            What::Alloc { .. } | What::Free { .. } | What::Moving { .. } | What::Realloc { .. } => {}
+            What::Alloc { .. } | What::Free { .. } | What::Moving { .. } => {}
+            What::Realloc { .. } | What::Moved { .. } => {}
             What::Stack { .. } | What::Paused | What::Resumed => {}
         }
         out.len()
@@ -584,6 +612,10 @@ impl Memory {
             }
             FREE => What::Free { address: self.read_address(input, seen)? },
             MOVING => What::Moving { address: self.read_address(input, seen)? },
+            MOVED => What::Moved {
+                before: self.read_address(input, seen)?,
+                address: self.read_address(input, op & NOW_SEEN != 0)?,
+            },
             REALLOC => {
                 let before = self.read_address(input, seen)?;
                 let address =

@@ -38,6 +38,7 @@ fn told() -> impl Strategy<Value = Told> {
         8 => (address(), size(), stack()).prop_map(|(address, size, stack)| What::Alloc { address, size, stack }),
         8 => address().prop_map(|address| What::Free { address }),
         3 => address().prop_map(|address| What::Moving { address }),
+        3 => (address(), address()).prop_map(|(before, address)| What::Moved { before, address }),
         4 => (address(), address(), any::<bool>(), size(), stack()).prop_map(|(before, moved, moves, size, stack)| {
             What::Realloc { before, address: if moves { moved } else { before }, size, stack }
         }),
@@ -85,7 +86,13 @@ fn write(memory: &mut Memory, time: u64, told: &Told, bytes: &mut Vec<u8>) {
     };
     let hot = matches!(
         told,
-        Told::Plain(What::Alloc { .. } | What::Free { .. } | What::Moving { .. } | What::Realloc { .. })
+        Told::Plain(
+            What::Alloc { .. }
+                | What::Free { .. }
+                | What::Moving { .. }
+                | What::Moved { .. }
+                | What::Realloc { .. }
+        )
     );
     assert!(len <= if hot { ROOM - 10 } else { ROOM_FOR_TEXT - 100 }, "{len} bytes of {told:?}");
     bytes.extend_from_slice(&text[..len]);

@@ -3,7 +3,7 @@
 use core::ptr::NonNull;
 
 use super::{FitHeap, GRANULE, LARGEST};
-use crate::base::FreeError;
+use crate::base::{FreeError, recording};
 use crate::heap::fit::nodes::Nodes;
 use crate::heap::fit::place::Book;
 use crate::heap::fit::{Fit, Storage};
@@ -37,12 +37,15 @@ impl<S: Storage, F: Fit> FitHeap<S, F> {
     /// may be such a block, but not at once. With [`Tlsf`](crate::Tlsf), and heads in place, nothing that it does runs a pressure callback.
     #[inline(always)]
     pub fn alloc_fast(&mut self, size: usize) -> Option<NonNull<u8>> {
-        if size > LARGEST { None } else { self.alloc_quick(size, GRANULE) }
+        if size > LARGEST || recording::is_on() { None } else { self.alloc_quick(size, GRANULE) }
     }
 
     /// As [`free`](Self::free), of any address; `false`: it is no used block of this heap, and nothing has changed. Why, `free` says.
     #[inline(always)]
     pub fn free_fast(&mut self, address: *mut u8) -> bool {
+        if recording::is_on() {
+            return NonNull::new(address).is_some_and(|block| self.told_free(block).is_ok());
+        }
         let found = self.blocks.nodes.take(self.granule(address));
         if let Some(block) = found {
             self.poison(block);

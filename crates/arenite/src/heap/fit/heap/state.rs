@@ -9,6 +9,7 @@ use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{FitHeap, GRANULE, SEGMENTS};
+use crate::base::recording;
 use crate::heap::fit::nodes::{Nodes, State};
 use crate::heap::fit::place::Book;
 use crate::heap::fit::state::List;
@@ -107,6 +108,9 @@ impl FitHeapState {
             heap.blocks.try_ready(SEGMENTS)?;
             let block = heap.blocks.take(rest, offset - behind, size);
             heap.blocks.nodes.begin(block);
+            if recording::is_on() {
+                heap.tell_of(heap.address(block), heap.size_of(block));
+            }
             (rest, behind) = (heap.blocks.nodes.after(block), offset + size);
         }
         heap.publish();

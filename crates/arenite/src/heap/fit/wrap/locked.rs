@@ -245,7 +245,11 @@ unsafe impl<H: RawHeap> RawHeap for Locked<H> {
 }
 
 // SAFETY: that of the heap.
-unsafe impl<H: ReadableHeap> ReadableHeap for Locked<H> {}
+unsafe impl<H: ReadableHeap> ReadableHeap for Locked<H> {
+    fn try_realloc(&mut self, block: NonNull<u8>, layout: Layout) -> Result<NonNull<u8>, FitError> {
+        self.with_mut(|heap| heap.try_realloc(block, layout))
+    }
+}
 
 impl<H> fmt::Debug for Locked<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

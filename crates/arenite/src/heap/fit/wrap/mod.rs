@@ -22,7 +22,7 @@ use core::ptr::NonNull;
 
 use super::storage::{Readable, Storage};
 use super::{Fit, FitError, FitHeap};
-use crate::base::FreeError;
+use crate::base::{FreeError, recording};
 
 /// What every heap of blocks by address can do, so that wrappers nest. What each function means is said at [`FitHeap`].
 ///
@@ -90,19 +90,28 @@ pub unsafe trait ReadableHeap: RawHeap {
     /// # Errors
     /// It is no used block, or there is no block of such a layout; it is as it was.
     fn try_realloc(&mut self, block: NonNull<u8>, layout: Layout) -> Result<NonNull<u8>, FitError> {
-        match self.try_resize(block, layout) {
-            Ok(block) => return Ok(block),
-            Err(error @ (FitError::Misused(_) | FitError::Busy)) => return Err(error),
-            Err(_) => {}
-        }
-        let old = self.find(block)?;
-        let new = self.try_alloc(layout)?;
-        // SAFETY: two used blocks of at least so many bytes, so that they do not overlap. The old one is reached by its heap's own
-        // pointer, and nobody uses it any more.
-        unsafe { new.copy_from_nonoverlapping(old.cast(), old.len().min(layout.size())) };
-        self.free(block)?;
-        Ok(new)
+        realloc(self, block, layout)
     }
+}
+
+/// Gives a block another layout by the other functions of its heap.
+pub(super) fn realloc<H: ReadableHeap + ?Sized>(
+    heap: &mut H,
+    block: NonNull<u8>,
+    layout: Layout,
+) -> Result<NonNull<u8>, FitError> {
+    match heap.try_resize(block, layout) {
+        Ok(block) => return Ok(block),
+        Err(error @ (FitError::Misused(_) | FitError::Busy)) => return Err(error),
+        Err(_) => {}
+    }
+    let old = heap.find(block)?;
+    let new = heap.try_alloc(layout)?;
+    // SAFETY: two used blocks of at least so many bytes, so that they do not overlap. The old one is reached by its heap's own
+    // pointer, and nobody uses it any more.
+    unsafe { new.copy_from_nonoverlapping(old.cast(), old.len().min(layout.size())) };
+    heap.free(block)?;
+    Ok(new)
 }
 
 // SAFETY: `Blocks` hands out what is free, at its place in memory that stays there. The book-keeping tells where used blocks begin.
@@ -134,7 +143,14 @@ unsafe impl<S: Storage, F: Fit> RawHeap for FitHeap<S, F> {
 }
 
 // SAFETY: what `Readable` says; the least block is of 16 bytes, of which its owner has eight.
-unsafe impl<S: Readable, F: Fit> ReadableHeap for FitHeap<S, F> {}
+unsafe impl<S: Readable, F: Fit> ReadableHeap for FitHeap<S, F> {
+    fn try_realloc(&mut self, block: NonNull<u8>, layout: Layout) -> Result<NonNull<u8>, FitError> {
+        if recording::is_on() {
+            return self.told_realloc(block, layout);
+        }
+        realloc(self, block, layout)
+    }
+}
 
 // SAFETY: the same heap.
 unsafe impl<H: RawHeap> RawHeap for &mut H {
@@ -165,4 +181,12 @@ unsafe impl<H: RawHeap> RawHeap for &mut H {
 }
 
 // SAFETY: the same heap.
-unsafe impl<H: ReadableHeap> ReadableHeap for &mut H {}
+unsafe impl<H: ReadableHeap> ReadableHeap for &mut H {
+    fn try_alloc_zeroed(&mut self, layout: Layout) -> Result<NonNull<u8>, FitError> {
+        (**self).try_alloc_zeroed(layout)
+    }
+
+    fn try_realloc(&mut self, block: NonNull<u8>, layout: Layout) -> Result<NonNull<u8>, FitError> {
+        (**self).try_realloc(block, layout)
+    }
+}
