@@ -5,9 +5,12 @@ use std::collections::VecDeque;
 use arenite::record::format::events::{Event, What};
 use hashbrown::HashMap;
 
-/// How long a free may be told before the allocation that it belongs to, in units of time: two threads' clocks are read early by
-/// some hundred nanoseconds at the most. Longer by far, since nothing is wrong with waiting.
-const EARLY: u64 = 1 << 14;
+/// How long a free may be told before the allocation by another thread that it belongs to, in units of time of one to some forty
+/// nanoseconds: two threads' clocks are read early by some hundred nanoseconds at the most. Not longer by far: it may also be the
+/// free of an older block that nobody knows, whose place the other thread got right after it.
+const EARLY: u64 = 1 << 10;
+/// How long a free may be told after its place is another's, in the same units. Longer by far, since nothing is wrong with waiting.
+const LATE: u64 = 1 << 14;
 /// Frees that wait at the most.
 const WAITING: usize = 1 << 12;
 /// Blocks at places that others have, of which it is awaited that they go, at the most: some moments' work of many threads.
@@ -67,8 +70,8 @@ pub struct Live {
     displaced: VecDeque<(u64, u64, Block)>,
     /// Blocks that a thread is moving, and their places, which others may have.
     moving: HashMap<u32, (u64, Option<Block>)>,
-    /// Frees of blocks that are not known, of late.
-    early: VecDeque<(u64, u64)>,
+    /// Frees of blocks that are not known, of late: where, by which thread, and when.
+    early: VecDeque<(u64, u32, u64)>,
     /// The tag that each thread is under.
     tags: HashMap<u32, u32>,
     /// Bytes of memory under each tag.
@@ -148,7 +151,7 @@ impl Live {
     /// there. O(1).
     pub fn missed(&mut self, time: u64) -> Option<Block> {
         let (_, since, _) = self.displaced.front()?;
-        if since.saturating_add(EARLY) >= time && self.displaced.len() <= DISPLACED {
+        if since.saturating_add(LATE) >= time && self.displaced.len() <= DISPLACED {
             return None;
         }
         let (_, _, block) = self.displaced.pop_front()?;
@@ -175,15 +178,15 @@ impl Live {
                 let sum = self.committed.entry(tag).or_default();
                 *sum = sum.saturating_add(bytes);
             }
-            What::Free { address } => return Change::Gone(self.gone(address, time)),
+            What::Free { address } => return Change::Gone(self.gone(thread, address, time)),
             What::Moving { address } => self.moves(thread, address, time),
-            What::Moved { before, address } => return self.moved(before, address, time),
+            What::Moved { before, address } => return self.moved(thread, before, address, time),
             What::Realloc { before, address, size, stack } => {
                 let older = match self.moving.remove(&thread) {
                     Some((place, block)) if place == before => block.inspect(|block| self.uncount(block)),
                     lost => {
                         self.put_back(lost, time);
-                        self.gone(before, time)
+                        self.gone(thread, before, time)
                     }
                 };
                 // It keeps its tag.
@@ -197,9 +200,9 @@ impl Live {
     }
 
     /// A block is at another place. One that nobody knows was there before the recording.
-    fn moved(&mut self, before: u64, address: u64, time: u64) -> Change {
+    fn moved(&mut self, thread: u32, before: u64, address: u64, time: u64) -> Change {
         let Some(block) = self.taken(before) else { return Change::None };
-        if self.is_freed_already(address, time) {
+        if self.is_freed_already(thread, address, time) {
             self.uncount(&block);
             return Change::Gone(Some(block));
         }
@@ -212,7 +215,7 @@ impl Live {
         let lost = self.moving.remove(&thread);
         self.put_back(lost, time);
         if self.moving.len() < MOST_THREADS {
-            let block = self.gone(address, time);
+            let block = self.gone(thread, address, time);
             if let Some(block) = block {
                 (self.bytes, self.count) = (self.bytes.saturating_add(block.size), self.count + 1);
             }
@@ -239,7 +242,7 @@ impl Live {
 
     /// Whether it lives.
     fn made(&mut self, address: u64, block: Block) -> bool {
-        if self.is_freed_already(address, block.time) {
+        if self.is_freed_already(block.thread, address, block.time) {
             self.peak = self.peak.max(self.bytes.saturating_add(block.size));
             return false;
         }
@@ -256,11 +259,11 @@ impl Live {
     }
 
     /// Whether another thread has given back what is told of that place only now.
-    fn is_freed_already(&mut self, address: u64, now: u64) -> bool {
-        while self.early.front().is_some_and(|(_, time)| time.saturating_add(EARLY) < now) {
+    fn is_freed_already(&mut self, thread: u32, address: u64, now: u64) -> bool {
+        while self.early.front().is_some_and(|(.., time)| time.saturating_add(EARLY) < now) {
             self.early.pop_front();
         }
-        let early = self.early.iter().position(|(early, _)| *early == address);
+        let early = self.early.iter().position(|(early, by, _)| *early == address && *by != thread);
         if let Some(place) = early {
             self.early.remove(place);
             self.unknown_frees -= 1;
@@ -278,7 +281,7 @@ impl Live {
         }
     }
 
-    fn gone(&mut self, address: u64, time: u64) -> Option<Block> {
+    fn gone(&mut self, thread: u32, address: u64, time: u64) -> Option<Block> {
         let block = self.taken(address);
         match block {
             Some(block) => self.uncount(&block),
@@ -287,7 +290,7 @@ impl Live {
                 if self.early.len() == WAITING {
                     self.early.pop_front();
                 }
-                self.early.push_back((address, time));
+                self.early.push_back((address, thread, time));
             }
         }
         block
@@ -360,17 +363,33 @@ mod tests {
     }
 
     #[test]
+    fn the_free_of_an_older_block_is_not_that_of_the_next_one() {
+        let mut live = Live::new();
+        let free = |address| What::Free { address };
+        // Made before the recording; its place is the same thread's next block's, or another thread's some time after it.
+        told(&mut live, &[(1, 1, free(16)), (1, 2, alloc(16, 100)), (1, 2, free(32))]);
+        told(&mut live, &[(2, 3 + EARLY, alloc(32, 7))]);
+        assert_eq!((sorted(&live), live.unknown_frees()), (vec![(16, 100, 0), (32, 7, 0)], 2));
+        // The same for one that is resized where it is, as nobody knows it.
+        told(&mut live, &[(1, 4 + EARLY, moved(48, 48, 9))]);
+        assert_eq!(sorted(&live), [(16, 100, 0), (32, 7, 0), (48, 9, 0)]);
+        // Another thread's, told right before: its clock was read early.
+        told(&mut live, &[(1, 5 + EARLY, free(64)), (2, 6 + EARLY, alloc(64, 5))]);
+        assert_eq!((live.blocks(), live.bytes()), (3, 116));
+    }
+
+    #[test]
     fn a_block_whose_end_was_missed_goes_when_its_place_is_anothers() {
         let mut live = Live::new();
         told(&mut live, &[(1, 1, alloc(16, 100)), (1, 2, alloc(32, 7))]);
         // Given back in a pause; after it, another thread has the place. At first the free may be late.
-        let again = 1000 + EARLY;
+        let again = 1000 + LATE;
         told(&mut live, &[(2, again, alloc(16, 5))]);
         assert_eq!((sorted(&live), live.missed_frees()), (vec![(16, 5, 0), (16, 100, 0), (32, 7, 0)], 0));
-        assert_eq!(live.missed(again + EARLY), None);
-        let missed = live.missed(again + EARLY + 1).map(|block| (block.size, block.thread));
+        assert_eq!(live.missed(again + LATE), None);
+        let missed = live.missed(again + LATE + 1).map(|block| (block.size, block.thread));
         assert_eq!((missed, live.missed_frees(), live.bytes()), (Some((100, 1)), 1, 12));
-        told(&mut live, &[(2, again + EARLY + 2, What::Free { address: 16 })]);
+        told(&mut live, &[(2, again + LATE + 2, What::Free { address: 16 })]);
         assert_eq!((sorted(&live), live.unknown_frees()), (vec![(32, 7, 0)], 0));
         // Whoever does not ask for them has the same figures.
         told(&mut live, &[(1, 3 * again, alloc(32, 8)), (1, 6 * again, What::Paused)]);

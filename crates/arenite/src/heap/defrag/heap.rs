@@ -222,12 +222,16 @@ impl<F: Fit> DefragHeap<F> {
     pub fn defragment_fully(&mut self) -> MoveReport {
         let mut all = MoveReport::default();
         loop {
+            let segments = self.body().core.range.segments;
             let report = self.defragment(DefragBudget::UNLIMITED);
-            let idle = report.moved_blocks == 0 && report.returned_bytes == 0;
+            // A segment that was less than a page has gone without giving anything back.
+            let goes_on = report.moved_blocks != 0
+                || report.returned_bytes != 0
+                || self.body().core.range.segments != segments;
             // What was passed over in the first call is passed over in the last.
             (all.skipped_pinned, all.too_large) = (0, 0);
             all.add(&report);
-            if report.done || idle {
+            if report.done || !goes_on {
                 // A call gives back what was free when it began, and this one may have been the first.
                 all.returned_bytes += self.body_mut().give_back(false);
                 return all;

@@ -485,6 +485,24 @@ fn the_last_segment_is_emptied_and_goes_back() {
 }
 
 #[test]
+fn segments_that_are_less_than_a_page_go_as_well() {
+    let options = DefragHeapOptions::new(tag("defrag")).segment(256).keep(0);
+    let mut heap: DefragHeap = DefragHeap::try_with(options.policy(DefragPolicy::EvacuateLast)).unwrap();
+    let all: Vec<_> = (0..12u64).map(|of| (of, signed(&mut heap, bytes(200, 16), of))).collect();
+    assert!(heap.stats().segments > 8, "{:?}", heap.stats());
+    for (of, handle) in &all {
+        if of % 6 != 0 {
+            heap.free(*handle).unwrap();
+        }
+    }
+    let report = heap.defragment_fully();
+    assert!(report.done, "{report:?}, {:?}", heap.stats());
+    assert!(heap.stats().segments <= 2, "{:?}", heap.stats());
+    check_signed(heap.get(all[0].1).unwrap(), 0);
+    check_signed(heap.get(all[6].1).unwrap(), 6);
+}
+
+#[test]
 fn holes_are_filled_from_the_end() {
     let mut heap = heap();
     heap.set_policy(DefragPolicy::FillHoles);
