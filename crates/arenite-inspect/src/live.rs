@@ -50,6 +50,8 @@ pub enum Change {
     },
     /// One went; `None` if it is not known.
     Gone(Option<Block>),
+    /// One is at another place, where its heap put it: the same block.
+    Moved(Block),
     /// One has another size, and perhaps another place: the end of one block and the beginning of another.
     Resized {
         /// As it was; `None` if it is not known.
@@ -207,7 +209,7 @@ impl Live {
             return Change::Gone(Some(block));
         }
         self.place(address, block, time);
-        Change::None
+        Change::Moved(block)
     }
 
     /// A block leaves its place, and lives on.
@@ -351,6 +353,10 @@ mod tests {
         let carried = |before, address| What::Moved { before, address };
         told(&mut live, &[(2, 3, carried(16, 32)), (2, 4, carried(800, 16)), (2, 5, carried(64, 16))]);
         assert_eq!((sorted(&live), live.bytes(), live.blocks()), (vec![(16, 7, 1), (32, 100, 1)], 107, 2));
+        let again = live.take(2, &Event { time: 5, what: carried(32, 48) });
+        assert!(matches!(again, Change::Moved(Block { size: 100, time: 1, .. })), "{again:?}");
+        assert_eq!(live.take(2, &Event { time: 5, what: carried(800, 32) }), Change::None, "nobody knows it");
+        told(&mut live, &[(2, 5, carried(48, 32))]);
         let block = live.iter().find(|(address, _)| *address == 32).map(|(_, block)| *block);
         assert_eq!(block, Some(Block { size: 100, time: 1, stack: 0, tag: 1, thread: 1 }));
         told(&mut live, &[(1, 6, What::Free { address: 32 })]);

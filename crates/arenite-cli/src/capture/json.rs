@@ -106,7 +106,20 @@ pub(super) fn report(opened: &mut Opened, top: usize) -> Result<String, Fault> {
         "threads": threads.collect::<Vec<_>>(),
         "modules": modules,
     });
-    serde_json::to_string_pretty(&value).map(|text| text + "\n").map_err(Fault::new)
+    serde_json::to_string_pretty(&value).map(|text| plain(&text) + "\n").map_err(Fault::new)
+}
+
+/// Without the control characters that JSON allows as they are, which some terminals obey: within strings, where alone they can be,
+/// they are written as numbers.
+fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for symbol in text.chars() {
+        match symbol {
+            '\u{7f}'..='\u{9f}' => plain.push_str(&format!("\\u{:04x}", u32::from(symbol))),
+            _ => plain.push(symbol),
+        }
+    }
+    plain
 }
 
 fn module(file: ModuleFile<'_>) -> Value {
@@ -125,17 +138,20 @@ fn figures(figures: &Figures, sampled: bool) -> Value {
         let [at_peak, blocks_at_peak] = whole(&figures.at_peak());
         let [asked, calls] = whole(&figures.asked());
         let [temporary, temporaries] = whole(&figures.temporary());
+        let [moved, moves] = whole(&figures.moved());
         json!({
             "bytes": asked, "calls": calls, "frees": figures.frees_within(), "live_blocks": live_blocks,
             "live_bytes": live, "peak_bytes": figures.peak_within(), "blocks_at_peak": blocks_at_peak,
             "bytes_at_peak": at_peak, "temporaries": temporaries, "temporary_bytes": temporary,
+            "moves": moves, "moved_bytes": moved,
         })
     });
     json!({
         "allocs": figures.allocs, "reallocs": figures.reallocs, "frees": figures.frees, "bytes": figures.bytes,
         "live_blocks": figures.live_blocks, "live_bytes": figures.live_bytes, "peak_bytes": figures.peak_bytes,
         "blocks_at_peak": figures.blocks_at_peak, "bytes_at_peak": figures.bytes_at_peak,
-        "temporaries": figures.temporaries, "temporary_bytes": figures.temporary_bytes, "within": within,
+        "temporaries": figures.temporaries, "temporary_bytes": figures.temporary_bytes,
+        "moves": figures.moves, "moved_bytes": figures.moved_bytes, "within": within,
     })
 }
 
@@ -185,4 +201,18 @@ fn site_list(summary: &Summary, sites: &mut Sites, top: usize, figure: fn(&Figur
         json!({ "stack": stack, "figures": figures(&site, summary.sample_bytes > 0), "frames": frames })
     })
     .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_send_no_codes_to_a_terminal() {
+        let name = "a\u{1b}[2J \u{7f}\u{9b}2J\u{a0}ö\n";
+        let text = plain(&json!({ "name": name }).to_string());
+        assert!(!text.chars().any(char::is_control), "{text:?}");
+        let read: Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(read["name"], name);
+    }
 }

@@ -108,6 +108,11 @@ fn head(opened: &Opened) -> String {
         let size = told.bytes(total.temporary_bytes, within);
         line("freed in the same frame", format!("{blocks} of {size}, {share:.0} % of all"));
     }
+    if total.moves > 0 {
+        let [within, moves_within] = whole(&total.moved());
+        let moves = told.counted(total.moves, moves_within, "block", "blocks");
+        line("moved by their heaps", format!("{moves} of {}", told.bytes(total.moved_bytes, within)));
+    }
     let memory = &summary.process;
     if memory.resident > 0 {
         line(

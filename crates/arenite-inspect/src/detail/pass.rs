@@ -136,7 +136,7 @@ impl<'a> Pass<'a> {
                 }
                 self.made(&block, false, lives);
             }
-            Change::None => self.tell(time, &event.what),
+            Change::Moved(_) | Change::None => self.tell(time, &event.what),
         }
     }
 

@@ -43,7 +43,7 @@ fn step(live: &mut Live, thread: u32, event: &Event<'_>, show: &mut impl FnMut(S
             }
             made(block, lives, show);
         }
-        Change::None => show(Step::Told(time, &event.what)),
+        Change::Moved(_) | Change::None => show(Step::Told(time, &event.what)),
     }
 }
 

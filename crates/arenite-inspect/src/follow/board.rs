@@ -480,7 +480,7 @@ impl Board {
                 }
                 self.made(&block, Made::Resized, lives);
             }
-            Change::None => self.tell(thread, time, &event.what),
+            Change::Moved(_) | Change::None => self.tell(thread, time, &event.what),
         }
     }
 

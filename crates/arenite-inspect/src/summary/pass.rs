@@ -228,6 +228,7 @@ impl<'a> Pass<'a> {
                 self.thread(thread).freed(1, &Spread::default());
                 self.frames.row().freed(1);
             }
+            Change::Moved(block) => self.moved(&block),
             Change::Resized { before, block, lives } => {
                 if let Some(before) = before {
                     self.gone(&before, &self.sampling.share(&before), Gone::Resized);
@@ -348,6 +349,15 @@ impl<'a> Pass<'a> {
         });
         let class = &mut self.sizes[class_of(block.size)].live_blocks;
         *class = class.saturating_sub(share.blocks);
+    }
+
+    /// Where it is matters to nobody; that it had to be copied does.
+    fn moved(&mut self, block: &Block) {
+        let share = self.sampling.share(block);
+        self.total.moved(&share);
+        let site = Self::site(&self.sites, block.stack);
+        self.sites.entry(site).or_default().moved(&share);
+        self.tag(block.tag).own.moved(&share);
     }
 
     fn change_nodes(&mut self, tag: u32, change: impl Fn(&mut Node)) {

@@ -33,12 +33,17 @@ pub struct Figures {
     pub temporaries: u64,
     /// Bytes of those.
     pub temporary_bytes: u64,
+    /// How often heaps put one of the blocks elsewhere.
+    pub moves: u64,
+    /// Bytes that they moved for that.
+    pub moved_bytes: u64,
     made_spread: Spread,
     freed_spread: Spread,
     live_spread: Spread,
     peak_spread: Spread,
     at_peak_spread: Spread,
     temporary_spread: Spread,
+    moved_spread: Spread,
 }
 
 impl Figures {
@@ -64,6 +69,12 @@ impl Figures {
     #[must_use]
     pub fn temporary(&self) -> Estimate {
         self.temporary_spread.estimate(self.temporaries as f64, self.temporary_bytes as f64)
+    }
+
+    /// What heaps put elsewhere, each block as often as that was done.
+    #[must_use]
+    pub fn moved(&self) -> Estimate {
+        self.moved_spread.estimate(self.moves as f64, self.moved_bytes as f64)
     }
 
     /// How far [`peak_bytes`](Self::peak_bytes) may be from what lived then, as [`Estimate::within`]. It is the highest of many
@@ -112,12 +123,15 @@ impl Figures {
             bytes_at_peak: self.bytes_at_peak.saturating_add(other.bytes_at_peak),
             temporaries: self.temporaries.saturating_add(other.temporaries),
             temporary_bytes: self.temporary_bytes.saturating_add(other.temporary_bytes),
+            moves: self.moves.saturating_add(other.moves),
+            moved_bytes: self.moved_bytes.saturating_add(other.moved_bytes),
             made_spread: self.made_spread.and(&other.made_spread),
             freed_spread: self.freed_spread.and(&other.freed_spread),
             live_spread: self.live_spread.and(&other.live_spread),
             peak_spread: Spread::default(),
             at_peak_spread: self.at_peak_spread.and(&other.at_peak_spread),
             temporary_spread: self.temporary_spread.and(&other.temporary_spread),
+            moved_spread: self.moved_spread.and(&other.moved_spread),
         }
     }
 }
@@ -202,6 +216,14 @@ impl Tally {
                 figures.temporary_spread.add(&share.spread);
             }
         }
+    }
+
+    /// It lives on elsewhere.
+    pub(super) fn moved(&mut self, share: &Share) {
+        let figures = &mut self.figures;
+        figures.moves = figures.moves.saturating_add(share.blocks);
+        figures.moved_bytes = figures.moved_bytes.saturating_add(share.bytes);
+        figures.moved_spread.add(&share.spread);
     }
 
     /// Now.

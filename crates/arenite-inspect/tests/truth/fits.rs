@@ -14,7 +14,7 @@ use arenite::{
     Apart, DefragBudget, DefragHandle, DefragHeap, DefragHeapOptions, DefragPolicy, FitError, FitHeap, Fixed,
     Growing, Inspected, Locked, ReadableHeap, Tag,
 };
-use arenite_inspect::{Capture, Change, Live};
+use arenite_inspect::{Capture, Change, Live, Summary, SummaryOptions};
 
 use super::programs::Numbers;
 use super::turn;
@@ -226,11 +226,12 @@ fn lies(heap: &DefragHeap, handles: &[DefragHandle<[u64]>]) -> Vec<Found> {
         .collect()
 }
 
-fn moving(expected: &mut Vec<Vec<Found>>, policy: DefragPolicy) {
+/// Answers how many blocks were moved, and their bytes.
+fn moving(expected: &mut Vec<Vec<Found>>, policy: DefragPolicy) -> (u64, u64) {
     let numbers = &mut Numbers(5);
     let options = DefragHeapOptions::new(named("fits/moving")).reserve(1 << 26).segment(1 << 18).keep(0);
     let mut heap: DefragHeap = DefragHeap::try_with(options.policy(policy)).expect("a heap");
-    let (mut handles, mut moved) = (Vec::new(), 0);
+    let (mut handles, mut moved, mut carried) = (Vec::new(), 0, (0, 0));
     for round in 0..6 {
         for value in 0..300 {
             let len = 8 + numbers.below(400) as usize;
@@ -257,7 +258,13 @@ fn moving(expected: &mut Vec<Vec<Found>>, policy: DefragPolicy) {
         heap.free(boxed).expect("it lives");
         let before = lies(&heap, &handles);
         let pin = heap.pin(handles[1]).expect("it lives");
-        while !heap.defragment(DefragBudget::bytes(64 << 10)).done {}
+        loop {
+            let report = heap.defragment(DefragBudget::bytes(64 << 10));
+            carried = (carried.0 + report.moved_blocks, carried.1 + report.moved_bytes);
+            if report.done {
+                break;
+            }
+        }
         let after = lies(&heap, &handles);
         moved += before.iter().zip(&after).filter(|(before, after)| before != after).count();
         assert_eq!(before[1], after[1], "pinned");
@@ -272,6 +279,7 @@ fn moving(expected: &mut Vec<Vec<Found>>, policy: DefragPolicy) {
     mark(expected, [last]);
     drop(pin);
     mark(expected, []);
+    carried
 }
 
 /// What a recording says is in the heaps, at each mark; and how many of their blocks have another call stack than at first.
@@ -327,11 +335,16 @@ fn blocks_of_fit_heaps_and_of_those_that_move_are_where_they_are_recorded() {
         let recording = record::start(options).expect("a recording");
         let mut expected = Vec::new();
         fits(&mut expected);
-        moving(&mut expected, DefragPolicy::Slide);
-        moving(&mut expected, DefragPolicy::FillHoles);
-        moving(&mut expected, DefragPolicy::EvacuateLast);
+        let carried = [DefragPolicy::Slide, DefragPolicy::FillHoles, DefragPolicy::EvacuateLast]
+            .map(|policy| moving(&mut expected, policy));
         let summary = recording.stop().expect("written");
         assert_eq!(summary.lost, 0, "{summary}");
+        let mut capture = Capture::open(&path).expect("a capture");
+        let sums = Summary::read(&mut capture, &SummaryOptions::new()).expect("a summary");
+        let (_, tag) = sums.tag("fits/moving").expect("a tag");
+        let [moves, bytes] = [0, 1].map(|of| carried.iter().map(|sum| [sum.0, sum.1][of]).sum::<u64>());
+        assert_eq!((tag.own.moves, tag.own.moved_bytes), (moves, bytes));
+        assert_eq!((sums.total.moves, sums.sites.values().map(|site| site.moves).sum()), (moves, moves));
         let (found, strangers) = recorded(&path);
         assert_eq!(found.len(), expected.len());
         for (mark, (found, expected)) in found.iter().zip(&expected).enumerate() {
