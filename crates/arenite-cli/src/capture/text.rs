@@ -110,7 +110,7 @@ fn head(opened: &Opened) -> String {
     }
     if total.moves > 0 {
         let [within, moves_within] = whole(&total.moved());
-        let moves = told.counted(total.moves, moves_within, "block", "blocks");
+        let moves = told.counted(total.moves, moves_within, "move", "moves");
         line("moved by their heaps", format!("{moves} of {}", told.bytes(total.moved_bytes, within)));
     }
     let memory = &summary.process;
